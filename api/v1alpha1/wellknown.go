@@ -1,0 +1,28 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+const (
+	// RefreshAtAnnotation asks for one refresh now. Any value that differs from
+	// status.lastHandledRefreshAt will do; a time is customary.
+	RefreshAtAnnotation = "tokenkeeper.io/refreshAt"
+
+	// CredentialAnnotation names, on a state Secret, the credential it belongs
+	// to. It is an annotation because a name may be longer than a label value.
+	CredentialAnnotation = "tokenkeeper.io/credential"
+
+	// ManagedByLabel marks what the operator wrote; its value is ManagedBy.
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+
+	// ManagedBy is the value of ManagedByLabel.
+	ManagedBy = "tokenkeeper"
+
+	// StateSecretType is the type of the Secret that holds a credential's live
+	// refresh token and its rotation state.
+	StateSecretType = "tokenkeeper.io/token-state"
+
+	// StateSecretSuffix is appended to a credential's name to name its state
+	// Secret.
+	StateSecretSuffix = "-token-state"
+)
