@@ -327,26 +327,46 @@ type TokenCredentialStatus struct {
 	// +optional
 	LastHandledRefreshAt string `json:"lastHandledRefreshAt,omitempty"`
 
-	// observedInputs is a digest of the resource versions of every object that
-	// the last visit looked at (the referenced Secrets, the target, the state
-	// Secret and the provider). While it stands, nothing has to be read again.
+	// observedInputs is a digest of the versions of the provider and of the
+	// referenced Secrets at the last visit. While it stands, and the two Secrets
+	// below stand as they were written, nothing has to be read again.
 	// +optional
 	ObservedInputs string `json:"observedInputs,omitempty"`
 
 	// target is the Secret that pods mount.
 	// +optional
-	Target *ObjectName `json:"target,omitempty"`
+	Target *TargetStatus `json:"target,omitempty"`
 
 	// stateSecret is the Secret that holds the live refresh token.
 	// +optional
-	StateSecret *ObjectName `json:"stateSecret,omitempty"`
+	StateSecret *StateSecretStatus `json:"stateSecret,omitempty"`
 }
 
-// ObjectName names an object in the credential's namespace.
-type ObjectName struct {
-	// name of the object.
+// TargetStatus is the target Secret as it was last written.
+type TargetStatus struct {
+	// name of the Secret.
 	// +required
 	Name string `json:"name,omitempty"`
+
+	// resourceVersion of the Secret when it was last written or compared.
+	// +optional
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+
+	// digest of what the operator wrote there; it tells drift from a change
+	// that is not the operator's business, such as a label.
+	// +optional
+	Digest string `json:"digest,omitempty"`
+}
+
+// StateSecretStatus is the state Secret as it was last written.
+type StateSecretStatus struct {
+	// name of the Secret.
+	// +required
+	Name string `json:"name,omitempty"`
+
+	// resourceVersion of the Secret when it was last written or read.
+	// +optional
+	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 
 // TokenCredentialList is a list of TokenCredentials.

@@ -1,0 +1,189 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controller reconciles TokenCredentials and ClusterTokenProviders. It
+// orders the steps and judges their outcome: what a step does is the business of
+// the package it belongs to. There is no HTTP here, and no encoding of Secrets.
+package controller
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
+	"github.com/tokenkeeper/tokenkeeper/internal/target"
+)
+
+// +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials,verbs=get;list;watch
+// +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials/status,verbs=patch
+// +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials/finalizers,verbs=update
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Egress calls providers.
+type Egress interface {
+	// Check tells whether a request may be sent at all, without sending it.
+	Check(request *http.Request) error
+	// Do sends a request once.
+	Do(request *http.Request, singleUse bool) (*egress.Reply, error)
+}
+
+// Reconciler keeps the token of each TokenCredential fresh.
+type Reconciler struct {
+	client.Client
+	Catalog *Catalog
+	Secrets *Secrets
+	States  *rotation.Store
+	Targets *target.Publisher
+	Egress  Egress
+	Limits  *Limits
+	Metrics *Metrics
+	Events  events.EventRecorder
+	Clock   clock.PassiveClock
+	// Holder names this process in the claims it makes.
+	Holder string
+
+	attempts attempts
+	statuses statuses
+}
+
+// Reconcile looks at one credential and brings its token, its state and its
+// target to where they should be. The order of the steps is the promise: inputs
+// and target are checked before a token is spent, the state is saved before the
+// target, and the target before the status.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	credential := &v1alpha1.TokenCredential{}
+	if err := r.Get(ctx, request.NamespacedName, credential); err != nil {
+		if apierrors.IsNotFound(err) {
+			return ctrl.Result{}, r.removeTargets(ctx, request.NamespacedName)
+		}
+		return ctrl.Result{}, err
+	}
+	if !credential.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	credential = credential.DeepCopy()
+	stored := credential.DeepCopy()
+	r.statuses.overlay(credential)
+
+	now := r.Clock.Now()
+	if wake, settled := r.settled(ctx, credential, now); settled {
+		return requeueAt(wake, now), nil
+	}
+	visit := &visit{Reconciler: r, credential: credential, now: now}
+	return visit.conclude(ctx, stored, visit.run(ctx))
+}
+
+// run takes the steps of a visit.
+func (v *visit) run(ctx context.Context) error {
+	if v.credential.Spec.Suspend {
+		return problemf(v1alpha1.SuspendedReason, "spec.suspend is true: set it to false to go on")
+	}
+	for _, step := range []func(context.Context) error{v.resolve, v.recover, v.preflight} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	renewal := v.renew(ctx) // claim, fence, exchange, commit
+	// A target is mended from the state even while a renewal fails.
+	return errors.Join(v.publish(ctx), renewal)
+}
+
+// conclude says what came of a visit, and when the next one is.
+func (v *visit) conclude(ctx context.Context, stored *v1alpha1.TokenCredential, err error) (ctrl.Result, error) {
+	var told *problem
+	var paused *pause
+	switch {
+	case errors.As(err, &told):
+	case errors.As(err, &paused):
+		log.FromContext(ctx).V(1).Info("paused", "why", paused.why)
+		_ = errors.As(v.standingProblem(), &told)
+	case err != nil:
+		return ctrl.Result{}, err
+	}
+	before := v.credential.Status.DeepCopy()
+	v.summarize(told)
+	for _, n := range v.dueNotices(before, told) {
+		v.Events.Eventf(v.credential, nil, n.kind, n.reason, n.action, "%s", n.message)
+	}
+	if err := v.save(ctx, stored); err != nil {
+		return ctrl.Result{}, err
+	}
+	wake := wakeTime(v.credential, v.Clock.Now())
+	if paused != nil {
+		wake = schedule.Wake(wake, paused.until)
+	}
+	return requeueAt(wake, v.Clock.Now()), nil
+}
+
+// save writes the status, where it changed.
+func (v *visit) save(ctx context.Context, stored *v1alpha1.TokenCredential) error {
+	if equality.Semantic.DeepEqual(stored.Status, v.credential.Status) {
+		return nil
+	}
+	wanted := v.credential.DeepCopy()
+	err := v.Status().Patch(ctx, v.credential, client.MergeFrom(stored))
+	v.statuses.remember(wanted, v.credential.ResourceVersion, err)
+	return client.IgnoreNotFound(err)
+}
+
+// settled tells whether nothing has changed since the last visit and nothing is
+// due, by the cache alone: no object is read, written or called for it. It
+// returns when something will be.
+func (r *Reconciler) settled(ctx context.Context, credential *v1alpha1.TokenCredential, now time.Time) (time.Time, bool) {
+	status := &credential.Status
+	if status.ObservedGeneration != credential.Generation || status.ObservedInputs == "" || credential.RefreshRequested() {
+		return time.Time{}, false
+	}
+	wake := wakeTime(credential, now)
+	if !wake.IsZero() && !now.Before(wake) {
+		return time.Time{}, false
+	}
+	if credential.Spec.Suspend {
+		return wake, true
+	}
+	provider, err := r.Catalog.find(ctx, credential.Spec.ProviderRef)
+	if err != nil {
+		return time.Time{}, false
+	}
+	versions, err := r.versions(ctx, credential)
+	if err != nil || inputsDigest(provider.version, versions) != status.ObservedInputs {
+		return time.Time{}, false
+	}
+	return wake, r.written(ctx, credential)
+}
+
+func requeueAt(wake, now time.Time) ctrl.Result {
+	if wake.IsZero() {
+		return ctrl.Result{}
+	}
+	return ctrl.Result{RequeueAfter: max(wake.Sub(now), time.Millisecond)}
+}
+
+// wakeTime is when a credential is next to be looked at: when it is due, and
+// when its token expires, so that Ready tells the truth.
+func wakeTime(credential *v1alpha1.TokenCredential, now time.Time) time.Time {
+	var due, expiry time.Time
+	if next := credential.Status.NextRefreshTime; next != nil {
+		due = next.Time
+	}
+	if isReady(credential) && credential.Status.ExpirationTime != nil {
+		expiry = credential.Status.ExpirationTime.Time
+	}
+	_ = now
+	return schedule.Wake(due, expiry)
+}

@@ -1,0 +1,144 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/target"
+)
+
+// next is the state after an outcome. The access token is kept only where it is
+// not simply asked for again.
+func (r *renewal) next(state rotation.State, outcome provider.Outcome) rotation.State {
+	grant := rotation.Grant(outcome.Tokens)
+	if outcome.Reason != v1alpha1.RefreshedReason || !r.keepsAccessToken() {
+		grant.AccessToken = secret.Text{}
+	}
+	next := state.Commit(grant)
+	if !r.keepsAccessToken() {
+		next = next.WithoutAccessToken()
+	}
+	return next
+}
+
+// brought tells whether a reply holds a refresh token that must not be lost.
+func brought(outcome provider.Outcome, state rotation.State) bool {
+	refreshToken := outcome.Tokens.RefreshToken
+	return !refreshToken.IsZero() && !refreshToken.Equal(state.RefreshToken)
+}
+
+// worthSaving tells whether the state says anything new. An access token that is
+// not kept, and the outputs beside it, are not.
+func (r *renewal) worthSaving(next rotation.State) bool {
+	stored := r.record.State
+	return !r.record.Exists() || r.provider.RemembersReply ||
+		!next.RefreshToken.Equal(stored.RefreshToken) ||
+		next.Seed != stored.Seed || next.Source != stored.Source || stored.Attempt != nil
+}
+
+// conclusion is what an outcome means once everything it brought is saved.
+func (r *renewal) conclusion(outcome provider.Outcome) error {
+	r.Metrics.refreshed(r.provider.Name, outcome.Reason)
+	if outcome.LifetimeIgnored {
+		r.notify(lifetimeIgnored(r.credential))
+	}
+	if outcome.Reason != v1alpha1.RefreshedReason {
+		return &problem{
+			reason:     outcome.Reason,
+			message:    advice(outcome),
+			attempted:  true,
+			retryAfter: outcome.RetryAfter,
+		}
+	}
+	tokens := outcome.Tokens
+	r.token = &token{tokens.AccessToken, tokens.TokenType, tokens.IssuedAt, tokens.ExpiresAt, tokens.Outputs}
+	r.refreshed = true
+	return nil
+}
+
+// advice is what a reason means for the person who reads it.
+func advice(outcome provider.Outcome) string {
+	const authorizeAgain = "authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef"
+	next := map[string]string{
+		v1alpha1.ReauthorizationRequiredReason: "the provider no longer accepts the refresh token: " + authorizeAgain,
+		v1alpha1.AppRejectedReason:             "the provider refuses the app's key or secret: correct the Secret of spec.appSecretRef",
+		v1alpha1.RequestRejectedReason:         "the provider refuses the request: check spec.parameters; it is tried again",
+		v1alpha1.RateLimitedReason:             "the provider asks for fewer calls; it is tried again later",
+		v1alpha1.ProviderUnavailableReason:     "the provider cannot serve now; it is tried again",
+	}[outcome.Reason]
+	if next == "" {
+		return outcome.Message
+	}
+	return strings.TrimSuffix(next+" ("+outcome.Message+")", " ()")
+}
+
+// unknownOutcome says that a token was sent and nobody knows what became of it.
+func (v *visit) unknownOutcome() error {
+	return problemf(v1alpha1.OutcomeUnknownReason,
+		"the single-use refresh token was sent at %s and no clear answer came, so it may be spent: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef, or set spec.onUnknownOutcome to RetryOnce to send it once more",
+		v.record.State.Attempt.Started.UTC().Format(time.RFC3339))
+}
+
+// seedMoved looks whether the user has replaced the refresh token since it was
+// read.
+func (r *renewal) seedMoved(ctx context.Context, state rotation.State) (bool, error) {
+	ref := r.credential.Spec.RefreshTokenSecretRef
+	if ref == nil {
+		return false, nil
+	}
+	live, err := r.Secrets.getLive(ctx, r.key(string(ref.Name)))
+	if err != nil || live == nil {
+		return false, err
+	}
+	seed := trimmed(live.Data[orDefault(ref.Key, "refresh_token")])
+	return !seed.Equal(r.inputs.seed) && r.record.State.Judge(seed) == rotation.SeedNew && !seed.Equal(state.RefreshToken), nil
+}
+
+// notSaved turns a failure to save the state into what a person should know.
+func (r *renewal) notSaved(err error) error {
+	switch {
+	case errors.Is(err, rotation.ErrConflict), errors.Is(err, rotation.ErrSuperseded), errors.Is(err, rotation.ErrGone):
+		return &pause{until: r.now.Add(time.Second), why: oneLine(err)}
+	case errors.Is(err, rotation.ErrBlocked):
+		return &problem{
+			reason:    v1alpha1.PersistBlockedReason,
+			message:   oneLine(err) + ", so the provider is not asked: see whether a quota, a policy or its immutability forbids to change the Secret " + strconv.Quote(r.credential.StateSecretName()),
+			attempted: true,
+		}
+	default:
+		return err
+	}
+}
+
+// asProblem takes a target's refusal over, and leaves other errors as they are.
+func asProblem(err error) error {
+	var refusal *target.Refusal
+	if errors.As(err, &refusal) {
+		return &problem{
+			reason:    refusal.Reason,
+			message:   refusal.Message,
+			attempted: refusal.Reason == v1alpha1.PersistBlockedReason,
+		}
+	}
+	return err
+}
+
+func isReason(err error, reason string) bool {
+	var p *problem
+	return errors.As(err, &p) && p.reason == reason
+}
+
+// oneLine is an error's text on one line, as conditions and events want it.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")
+}

@@ -1,0 +1,87 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Secrets reads Secrets that credentials refer to. The cache holds their
+// metadata alone; a value is read live, and not again while the cache shows the
+// resourceVersion that was read.
+type Secrets struct {
+	// Metadata reads PartialObjectMetadata from the cache.
+	Metadata client.Reader
+	// Live reads from the API server.
+	Live client.Reader
+
+	read sync.Map // types.NamespacedName -> *corev1.Secret
+}
+
+// absent is the version of a Secret that does not exist.
+const absent = "absent"
+
+// version of a Secret by the cache; absent where there is none.
+func (s *Secrets) version(ctx context.Context, key types.NamespacedName) (string, error) {
+	metadata, err := s.metadata(ctx, key)
+	if metadata == nil {
+		return absent, err
+	}
+	return metadata.ResourceVersion, nil
+}
+
+// metadata of a Secret by the cache; nil where there is none.
+func (s *Secrets) metadata(ctx context.Context, key types.NamespacedName) (*metav1.PartialObjectMetadata, error) {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	err := s.Metadata.Get(ctx, key, metadata)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return metadata, nil
+}
+
+// get returns a Secret, which is not to be changed; nil where there is none.
+func (s *Secrets) get(ctx context.Context, key types.NamespacedName) (*corev1.Secret, error) {
+	version, err := s.version(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if known, ok := s.read.Load(key); ok && known.(*corev1.Secret).ResourceVersion == version {
+		return known.(*corev1.Secret), nil
+	}
+	return s.getLive(ctx, key)
+}
+
+// getLive reads a Secret from the API server; nil where there is none.
+func (s *Secrets) getLive(ctx context.Context, key types.NamespacedName) (*corev1.Secret, error) {
+	live := &corev1.Secret{}
+	err := s.Live.Get(ctx, key, live)
+	if apierrors.IsNotFound(err) {
+		s.read.Delete(key)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read Secret %s: %s", key, apierrors.ReasonForError(err))
+	}
+	s.read.Store(key, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: live.Namespace, Name: live.Name, ResourceVersion: live.ResourceVersion},
+		Data:       live.Data,
+	})
+	return live, nil
+}
+
+// forget drops a Secret that was deleted.
+func (s *Secrets) forget(key types.NamespacedName) { s.read.Delete(key) }

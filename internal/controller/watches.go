@@ -1,0 +1,169 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/target"
+)
+
+// Names of the cache's indexes.
+const (
+	bySecret   = "secret"   // credentials by the Secrets they read and write
+	byProvider = "provider" // credentials by the ClusterTokenProvider they use
+	byOwner    = "owner"    // target Secrets by the credential that owns them
+)
+
+// SetupWithManager wires the reconciler to what wakes a credential: its own spec
+// and annotation, the Secrets it reads and writes, and its provider.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+	indexer := mgr.GetFieldIndexer()
+	if err := indexer.IndexField(ctx, &v1alpha1.TokenCredential{}, bySecret, secretsOf); err != nil {
+		return err
+	}
+	if err := indexer.IndexField(ctx, &v1alpha1.TokenCredential{}, byProvider, providerOf); err != nil {
+		return err
+	}
+	if err := indexer.IndexField(ctx, secretMetadata(), byOwner, ownerOf); err != nil {
+		return err
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("tokencredential").
+		For(&v1alpha1.TokenCredential{}, builder.WithPredicates(predicate.Or(
+			predicate.GenerationChangedPredicate{},
+			predicate.AnnotationChangedPredicate{},
+		))).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOfSecret)).
+		Watches(&v1alpha1.ClusterTokenProvider{}, handler.EnqueueRequestsFromMapFunc(r.usersOfProvider),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WithOptions(options).
+		Complete(r)
+}
+
+func secretMetadata() *metav1.PartialObjectMetadata {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	return metadata
+}
+
+func secretsOf(object client.Object) []string {
+	credential := object.(*v1alpha1.TokenCredential)
+	all := []string{credential.TargetName(), credential.StateSecretName()}
+	for _, ref := range references(credential) {
+		all = append(all, ref.name)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func providerOf(object client.Object) []string {
+	ref := object.(*v1alpha1.TokenCredential).Spec.ProviderRef
+	if ref.Kind != v1alpha1.ClusterProvider {
+		return nil
+	}
+	return []string{ref.Name}
+}
+
+func ownerOf(object client.Object) []string {
+	owner := metav1.GetControllerOf(object)
+	if owner == nil || !target.OwnedBy(owner, owner.Name) {
+		return nil
+	}
+	return []string{owner.Name}
+}
+
+// usersOfSecret are the credentials that read or write a Secret. A target whose
+// credential is gone names it too, so that it is removed.
+func (r *Reconciler) usersOfSecret(ctx context.Context, object client.Object) []reconcile.Request {
+	requests := r.users(ctx, bySecret, object.GetName(), client.InNamespace(object.GetNamespace()))
+	for _, owner := range ownerOf(object) {
+		request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: owner}}
+		if !slices.Contains(requests, request) {
+			requests = append(requests, request)
+		}
+	}
+	return requests
+}
+
+func (r *Reconciler) usersOfProvider(ctx context.Context, object client.Object) []reconcile.Request {
+	return r.users(ctx, byProvider, object.GetName())
+}
+
+func (r *Reconciler) users(ctx context.Context, index, value string, options ...client.ListOption) []reconcile.Request {
+	var credentials v1alpha1.TokenCredentialList
+	options = append(options, client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)
+	if err := r.List(ctx, &credentials, options...); err != nil {
+		return nil // Only an index that does not exist errs here.
+	}
+	requests := make([]reconcile.Request, 0, len(credentials.Items))
+	for i := range credentials.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&credentials.Items[i])})
+	}
+	return requests
+}
+
+// removeTargets deletes what a credential that is gone owned.
+func (r *Reconciler) removeTargets(ctx context.Context, credential types.NamespacedName) error {
+	owned := &metav1.PartialObjectMetadataList{}
+	owned.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := r.List(ctx, owned, client.InNamespace(credential.Namespace), client.MatchingFields{byOwner: credential.Name}); err != nil {
+		return err
+	}
+	for i := range owned.Items {
+		if err := r.Targets.Remove(ctx, &owned.Items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// versions of the Secrets that a credential refers to, by the cache.
+func (r *Reconciler) versions(ctx context.Context, credential *v1alpha1.TokenCredential) ([]string, error) {
+	var all []string
+	for _, ref := range references(credential) {
+		version, err := r.Secrets.version(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.name})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, version)
+	}
+	return all, nil
+}
+
+// written tells whether the target and the state stand as they were written, by
+// the cache.
+func (r *Reconciler) written(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
+	stands := func(name, wanted string) bool {
+		version, err := r.Secrets.version(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: name})
+		return err == nil && (version == wanted || wanted == "" && version == absent)
+	}
+	var targetVersion, stateVersion string
+	if credential.Status.Target != nil {
+		targetVersion = credential.Status.Target.ResourceVersion
+	}
+	if credential.Status.StateSecret != nil {
+		stateVersion = credential.Status.StateSecret.ResourceVersion
+	}
+	return stands(credential.TargetName(), targetVersion) && stands(credential.StateSecretName(), stateVersion)
+}
+
+// isReady tells whether a credential's status says that it is.
+func isReady(credential *v1alpha1.TokenCredential) bool {
+	return meta.IsStatusConditionTrue(credential.Status.Conditions, v1alpha1.ReadyCondition)
+}

@@ -1,0 +1,172 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rotation
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+)
+
+// State is what the state Secret holds.
+type State struct {
+	// RefreshToken is the live one: what the next refresh sends.
+	RefreshToken secret.Text
+	// PreviousRefreshToken is the one before, for a person to fall back on.
+	PreviousRefreshToken secret.Text
+	// RefreshTokenExpiresAt is when the live one expires; zero: not known.
+	RefreshTokenExpiresAt time.Time
+
+	// AccessToken is the current one, so that the target can be written again
+	// without a call. A Reusable provider that brings no new refresh token
+	// leaves it empty: there it is asked for again.
+	AccessToken secret.Text
+	TokenType   string
+	IssuedAt    time.Time
+	ExpiresAt   time.Time
+	// Outputs of the last reply: JSON values.
+	Outputs map[string]any
+
+	// Sequence counts the commits.
+	Sequence int64
+	// Spent names the tokens that must never be sent again.
+	Spent Ledger
+	// Seed is the digest of the user's refresh token that was last adopted.
+	Seed string
+	// Source is a digest of what the tokens were asked from: the provider and
+	// its parameters. When it changes the token is asked for again.
+	Source string
+	// Identity is the state Secret's own; a copy carries that of its original.
+	Identity Identity
+	// Attempt is the claim on the live refresh token, while there is one.
+	Attempt *Attempt
+}
+
+// Identity tells a state Secret from a copy of it: restored from a backup, or
+// carried to another cluster.
+type Identity struct {
+	Secret  string `json:"secret,omitempty"`
+	Cluster string `json:"cluster,omitempty"`
+}
+
+// Grant is what one reply of a provider brought.
+type Grant struct {
+	AccessToken           secret.Text
+	TokenType             string
+	IssuedAt              time.Time
+	ExpiresAt             time.Time
+	RefreshToken          secret.Text // zero: the old one stays
+	RefreshTokenExpiresAt time.Time   // zero: not known
+	Outputs               map[string]any
+}
+
+// SeedVerdict is what becomes of the user's refresh token.
+type SeedVerdict string
+
+const (
+	// SeedUnchanged: it was adopted before, or there is none.
+	SeedUnchanged SeedVerdict = "Unchanged"
+	// SeedNew: it replaces the live token.
+	SeedNew SeedVerdict = "New"
+	// SeedSpent: it was spent before, so it is ignored.
+	SeedSpent SeedVerdict = "Spent"
+)
+
+// Judge says what becomes of a seed.
+func (s State) Judge(seed secret.Text) SeedVerdict {
+	digest := seed.Digest()
+	switch {
+	case digest == "", digest == s.Seed, seed.Equal(s.RefreshToken):
+		return SeedUnchanged
+	case s.Spent.Contains(digest):
+		return SeedSpent
+	default:
+		return SeedNew
+	}
+}
+
+// Adopt makes a new seed the live token. What it replaces counts as spent: the
+// user has given it up. A claim on the old token ends with it.
+func (s State) Adopt(seed secret.Text) State {
+	s.retire()
+	s.RefreshToken = seed
+	s.RefreshTokenExpiresAt = time.Time{}
+	s.Seed = seed.Digest()
+	s.Attempt = nil
+	return s
+}
+
+// Claim announces that the live token is about to be sent.
+func (s State) Claim(attempt Attempt) State {
+	attempt.Token = s.RefreshToken.Digest()
+	s.Attempt = &attempt
+	return s
+}
+
+// Withdraw takes a claim back: nothing was spent.
+func (s State) Withdraw() State {
+	s.Attempt = nil
+	return s
+}
+
+// Commit takes in what a reply brought and ends the claim. The refresh token is
+// taken over even when the access token is unusable.
+func (s State) Commit(grant Grant) State {
+	if !grant.RefreshToken.IsZero() && !grant.RefreshToken.Equal(s.RefreshToken) {
+		s.retire()
+		s.RefreshToken = grant.RefreshToken
+	}
+	if !grant.RefreshTokenExpiresAt.IsZero() || !grant.RefreshToken.IsZero() {
+		s.RefreshTokenExpiresAt = grant.RefreshTokenExpiresAt
+	}
+	if !grant.AccessToken.IsZero() {
+		s.AccessToken = grant.AccessToken
+		s.TokenType = grant.TokenType
+		s.IssuedAt = grant.IssuedAt
+		s.ExpiresAt = grant.ExpiresAt
+		s.Outputs = grant.Outputs
+	}
+	s.Sequence++
+	s.Attempt = nil
+	return s
+}
+
+// WithoutAccessToken forgets the access token and what came with it, of which
+// the target then holds the only copy.
+func (s State) WithoutAccessToken() State {
+	s.Outputs = nil
+	s.AccessToken, s.TokenType = secret.Text{}, ""
+	s.IssuedAt, s.ExpiresAt = time.Time{}, time.Time{}
+	return s
+}
+
+// retire moves the live token to the ledger.
+func (s *State) retire() {
+	if s.RefreshToken.IsZero() {
+		return
+	}
+	s.PreviousRefreshToken = s.RefreshToken
+	s.Spent = s.Spent.Add(s.RefreshToken.Digest())
+}
+
+// Ledger is a list of digests of spent tokens, oldest first. It is bounded: a
+// token that left it long ago is refused by its provider anyway, and a seed that
+// a GitOps tool puts back is the same one each time.
+type Ledger []string
+
+// ledgerSize keeps the state Secret under 20 KiB: 512 digests of 32 characters.
+const ledgerSize = 512
+
+// Contains tells whether a digest is in the ledger.
+func (l Ledger) Contains(digest string) bool { return slices.Contains(l, digest) }
+
+// Add returns a ledger with the digest as its newest entry.
+func (l Ledger) Add(digest string) Ledger {
+	if digest == "" || l.Contains(digest) {
+		return l
+	}
+	kept := l[max(0, len(l)+1-ledgerSize):]
+	return append(slices.Clone(kept), digest)
+}

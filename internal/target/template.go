@@ -1,0 +1,168 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package target renders an access token into the Secret that pods mount, and
+// publishes it. A refresh token never comes near this package.
+//
+// It writes only what is the credential's: a Secret that it owns, or, with
+// creationPolicy Merge, its own keys of a Secret that exists. Whatever could
+// refuse a write (another owner, an immutable Secret, a wrong type) is found by
+// Inspect, before a provider is asked for anything.
+package target
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+)
+
+// Keys of the target where the template sets no data, beside the outputs of the
+// provider.
+const (
+	accessTokenKey = "access_token"
+	tokenTypeKey   = "token_type"
+	expiresAtKey   = "expires_at"
+)
+
+// Token is what a template may use.
+type Token struct {
+	AccessToken secret.Text
+	TokenType   string
+	ExpiresAt   time.Time
+	Outputs     map[string]any
+	Parameters  map[string]string
+}
+
+// Content is what the operator writes into a target.
+type Content struct {
+	Labels      map[string]string
+	Annotations map[string]string
+	Data        map[string][]byte
+}
+
+// Template is a compiled target.template.
+type Template struct {
+	kind   corev1.SecretType
+	source v1alpha1.TargetTemplate
+	merge  bool
+	data   map[string]*expression.Template
+}
+
+// Compile reads a credential's template. The outputs and parameters are the
+// names that its expressions may use. The error names every field that is
+// wrong.
+func Compile(spec v1alpha1.Target, outputs, parameters []string) (*Template, error) {
+	t := &Template{kind: corev1.SecretTypeOpaque, merge: spec.CreationPolicy == v1alpha1.MergePolicy}
+	if spec.Template != nil {
+		t.source = *spec.Template
+	}
+	if t.source.Type != "" {
+		t.kind = corev1.SecretType(t.source.Type)
+	}
+	texts := t.source.Data
+	if len(texts) == 0 {
+		texts = defaultData(outputs)
+	}
+	environment, err := expression.NewEnvironment(
+		expression.Text("accessToken"),
+		expression.Text("tokenType"),
+		expression.Timestamp("expiresAt"),
+		expression.AnyMap("outputs", outputs),
+		expression.TextMap("parameters", parameters),
+	)
+	if err != nil {
+		return nil, err
+	}
+	problems := checkMetadata(t.source.Metadata)
+	t.data = make(map[string]*expression.Template, len(texts))
+	for _, key := range slices.Sorted(maps.Keys(texts)) {
+		compiled, err := environment.Template(fmt.Sprintf("spec.target.template.data[%s]", key), texts[key])
+		problems = append(problems, err)
+		t.data[key] = compiled
+	}
+	return t, errors.Join(problems...)
+}
+
+// defaultData is the target's data where the template sets none.
+func defaultData(outputs []string) map[string]string {
+	data := make(map[string]string, len(outputs)+3)
+	for _, name := range outputs {
+		data[name] = fmt.Sprintf("${outputs[?%q]}", name)
+	}
+	data[accessTokenKey] = "${accessToken}"
+	data[tokenTypeKey] = "${tokenType}"
+	data[expiresAtKey] = "${expiresAt}"
+	return data
+}
+
+// checkMetadata finds what the API server would refuse after a token was spent.
+func checkMetadata(metadata v1alpha1.TargetMetadata) []error {
+	var problems []error
+	complain := func(field, key string, faults []string) {
+		for _, fault := range faults {
+			problems = append(problems, fmt.Errorf("spec.target.template.metadata.%s[%s]: %s", field, key, fault))
+		}
+	}
+	for key, value := range metadata.Labels {
+		complain("labels", key, validation.IsQualifiedName(key))
+		complain("labels", key, validation.IsValidLabelValue(value))
+	}
+	for key := range metadata.Annotations {
+		complain("annotations", key, validation.IsQualifiedName(key))
+	}
+	return problems
+}
+
+// Render fills the template in. A key whose value is an empty optional is left
+// out. The error names the field and never a value.
+func (t *Template) Render(token Token) (Content, error) {
+	variables := map[string]any{
+		"accessToken": token.AccessToken.Reveal(),
+		"tokenType":   token.TokenType,
+		"expiresAt":   token.ExpiresAt,
+		"outputs":     orEmpty(token.Outputs),
+		"parameters":  orEmpty(token.Parameters),
+	}
+	content := Content{
+		Labels:      maps.Clone(t.source.Metadata.Labels),
+		Annotations: maps.Clone(t.source.Metadata.Annotations),
+		Data:        make(map[string][]byte, len(t.data)),
+	}
+	for key, template := range t.data {
+		text, present, err := template.Text(variables)
+		if err != nil {
+			return Content{}, err
+		}
+		if present {
+			content.Data[key] = []byte(text)
+		}
+	}
+	if !t.merge {
+		content.Labels = withManagedBy(content.Labels)
+	}
+	return content, nil
+}
+
+func withManagedBy(labels map[string]string) map[string]string {
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[v1alpha1.ManagedByLabel] = v1alpha1.ManagedBy
+	return labels
+}
+
+func orEmpty[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
+	}
+	return m
+}
