@@ -136,7 +136,7 @@ func (c *Client) Do(request *http.Request, singleUse bool) (*Reply, error) {
 	if err := checkHeader(request.Header); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(request.Context(), MaxExchange)
+	ctx, cancel := bounded(request.Context())
 	defer cancel()
 
 	if !singleUse && len(body) > 0 {
@@ -152,6 +152,10 @@ func (c *Client) Do(request *http.Request, singleUse bool) (*Reply, error) {
 
 // CloseIdleConnections closes connections that are kept for later requests.
 func (c *Client) CloseIdleConnections() { c.shared.CloseIdleConnections() }
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, MaxExchange)
+}
 
 // exchange sends the request over one transport. It is stale where nothing was
 // sent because a shared connection turned out to be closed.
