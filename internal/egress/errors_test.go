@@ -223,7 +223,7 @@ func TestBytesWereSent(t *testing.T) {
 	tests := map[string]struct {
 		reason string
 		reply  func(conn net.Conn)
-		limit  time.Duration
+		late   bool // the deadline comes once the request has been read
 		want   string
 	}{
 		"it hangs up": {
@@ -242,7 +242,7 @@ func TestBytesWereSent(t *testing.T) {
 		"it never answers": {
 			reason: "a deadline after the request tells nothing",
 			reply:  untilClosed,
-			limit:  100 * time.Millisecond,
+			late:   true,
 			want:   "did not answer in time; the request may have been acted on",
 		},
 		"it drips": {
@@ -251,8 +251,8 @@ func TestBytesWereSent(t *testing.T) {
 				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncanary")
 				untilClosed(conn)
 			},
-			limit: 100 * time.Millisecond,
-			want:  "did not answer in time; the request may have been acted on",
+			late: true,
+			want: "did not answer in time; the request may have been acted on",
 		},
 		"it sends less than it promised": {
 			reason: "a part of a reply is no reply",
@@ -302,16 +302,18 @@ func TestBytesWereSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bothModes(t, func(t *testing.T, singleUse bool) {
-				limit := test.limit
-				if limit == 0 {
-					limit = 10 * time.Second
-				}
+				ctx, end := context.WithCancelCause(t.Context())
+				defer end(nil)
 				server := rawTLS(t, "http/1.1", func(conn net.Conn) {
-					if readRequest(bufio.NewReader(conn)) != "" {
-						test.reply(conn)
+					if readRequest(bufio.NewReader(conn)) == "" {
+						return
 					}
+					if test.late {
+						end(context.DeadlineExceeded)
+					}
+					test.reply(conn)
 				})
-				_, err := clientFor(t, server).Do(canaryRequest(t, within(t, limit), http.MethodPost, server.URL), singleUse)
+				_, err := clientFor(t, server).Do(canaryRequest(t, ctx, http.MethodPost, server.URL), singleUse)
 				checkKind(t, err, errUnanswered)
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("Do = %v, want it to hold %q\nreason: %s", err, test.want, test.reason)
