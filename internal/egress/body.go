@@ -1,0 +1,77 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"bufio"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// errEncoding: the body's Content-Encoding is unknown, or the body breaks it.
+var errEncoding = errors.New("the content encoding cannot be read")
+
+// readBody reads a reply's body to its end and undoes its Content-Encoding,
+// which it then removes from the header. Beyond MaxBody, on the wire or
+// decompressed, it is an *http.MaxBytesError.
+func readBody(response *http.Response) ([]byte, error) {
+	wire := bufio.NewReader(http.MaxBytesReader(nil, response.Body, MaxBody))
+	if _, err := wire.Peek(1); errors.Is(err, io.EOF) {
+		return nil, nil // nothing there, so nothing is compressed
+	}
+	encoding := strings.ToLower(strings.TrimSpace(response.Header.Get("Content-Encoding")))
+	content, err := decoded(wire, encoding)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, io.NopCloser(content), MaxBody))
+	if err != nil {
+		return nil, encodingError(err)
+	}
+	if encoding != "" {
+		response.Header.Del("Content-Encoding")
+		response.Header.Del("Content-Length")
+	}
+	return body, nil
+}
+
+// decoded undoes one content coding (RFC 9110 section 8.4.1).
+func decoded(wire *bufio.Reader, encoding string) (io.Reader, error) {
+	switch encoding {
+	case "", "identity":
+		return wire, nil
+	case "gzip", "x-gzip":
+		content, err := gzip.NewReader(wire)
+		return content, encodingError(err)
+	case "deflate":
+		// zlib by the book; some servers leave its header out.
+		if start, err := wire.Peek(2); err == nil && start[0]&0x0f == 8 && (int(start[0])<<8|int(start[1]))%31 == 0 {
+			content, err := zlib.NewReader(wire)
+			return content, encodingError(err)
+		}
+		return flate.NewReader(wire), nil
+	default:
+		return nil, errEncoding
+	}
+}
+
+// encodingError turns what a decompressor says of a broken stream into
+// errEncoding, and leaves other errors as they are.
+func encodingError(err error) error {
+	var corrupt flate.CorruptInputError
+	for _, broken := range []error{gzip.ErrHeader, gzip.ErrChecksum, zlib.ErrHeader, zlib.ErrChecksum, zlib.ErrDictionary} {
+		if errors.Is(err, broken) {
+			return errEncoding
+		}
+	}
+	if errors.As(err, &corrupt) {
+		return errEncoding
+	}
+	return err
+}

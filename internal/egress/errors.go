@@ -1,0 +1,132 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+)
+
+var (
+	// ErrDenied: the policy does not let the request out. Nothing was sent.
+	ErrDenied = errors.New("denied by the egress policy")
+
+	// ErrNotSent: the provider could not be reached (DNS, connection, TLS), or
+	// the request cannot be sent as it is. No byte of the request was sent.
+	ErrNotSent = errors.New("nothing was sent")
+
+	// errUnanswered: bytes may have been sent, and no whole reply came.
+	errUnanswered = errors.New("no whole reply came")
+)
+
+// failure is every error of this package. It wraps its kind and, of what the
+// standard library said, context errors alone: others may quote what was sent
+// or received.
+type failure struct {
+	kind    error
+	message string
+	context error // context.DeadlineExceeded, context.Canceled or nil
+}
+
+// Error is for people, and holds no secret.
+func (f *failure) Error() string { return f.message }
+
+// Unwrap gives the kind and, where a deadline or cancellation was the cause,
+// the context's error.
+func (f *failure) Unwrap() []error {
+	if f.context == nil {
+		return []error{f.kind}
+	}
+	return []error{f.kind, f.context}
+}
+
+func denied(format string, arguments ...any) error {
+	return &failure{kind: ErrDenied, message: fmt.Sprintf(format, arguments...)}
+}
+
+// notSent describes an error from before anything of the request was written.
+// Such errors speak of names, addresses and certificates only.
+func notSent(host string, err error) error {
+	return &failure{kind: ErrNotSent, message: host + " could not be reached: " + unreachable(err), context: contextError(err)}
+}
+
+// unanswered describes an error from after bytes may have been written, without
+// quoting it: it may hold parts of the reply.
+func unanswered(host string, err error) error {
+	var tooLarge *http.MaxBytesError
+	message := "the exchange with " + host + " broke off"
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		message = host + " did not answer in time"
+	case errors.Is(err, context.Canceled):
+		message = "the exchange with " + host + " was cancelled"
+	case errors.As(err, &tooLarge):
+		message = fmt.Sprintf("the reply of %s is larger than %d bytes", host, tooLarge.Limit)
+	case errors.Is(err, errEncoding):
+		message = "the reply of " + host + " is compressed in a way that cannot be read"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		message = "the reply of " + host + " is cut short"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		message = host + " closed the connection without an answer"
+	}
+	return &failure{kind: errUnanswered, message: message + "; the request may have been acted on", context: contextError(err)}
+}
+
+// unreachable says why no connection could be made.
+func unreachable(err error) string {
+	var (
+		dns         *net.DNSError
+		certificate *tls.CertificateVerificationError
+		authority   x509.UnknownAuthorityError
+		notTLS      tls.RecordHeaderError
+		hostname    x509.HostnameError
+		operation   *net.OpError
+		errno       syscall.Errno
+		network     net.Error
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "the attempt was cancelled"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "no such host"
+	case errors.As(err, &dns):
+		return "its name could not be resolved"
+	case errors.As(err, &authority):
+		return "its certificate is signed by an authority that is not trusted; add the authority with --" + caFileFlag
+	case errors.As(err, &hostname):
+		return "its certificate is for another name"
+	case errors.As(err, &certificate):
+		return "its certificate is not accepted: " + certificate.Err.Error()
+	case errors.As(err, &notTLS):
+		return "it does not speak TLS on this port"
+	case errors.As(err, &operation) && operation.Op == "remote error":
+		return "it refused the TLS handshake (" + operation.Err.Error() + ")"
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.As(err, &network) && network.Timeout():
+		return "no connection in time"
+	case errors.Is(err, io.EOF), errors.Is(err, os.ErrClosed):
+		return "it closed the connection"
+	default:
+		return "no connection could be made"
+	}
+}
+
+// contextError is the context's error that err stems from, if any.
+func contextError(err error) error {
+	for _, cause := range []error{context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(err, cause) {
+			return cause
+		}
+	}
+	return nil
+}

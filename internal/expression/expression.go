@@ -1,0 +1,137 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package expression
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+)
+
+// Expression is compiled CEL. It is safe for concurrent use.
+type Expression struct {
+	source  source
+	program cel.Program
+	tree    *ast.AST
+	uses    uses
+}
+
+// compile checks syntax, names, types, fields and cost, in this order. A nil
+// wanted accepts every type.
+func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, error) {
+	if strings.TrimSpace(source.text) == "" {
+		return nil, source.at(1, 0, "the expression is empty")
+	}
+	checked, issues := e.env.Compile(source.text)
+	if issues.Err() != nil {
+		return nil, source.compileError(issues)
+	}
+	expression := &Expression{source: source, tree: checked.NativeRep()}
+	if err := expression.findUses(e.variables); err != nil {
+		return nil, err
+	}
+	if result := checked.OutputType(); !accepts(wanted, result) {
+		return nil, source.at(1, 0, fmt.Sprintf("gives %s where %s is needed", cel.FormatCELType(result), list(wanted)))
+	}
+	if err := e.checkCost(source, checked); err != nil {
+		return nil, err
+	}
+	program, err := e.env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit), cel.CostTrackerOptions(costTrackers()...))
+	if err != nil {
+		return nil, source.at(1, 0, "cannot be prepared: "+oneLine(err.Error()))
+	}
+	expression.program = program
+	return expression, nil
+}
+
+// accepts tells whether a result of this type may be one of the wanted.
+func accepts(wanted []*cel.Type, result *cel.Type) bool {
+	if result.Kind() == types.OpaqueKind && result.TypeName() == "optional_type" && len(result.Parameters()) == 1 {
+		result = result.Parameters()[0]
+	}
+	if wanted == nil || slices.Contains([]types.Kind{types.DynKind, types.AnyKind, types.TypeParamKind, types.NullTypeKind}, result.Kind()) {
+		return true
+	}
+	return slices.ContainsFunc(wanted, func(t *cel.Type) bool { return t.IsExactType(result) })
+}
+
+func list(wanted []*cel.Type) string {
+	var names []string
+	for _, t := range wanted {
+		names = append(names, cel.FormatCELType(t))
+	}
+	return strings.Join(names, " or ")
+}
+
+func oneLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// Value evaluates the expression. The value is nil, a bool, int64, uint64,
+// float64, string, []byte, time.Time, time.Duration, []any or map[string]any;
+// present is false where it is an empty optional. The error is an *Error.
+func (x *Expression) Value(variables map[string]any) (value any, present bool, err error) {
+	result, err := x.evaluate(variables)
+	if err != nil {
+		return nil, false, err
+	}
+	value, present, err = native(result)
+	if err != nil {
+		return nil, false, x.source.at(1, 0, err.Error())
+	}
+	return value, present, nil
+}
+
+// True evaluates a condition; whatever is not true, an error included, is false.
+func (x *Expression) True(variables map[string]any) bool {
+	value, present, err := x.Value(variables)
+	truth, isBool := value.(bool)
+	return err == nil && present && isBool && truth
+}
+
+func (x *Expression) evaluate(variables map[string]any) (ref.Val, error) {
+	result, _, err := x.program.Eval(variables)
+	if err == nil && result != nil {
+		return result, nil
+	}
+	if err == nil {
+		err = errors.New("no result")
+	}
+	message, missing := evaluationMessage(err)
+	line, column := 1, 0
+	if id := nodeOf(err); id != 0 {
+		location := x.tree.SourceInfo().GetStartLocation(id)
+		line, column = location.Line(), location.Column()
+		if name := x.uses.names[id]; name != "" && missing {
+			message = fmt.Sprintf("%s is missing", name)
+		}
+	}
+	problem := x.source.at(line, column, message)
+	problem.missing = missing
+	return nil, problem
+}
+
+// Uses tells whether the expression names this variable.
+func (x *Expression) Uses(variable string) bool {
+	_, used := x.uses.fields[variable]
+	return used
+}
+
+// Fields lists the fields of a map variable that the expression names; whole is
+// true where it uses the map in a way that may reach every field.
+func (x *Expression) Fields(variable string) (fields []string, whole bool) {
+	used := x.uses.fields[variable]
+	return slices.Sorted(maps.Keys(used)), x.uses.whole[variable]
+}
+
+// Variables lists the variables that the expression names, sorted.
+func (x *Expression) Variables() []string { return slices.Sorted(maps.Keys(x.uses.fields)) }

@@ -1,0 +1,124 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package expression
+
+import (
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"net/url"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+)
+
+// function is one overload of a function that this package adds to CEL.
+type function struct {
+	name      string
+	arguments []*cel.Type
+	result    *cel.Type
+	call      func(arguments ...ref.Val) ref.Val
+}
+
+func (f function) overload() string {
+	id := strings.ReplaceAll(f.name, ".", "_")
+	for _, argument := range f.arguments {
+		id += "_" + argument.TypeName()
+	}
+	return id
+}
+
+// functions declares this package's functions to CEL.
+func functions() []cel.EnvOption {
+	var options []cel.EnvOption
+	for _, f := range ownFunctions() {
+		options = append(options, cel.Function(f.name,
+			cel.Overload(f.overload(), f.arguments, f.result, cel.FunctionBinding(f.call))))
+	}
+	return options
+}
+
+// ownFunctions lists every overload of the functions that this package adds.
+func ownFunctions() []function {
+	var all []function
+	texts := []*cel.Type{cel.StringType, cel.BytesType}
+	for _, text := range texts {
+		all = append(all,
+			function{"base64url.encode", []*cel.Type{text}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+				return types.String(base64.RawURLEncoding.EncodeToString(bytesOf(arguments[0])))
+			}},
+			function{"hex.encode", []*cel.Type{text}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+				return types.String(hex.EncodeToString(bytesOf(arguments[0])))
+			}},
+			function{"json.decode", []*cel.Type{text}, cel.DynType, func(arguments ...ref.Val) ref.Val {
+				return decoded(bytesOf(arguments[0]))
+			}},
+		)
+		for name, algorithm := range hashes() {
+			all = append(all, function{"hash." + name, []*cel.Type{text}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
+				return digest(algorithm(), bytesOf(arguments[0]))
+			}})
+			if name == "md5" {
+				continue
+			}
+			for _, key := range texts {
+				all = append(all, function{"hmac." + name, []*cel.Type{key, text}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
+					return digest(hmac.New(algorithm, bytesOf(arguments[0])), bytesOf(arguments[1]))
+				}})
+			}
+		}
+	}
+	object := cel.MapType(cel.DynType, cel.DynType)
+	return append(all,
+		function{"base64url.decode", []*cel.Type{cel.StringType}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
+			plain, err := decodeBase64(string(arguments[0].(types.String)))
+			if err != nil {
+				return types.WrapErr(safeError("a value is not base64"))
+			}
+			return types.Bytes(plain)
+		}},
+		function{"url.escape", []*cel.Type{cel.StringType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+			// RFC 3986: a space is %20, which every part of a URL takes.
+			return types.String(strings.ReplaceAll(url.QueryEscape(string(arguments[0].(types.String))), "+", "%20"))
+		}},
+		function{"json.encode", []*cel.Type{cel.DynType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+			return encoded(arguments[0])
+		}},
+		function{"jwt.sign", []*cel.Type{cel.StringType, cel.StringType, object}, cel.StringType, signJWT},
+		function{"jwt.sign", []*cel.Type{cel.StringType, cel.StringType, object, object}, cel.StringType, signJWT},
+		function{"jwt.claims", []*cel.Type{cel.StringType}, cel.DynType, claimsOfJWT},
+	)
+}
+
+// hashes by the name they have in hash.<name> and hmac.<name>. MD5 and SHA-1
+// are here because providers ask for them, not because they are good.
+func hashes() map[string]func() hash.Hash {
+	return map[string]func() hash.Hash{"md5": md5.New, "sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New}
+}
+
+func digest(h hash.Hash, message []byte) ref.Val {
+	h.Write(message)
+	return types.Bytes(h.Sum(nil))
+}
+
+// bytesOf gives the bytes of a string or bytes, which the overloads ensure.
+func bytesOf(value ref.Val) []byte {
+	if text, ok := value.(types.String); ok {
+		return []byte(text)
+	}
+	return []byte(value.(types.Bytes))
+}
+
+// decodeBase64 takes both alphabets, with and without padding.
+func decodeBase64(text string) ([]byte, error) {
+	text = strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(text, "="))
+	return base64.RawURLEncoding.DecodeString(text)
+}

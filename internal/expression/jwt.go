@@ -1,0 +1,97 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package expression
+
+import (
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"strings"
+
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"github.com/go-jose/go-jose/v4"
+)
+
+// signJWT implements jwt.sign(algorithm, key, claims) and, with further header
+// members such as kid, jwt.sign(algorithm, key, claims, header). The key is the
+// secret itself for HS algorithms, and a private key in PEM for the others.
+func signJWT(arguments ...ref.Val) ref.Val {
+	algorithm := jose.SignatureAlgorithm(arguments[0].(types.String))
+	key, err := signingKey(algorithm, string(arguments[1].(types.String)))
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	claims, err := jsonOf(arguments[2])
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	options := (&jose.SignerOptions{}).WithType("JWT")
+	if len(arguments) == 4 {
+		header, _, err := native(arguments[3])
+		members, ok := header.(map[string]any)
+		if err != nil || !ok {
+			return types.WrapErr(safeError("the header of a JWT must be a map"))
+		}
+		for name, value := range members {
+			options = options.WithHeader(jose.HeaderKey(name), value)
+		}
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
+	if err != nil {
+		return types.WrapErr(safeError("the key of a JWT does not suit its algorithm"))
+	}
+	signed, err := signer.Sign(claims)
+	if err != nil {
+		return types.WrapErr(safeError("a JWT cannot be signed: the key does not suit its algorithm"))
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		return types.WrapErr(safeError("a JWT cannot be signed"))
+	}
+	return types.String(token)
+}
+
+func signingKey(algorithm jose.SignatureAlgorithm, text string) (any, error) {
+	switch algorithm {
+	case jose.HS256, jose.HS384, jose.HS512:
+		return []byte(text), nil
+	case jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA:
+		return privateKey(text)
+	}
+	return nil, safeError("the algorithm of a JWT must be one of HS, RS, PS, ES with 256, 384 or 512, or EdDSA")
+}
+
+// privateKey reads a PEM of PKCS #8, PKCS #1 or SEC 1. Escaped line feeds, as in
+// keys that come from a JSON file, are taken as line feeds.
+func privateKey(text string) (crypto.PrivateKey, error) {
+	block, _ := pem.Decode([]byte(strings.ReplaceAll(text, `\n`, "\n")))
+	if block == nil {
+		return nil, safeError("the key of a JWT must be a private key in PEM")
+	}
+	if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	return nil, safeError("the key of a JWT must be an unencrypted private key in PEM (PKCS #8, PKCS #1 or SEC 1)")
+}
+
+// claimsOfJWT implements jwt.claims(token): the payload, whose signature nobody
+// checks. It suits reading a lifetime, and nothing that must be trusted.
+func claimsOfJWT(arguments ...ref.Val) ref.Val {
+	parts := strings.Split(string(arguments[0].(types.String)), ".")
+	if len(parts) < 2 {
+		return types.WrapErr(safeError("a value is not a JWT"))
+	}
+	payload, err := decodeBase64(parts[1])
+	if err != nil {
+		return types.WrapErr(safeError("a value is not a JWT"))
+	}
+	return decoded(payload)
+}

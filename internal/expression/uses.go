@@ -1,0 +1,150 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package expression
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+)
+
+// uses is what an expression says about its variables.
+type uses struct {
+	fields map[string]map[string]bool // by variable, the fields that are named
+	whole  map[string]bool            // the variables that are used other than by a named field
+	names  map[int64]string           // by node, the a.b that it stands for, as written
+}
+
+// usesFinder walks a checked syntax tree.
+type usesFinder struct {
+	expression *Expression
+	variables  map[string]Variable
+	local      []string // names that comprehensions bind here
+	problems   []error
+}
+
+// findUses fills in x.uses. A field that its map does not declare is an error.
+func (x *Expression) findUses(variables map[string]Variable) error {
+	x.uses = uses{fields: map[string]map[string]bool{}, whole: map[string]bool{}, names: map[int64]string{}}
+	finder := &usesFinder{expression: x, variables: variables}
+	finder.walk(x.tree.Expr())
+	return errors.Join(finder.problems...)
+}
+
+func (f *usesFinder) walk(node ast.Expr) {
+	switch node.Kind() {
+	case ast.IdentKind:
+		if name, ok := f.variable(node); ok {
+			f.use(name)
+			f.expression.uses.whole[name] = true
+		}
+	case ast.SelectKind:
+		selection := node.AsSelect()
+		if name, ok := f.variable(selection.Operand()); ok {
+			f.field(node, name, selection.FieldName())
+			return
+		}
+		f.walk(selection.Operand())
+	case ast.CallKind:
+		f.call(node)
+	case ast.ListKind:
+		for _, element := range node.AsList().Elements() {
+			f.walk(element)
+		}
+	case ast.MapKind:
+		for _, entry := range node.AsMap().Entries() {
+			f.walk(entry.AsMapEntry().Key())
+			f.walk(entry.AsMapEntry().Value())
+		}
+	case ast.StructKind:
+		for _, entry := range node.AsStruct().Fields() {
+			f.walk(entry.AsStructField().Value())
+		}
+	case ast.ComprehensionKind:
+		f.comprehension(node.AsComprehension())
+	}
+}
+
+// call sees a.?b, a["b"], a[?"b"] and "b" in a; other calls are walked.
+func (f *usesFinder) call(node ast.Expr) {
+	call := node.AsCall()
+	arguments := call.Args()
+	if len(arguments) == 2 {
+		operand, key := arguments[0], arguments[1]
+		switch call.FunctionName() {
+		case operators.In:
+			operand, key = key, operand
+			fallthrough
+		case operators.OptSelect, operators.Index, operators.OptIndex:
+			name, isVariable := f.variable(operand)
+			field, isText := literal(key)
+			if isVariable && isText {
+				f.field(node, name, field)
+				return
+			}
+		}
+	}
+	if call.IsMemberFunction() {
+		f.walk(call.Target())
+	}
+	for _, argument := range arguments {
+		f.walk(argument)
+	}
+}
+
+func (f *usesFinder) comprehension(node ast.ComprehensionExpr) {
+	f.walk(node.IterRange())
+	f.walk(node.AccuInit())
+	outer := f.local
+	f.local = append(slices.Clone(outer), node.IterVar(), node.IterVar2(), node.AccuVar())
+	f.walk(node.LoopCondition())
+	f.walk(node.LoopStep())
+	f.walk(node.Result())
+	f.local = outer
+}
+
+// variable gives the name of the declared variable that a node is.
+func (f *usesFinder) variable(node ast.Expr) (string, bool) {
+	if node.Kind() != ast.IdentKind || slices.Contains(f.local, node.AsIdent()) {
+		return "", false
+	}
+	_, declared := f.variables[node.AsIdent()]
+	return node.AsIdent(), declared
+}
+
+func (f *usesFinder) use(name string) {
+	if f.expression.uses.fields[name] == nil {
+		f.expression.uses.fields[name] = map[string]bool{}
+	}
+}
+
+func (f *usesFinder) field(node ast.Expr, name, field string) {
+	f.use(name)
+	f.expression.uses.fields[name][field] = true
+	f.expression.uses.names[node.ID()] = name + "." + field
+	variable := f.variables[name]
+	if !variable.declared || slices.Contains(variable.fields, field) {
+		return
+	}
+	known := "it has none"
+	if len(variable.fields) > 0 {
+		known = "it has " + strings.Join(variable.fields, ", ")
+	}
+	location := f.expression.tree.SourceInfo().GetStartLocation(node.ID())
+	f.problems = append(f.problems, f.expression.source.at(location.Line(), location.Column(),
+		fmt.Sprintf("undeclared field '%s' of %s (%s)", field, name, known)))
+}
+
+func literal(node ast.Expr) (string, bool) {
+	if node.Kind() != ast.LiteralKind {
+		return "", false
+	}
+	text, ok := node.AsLiteral().(types.String)
+	return string(text), ok
+}

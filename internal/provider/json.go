@@ -1,0 +1,87 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package provider
+
+import (
+	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+)
+
+// node is a value of a JSON body: an object, a list, a template or a literal.
+type node interface {
+	// build gives the value; present is false for an empty optional.
+	build(variables map[string]any) (value any, present bool, err error)
+	uses(variable string) bool
+}
+
+type (
+	objectNode   map[string]node
+	listNode     []node
+	templateNode struct{ *expression.Template }
+	literalNode  struct{ value any }
+)
+
+func (n objectNode) build(variables map[string]any) (any, bool, error) {
+	object := make(map[string]any, len(n))
+	for name, member := range n {
+		value, present, err := member.build(variables)
+		if err != nil {
+			return nil, false, err
+		}
+		if present {
+			object[name] = value
+		}
+	}
+	return object, true, nil
+}
+
+func (n listNode) build(variables map[string]any) (any, bool, error) {
+	list := make([]any, 0, len(n))
+	for _, element := range n {
+		value, present, err := element.build(variables)
+		if err != nil {
+			return nil, false, err
+		}
+		if present {
+			list = append(list, value)
+		}
+	}
+	return list, true, nil
+}
+
+func (n templateNode) build(variables map[string]any) (any, bool, error) {
+	return n.Value(variables)
+}
+
+func (n literalNode) build(map[string]any) (any, bool, error) { return n.value, true, nil }
+
+func (n objectNode) uses(variable string) bool {
+	for _, member := range n {
+		if member.uses(variable) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n listNode) uses(variable string) bool {
+	for _, element := range n {
+		if element.uses(variable) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n templateNode) uses(variable string) bool { return n.Uses(variable) }
+
+func (literalNode) uses(string) bool { return false }
+
+// jsonBody builds a JSON body.
+func (e *Exchange) jsonBody(root node) ([]byte, error) {
+	value, _, err := root.build(e.variables)
+	if err != nil {
+		return nil, err
+	}
+	return expression.EncodeJSON(value)
+}

@@ -1,0 +1,254 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package provider
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+)
+
+// Reply is what came back.
+type Reply struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Outcome is what a reply means.
+type Outcome struct {
+	// Reason is v1alpha1.RefreshedReason, one of the reasons that a failure rule
+	// may give, or v1alpha1.OutcomeUnknownReason.
+	Reason string
+	// Message is for people and safe to show; empty on plain success.
+	Message string
+	// Tokens are whatever the reply held, on failure too.
+	Tokens Tokens
+	// RetryAfter is from the header of that name; 0: not stated.
+	RetryAfter time.Duration
+	// LifetimeIgnored tells that a stated lifetime could not be used.
+	LifetimeIgnored bool
+}
+
+// Tokens are what a reply brings.
+type Tokens struct {
+	AccessToken           secret.Text // zero: none that can be used
+	TokenType             string
+	IssuedAt, ExpiresAt   time.Time
+	RefreshToken          secret.Text    // zero: keep the old one
+	RefreshTokenExpiresAt time.Time      // zero: not known
+	Outputs               map[string]any // plain JSON values: bool, int64, float64, string, []any, map[string]any
+}
+
+// Read tells what a reply means. It never panics and never errs: what cannot be
+// read is absent, and what nothing proves is OutcomeUnknown.
+func (e *Exchange) Read(reply Reply) (outcome Outcome) {
+	outcome = Outcome{Reason: v1alpha1.OutcomeUnknownReason, Message: "the provider's reply could not be read"}
+	// A reply is a stranger's. Should reading it panic in spite of all care, the
+	// tokens read so far are kept; what the panic holds may quote the reply.
+	defer func() { _ = recover() }()
+
+	r := e.reader(reply)
+	r.readTokens(&outcome)
+	outcome.RetryAfter = retryAfter(reply.Header.Get("Retry-After"), e.now)
+	outcome.Reason, outcome.Message = r.judge(outcome.Tokens)
+	return outcome
+}
+
+// reader evaluates a call's response over one reply.
+type reader struct {
+	call      *Call
+	exchange  *Exchange
+	status    int
+	variables map[string]any
+	// badToken tells that the reply holds an access token that cannot be used.
+	badToken bool
+	// brought tells that the reply holds a refresh token, be it the one sent.
+	brought bool
+}
+
+func (e *Exchange) reader(reply Reply) *reader {
+	headers := make(map[string]any, len(reply.Header))
+	for name, values := range reply.Header {
+		headers[strings.ToLower(name)] = strings.Join(values, ", ")
+	}
+	variables := make(map[string]any, len(e.variables)+3)
+	for name, value := range e.variables {
+		variables[name] = value
+	}
+	variables[statusVariable] = int64(reply.Status)
+	variables[headersVariable] = headers
+	variables[bodyVariable] = decode(reply.Body, e.call.response.prefix, e.call.response.format)
+	return &reader{call: e.call, exchange: e, status: reply.Status, variables: variables}
+}
+
+// value evaluates a field; ok is false where it is absent, null, or errs.
+func (r *reader) value(field *expression.Expression) (value any, ok bool) {
+	if field == nil {
+		return nil, false
+	}
+	value, present, err := field.Value(r.variables)
+	return value, err == nil && present && value != nil
+}
+
+// text evaluates a field that holds a text or a number.
+func (r *reader) text(field *expression.Expression) (text string, ok bool) {
+	value, ok := r.value(field)
+	if !ok {
+		return "", false
+	}
+	switch value.(type) {
+	case string, int64, uint64, float64:
+		return expression.TextOf(value)
+	}
+	return "", false
+}
+
+// readTokens fills in what the reply holds. The refresh token comes first: it is
+// what must not be lost, and it is kept byte for byte.
+func (r *reader) readTokens(outcome *Outcome) {
+	response, tokens := &r.call.response, &outcome.Tokens
+	if text, ok := r.text(response.refreshToken); ok && text != "" {
+		r.brought = true
+		// The token that was sent says nothing new: the old one is kept.
+		if fresh := secret.New(text); !fresh.Equal(r.exchange.inputs.RefreshToken) {
+			tokens.RefreshToken = fresh
+		}
+	}
+	if text, ok := r.text(response.accessToken); ok && text != "" {
+		if usable(text) {
+			tokens.AccessToken = secret.New(text)
+		} else {
+			r.badToken = true
+		}
+	}
+	tokens.TokenType = "Bearer"
+	if text, ok := r.text(response.tokenType); ok && usable(strings.TrimSpace(text)) && strings.TrimSpace(text) != "" {
+		tokens.TokenType = strings.TrimSpace(text)
+	}
+	tokens.Outputs = map[string]any{}
+	for name, field := range response.outputs {
+		if value, ok := r.value(field); ok {
+			tokens.Outputs[name] = jsonValue(value)
+		}
+	}
+	outcome.LifetimeIgnored = r.readLifetimes(tokens)
+}
+
+// usable tells whether a token can stand in a header and in a Secret that people
+// read: valid UTF-8 without control characters.
+func usable(token string) bool {
+	return utf8.ValidString(token) && !strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 })
+}
+
+// jsonValue turns what JSON cannot hold into text.
+func jsonValue(value any) any {
+	switch value := value.(type) {
+	case time.Time, time.Duration, []byte:
+		text, _ := expression.TextOf(value)
+		return text
+	case uint64:
+		if value <= 1<<63-1 {
+			return int64(value)
+		}
+		return strconv.FormatUint(value, 10)
+	case map[string]any:
+		for name := range value {
+			value[name] = jsonValue(value[name])
+		}
+	case []any:
+		for i := range value {
+			value[i] = jsonValue(value[i])
+		}
+	}
+	return value
+}
+
+// judge decides the reason, and says why in words.
+//
+// Where the description states success, that decides; else a 2xx status does,
+// unless a failure rule matches. A failure is what its first matching rule says,
+// and unknown without one.
+func (r *reader) judge(tokens Tokens) (reason, message string) {
+	rule := ""
+	succeeded := false
+	if success := r.call.response.success; success != nil {
+		succeeded = success.True(r.variables)
+	}
+	if !succeeded {
+		rule = r.rule()
+		if r.call.response.success == nil {
+			succeeded = rule == "" && r.status >= 200 && r.status < 300
+		}
+	}
+	switch {
+	case succeeded && !tokens.AccessToken.IsZero():
+		return v1alpha1.RefreshedReason, ""
+	case succeeded && r.badToken:
+		return v1alpha1.RequestRejectedReason, "the provider's reply holds an access token that cannot be used: it has control characters or is not UTF-8"
+	case succeeded && r.call.singleUse && !r.brought:
+		// It looks like success and brings nothing: a proxy's page, a reply cut
+		// short. The token that was sent may be spent.
+		return v1alpha1.OutcomeUnknownReason, fmt.Sprintf("the provider answered %d, with neither an access token nor a refresh token", r.status)
+	case succeeded:
+		return v1alpha1.RequestRejectedReason, fmt.Sprintf("the provider answered %d, without an access token", r.status)
+	case rule != "":
+		return rule, r.explain(tokens)
+	}
+	return v1alpha1.OutcomeUnknownReason, r.explain(tokens)
+}
+
+// rule gives the reason of the first failure rule that matches, or "".
+func (r *reader) rule() string {
+	for _, failure := range r.call.response.failures {
+		if failure.when.True(r.variables) {
+			return failure.reason
+		}
+	}
+	return ""
+}
+
+// explain says how the provider answered, with its own message where the
+// description names one.
+func (r *reader) explain(tokens Tokens) string {
+	explained := fmt.Sprintf("the provider answered %d", r.status)
+	value, ok := r.value(r.call.response.message)
+	if !ok {
+		return explained
+	}
+	text, _ := expression.TextOf(value)
+	if safe := sanitize(text, r.secrets(tokens)); safe != "" {
+		explained += ": " + safe
+	}
+	return explained
+}
+
+// secrets gives every secret of the exchange.
+func (r *reader) secrets(tokens Tokens) []string {
+	inputs := r.exchange.inputs
+	all := []string{inputs.AppKey.Reveal(), inputs.AppSecret.Reveal(), inputs.RefreshToken.Reveal(), inputs.AccessToken.Reveal(),
+		tokens.AccessToken.Reveal(), tokens.RefreshToken.Reveal()}
+	for _, value := range inputs.Login {
+		all = append(all, value.Reveal())
+	}
+	for _, outputs := range []map[string]any{inputs.Outputs, tokens.Outputs} {
+		for _, value := range outputs {
+			// A short output, such as a scope, is no secret.
+			if text, ok := value.(string); ok && len(text) >= 8 {
+				all = append(all, text)
+			}
+		}
+	}
+	if text, ok := r.text(r.call.response.accessToken); ok {
+		all = append(all, text)
+	}
+	return all
+}
