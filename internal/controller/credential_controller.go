@@ -69,6 +69,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	credential := &v1alpha1.TokenCredential{}
 	if err := r.Get(ctx, request.NamespacedName, credential); err != nil {
 		if apierrors.IsNotFound(err) {
+			r.statuses.forget(request.NamespacedName)
 			return ctrl.Result{}, r.removeTargets(ctx, request.NamespacedName)
 		}
 		return ctrl.Result{}, err
@@ -123,7 +124,7 @@ func (v *visit) conclude(ctx context.Context, stored *v1alpha1.TokenCredential, 
 	if err := v.save(ctx, stored); err != nil {
 		return ctrl.Result{}, err
 	}
-	wake := wakeTime(v.credential, v.Clock.Now())
+	wake := wakeTime(v.credential)
 	if paused != nil {
 		wake = schedule.Wake(wake, paused.until)
 	}
@@ -149,7 +150,7 @@ func (r *Reconciler) settled(ctx context.Context, credential *v1alpha1.TokenCred
 	if status.ObservedGeneration != credential.Generation || status.ObservedInputs == "" || credential.RefreshRequested() {
 		return time.Time{}, false
 	}
-	wake := wakeTime(credential, now)
+	wake := wakeTime(credential)
 	if !wake.IsZero() && !now.Before(wake) {
 		return time.Time{}, false
 	}
@@ -176,7 +177,7 @@ func requeueAt(wake, now time.Time) ctrl.Result {
 
 // wakeTime is when a credential is next to be looked at: when it is due, and
 // when its token expires, so that Ready tells the truth.
-func wakeTime(credential *v1alpha1.TokenCredential, now time.Time) time.Time {
+func wakeTime(credential *v1alpha1.TokenCredential) time.Time {
 	var due, expiry time.Time
 	if next := credential.Status.NextRefreshTime; next != nil {
 		due = next.Time
@@ -184,6 +185,5 @@ func wakeTime(credential *v1alpha1.TokenCredential, now time.Time) time.Time {
 	if isReady(credential) && credential.Status.ExpirationTime != nil {
 		expiry = credential.Status.ExpirationTime.Time
 	}
-	_ = now
 	return schedule.Wake(due, expiry)
 }

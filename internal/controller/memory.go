@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
@@ -18,9 +19,10 @@ import (
 // statuses remembers the status of a credential from the moment it is written
 // until the cache shows it, so that a cache which lags does not lead to a second
 // call. Its zero value is ready to use.
-type statuses struct{ byUID sync.Map } // types.UID -> written
+type statuses struct{ byName sync.Map } // types.NamespacedName -> written
 
 type written struct {
+	uid    types.UID
 	status v1alpha1.TokenCredentialStatus
 	// version of the credential with this status; 0 where the write failed and
 	// is still owed.
@@ -29,27 +31,31 @@ type written struct {
 
 // overlay puts a remembered status over that of the cache.
 func (s *statuses) overlay(credential *v1alpha1.TokenCredential) {
-	known, ok := s.byUID.Load(credential.UID)
+	name := client.ObjectKeyFromObject(credential)
+	known, ok := s.byName.Load(name)
 	if !ok {
 		return
 	}
 	latest := known.(written)
-	if cached := version(credential.ResourceVersion); latest.version != 0 && cached >= latest.version {
-		s.byUID.Delete(credential.UID)
+	caughtUp := latest.version != 0 && version(credential.ResourceVersion) >= latest.version
+	if caughtUp || latest.uid != credential.UID {
+		s.byName.Delete(name)
 		return
 	}
 	latest.status.DeepCopyInto(&credential.Status)
 }
 
-func (s *statuses) remember(credential *v1alpha1.TokenCredential, resourceVersion string, err error) {
-	entry := written{status: credential.Status, version: version(resourceVersion)}
-	if err != nil {
-		entry.version = 0
+// remember keeps a status that was written, or that failed to be: the next visit
+// then goes on from it and writes it again.
+func (s *statuses) remember(wanted *v1alpha1.TokenCredential, resourceVersion string, err error) {
+	entry := written{uid: wanted.UID, status: wanted.Status}
+	if err == nil {
+		entry.version = version(resourceVersion)
 	}
-	s.byUID.Store(credential.UID, entry)
+	s.byName.Store(client.ObjectKeyFromObject(wanted), entry)
 }
 
-func (s *statuses) forget(uid types.UID) { s.byUID.Delete(uid) }
+func (s *statuses) forget(name types.NamespacedName) { s.byName.Delete(name) }
 
 // version makes resource versions of one object comparable: the API server
 // documents them as such, and hands out integers.

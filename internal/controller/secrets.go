@@ -82,6 +82,3 @@ func (s *Secrets) getLive(ctx context.Context, key types.NamespacedName) (*corev
 	})
 	return live, nil
 }
-
-// forget drops a Secret that was deleted.
-func (s *Secrets) forget(key types.NamespacedName) { s.read.Delete(key) }

@@ -166,7 +166,7 @@ func (v *visit) facts() facts {
 	if attempt := v.record.State.Attempt; attempt != nil && v.singleUse() {
 		recovery = v.record.State.Recover(rotation.Observer{
 			Now:         v.now,
-			SeenSince:   v.seenSince(attempt),
+			SeenSince:   v.attempts.seenSince(attempt, v.Clock),
 			HolderGone:  attempt.Holder == v.Holder,
 			ReuseWindow: v.provider.Rotation.ReuseWindow,
 			Policy:      v.unknownOutcomePolicy(),

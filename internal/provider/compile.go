@@ -45,6 +45,9 @@ func Compile(name string, spec v1alpha1.ClusterTokenProviderSpec) (*Provider, er
 		p.Login = c.call("spec.login", *spec.Login, lifetimes)
 	}
 	c.infer(p)
+	for _, call := range []*Call{p.Refresh, p.Login} {
+		p.RemembersReply = p.RemembersReply || call != nil && (call.uses(accessTokenVariable) || call.uses(outputsVariable))
+	}
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
 	}

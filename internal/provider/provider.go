@@ -26,6 +26,9 @@ type Provider struct {
 	Rotation Rotation
 	// RateLimit bounds all calls of the provider together; nil: none.
 	RateLimit *RateLimit
+	// RemembersReply is true where a call builds on the last reply (accessToken or
+	// outputs), which then has to be kept.
+	RemembersReply bool
 	// Outputs are the names of the outputs of both calls, sorted.
 	Outputs []string
 

@@ -1,0 +1,182 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+)
+
+// options are what the flags say.
+type options struct {
+	metricsAddress  string
+	metricsSecure   bool
+	metricsCertPath string
+	metricsCertName string
+	metricsCertKey  string
+	probeAddress    string
+	leaderElect     bool
+	enableHTTP2     bool
+
+	namespaces        list
+	labelSelector     selector
+	concurrency       int
+	builtInProviders  list
+	credentialMetrics bool
+
+	egress egress.Policy
+}
+
+func defaultOptions() options {
+	return options{
+		labelSelector:    selector{labels.Everything()},
+		builtInProviders: list{"*"},
+	}
+}
+
+func (o *options) addFlags(flags *flag.FlagSet) {
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "where metrics are served, such as :8443; 0 serves none")
+	flags.BoolVar(&o.metricsSecure, "metrics-secure", true, "serve metrics over HTTPS, to who may read them by the cluster's RBAC")
+	flags.StringVar(&o.metricsCertPath, "metrics-cert-path", "", "directory with the certificate of the metrics server; without it a self-signed one is made")
+	flags.StringVar(&o.metricsCertName, "metrics-cert-name", "tls.crt", "file name of that certificate")
+	flags.StringVar(&o.metricsCertKey, "metrics-cert-key", "tls.key", "file name of its key")
+	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
+	flags.BoolVar(&o.leaderElect, "leader-elect", false, "take part in the election of a leader, so that one of several replicas works")
+	flags.BoolVar(&o.enableHTTP2, "enable-http2", false, "let the metrics server speak HTTP/2")
+	flags.Var(&o.namespaces, "namespaces", "watch these namespaces alone, as A,B; default: all")
+	flags.Var(&o.labelSelector, "watch-label-selector", "work on the TokenCredentials that this label selector matches alone; default: all")
+	flags.IntVar(&o.concurrency, "max-concurrent-reconciles", 32, "how many credentials are worked on at once")
+	flags.Var(&o.builtInProviders, "builtin-providers", "which built-in providers may be used, as A,B, or * for all")
+	flags.BoolVar(&o.credentialMetrics, "credential-metrics", true, "serve gauges for each credential, read from the cache at scrape time")
+	o.egress.AddFlags(flags)
+}
+
+// manager are the options of the controller manager.
+func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
+	// Work in flight ends before the process does: an exchange takes 30 s at
+	// most, and what it brought must be saved. The pod's grace period is the
+	// outer bound.
+	shutdown := 5 * time.Minute
+	return ctrl.Options{
+		Scheme:                        scheme,
+		Metrics:                       o.metrics(),
+		HealthProbeBindAddress:        o.probeAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "manager.tokenkeeper.io",
+		LeaderElectionNamespace:       leaseNamespace(),
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &shutdown,
+		Cache: cache.Options{
+			DefaultTransform:  cache.TransformStripManagedFields(),
+			DefaultNamespaces: o.namespaces.cached(),
+			ByObject: map[client.Object]cache.ByObject{
+				&v1alpha1.TokenCredential{}: {Label: o.labelSelector.Selector},
+			},
+		},
+		// The values of Secrets are read live and never cached.
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+	}
+}
+
+func (o *options) metrics() metricsserver.Options {
+	metrics := metricsserver.Options{
+		BindAddress:   o.metricsAddress,
+		SecureServing: o.metricsSecure,
+		CertDir:       o.metricsCertPath,
+		CertName:      o.metricsCertName,
+		KeyName:       o.metricsCertKey,
+	}
+	if !o.enableHTTP2 { // Rapid reset (CVE-2023-44487): nothing here needs HTTP/2.
+		metrics.TLSOpts = append(metrics.TLSOpts, func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} })
+	}
+	if o.metricsSecure {
+		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	return metrics
+}
+
+// leaseNamespace is where the leader's lease is kept: the pod's own namespace,
+// which controller-runtime finds in a cluster by itself.
+func leaseNamespace() string {
+	if _, err := os.Stat("/var/run/secrets/kubernetes.io/serviceaccount/namespace"); err == nil {
+		return ""
+	}
+	return cmp.Or(os.Getenv("POD_NAMESPACE"), "default")
+}
+
+// holder names this process in the claims it makes: the host and a name that no
+// other process has.
+func holder(id string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = filepath.Base(os.Args[0])
+	}
+	return host + "/" + id
+}
+
+// list is a flag of words separated by commas.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+// Set replaces the list.
+func (l *list) Set(text string) error {
+	*l = nil
+	for word := range strings.SplitSeq(text, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			*l = append(*l, word)
+		}
+	}
+	return nil
+}
+
+// cached are the namespaces for the cache; nil for all.
+func (l list) cached() map[string]cache.Config {
+	if len(l) == 0 {
+		return nil
+	}
+	namespaces := make(map[string]cache.Config, len(l))
+	for _, name := range l {
+		namespaces[name] = cache.Config{}
+	}
+	return namespaces
+}
+
+// selector is a flag that holds a label selector.
+type selector struct{ labels.Selector }
+
+func (s *selector) String() string {
+	if s.Selector == nil {
+		return ""
+	}
+	return s.Selector.String()
+}
+
+// Set parses a label selector.
+func (s *selector) Set(text string) error {
+	parsed, err := labels.Parse(text)
+	if err != nil {
+		return fmt.Errorf("write a label selector such as shard=1: %w", err)
+	}
+	s.Selector = parsed
+	return nil
+}
