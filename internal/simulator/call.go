@@ -111,7 +111,10 @@ func (c *Call) field(name string) string {
 
 // bearer is the token of the Authorization header (RFC 6750 section 2.1).
 func (c *Call) bearer() string {
-	token, _ := strings.CutPrefix(c.Header.Get("Authorization"), "Bearer ")
+	token, is := strings.CutPrefix(c.Header.Get("Authorization"), "Bearer ")
+	if !is {
+		return ""
+	}
 	return token
 }
 

@@ -95,14 +95,9 @@ func (s *Simulator) controlOptions(r *http.Request) (any, error) {
 	}
 	s.Configure(func(options *Options) {
 		changed := *options
-		changed.OAuth.Extra = nil // a map would be merged in place, under its readers
-		if err = decodeControl(body, &changed); err != nil {
-			return
+		if err = decodeControl(body, &changed); err == nil {
+			*options = changed
 		}
-		if changed.OAuth.Extra == nil {
-			changed.OAuth.Extra = options.OAuth.Extra
-		}
-		*options = changed
 	})
 	return s.Options(), err
 }

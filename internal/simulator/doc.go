@@ -56,7 +56,7 @@
 //
 // # Limits
 //
-// Everything is in memory. The log keeps the last Options.LogSize calls; a grant
+// Everything is in memory. The log keeps the last Options.LogSize calls, and 64 KiB of a body; a grant
 // remembers its last Options.HistorySize refresh tokens, and takes older ones
 // for unknown; grants that logins began are forgotten once all their tokens
 // have expired. A request's body is read up to 1 MiB. There is no rate limit:

@@ -6,6 +6,7 @@ package simulator
 import (
 	"context"
 	"maps"
+	"strings"
 	"sync"
 )
 
@@ -56,13 +57,26 @@ func countKey(vendor Vendor, endpoint Endpoint) string {
 	return string(vendor) + "/" + string(endpoint)
 }
 
+// maxLoggedBody is the most that the log keeps of a body, in bytes.
+const maxLoggedBody = 64 << 10
+
+// forLog is the call without what would make the log grow.
+func (c *Call) forLog() Call {
+	kept := *c
+	if len(kept.Body) > maxLoggedBody {
+		kept.Body = strings.Clone(kept.Body[:maxLoggedBody])
+		kept.form, kept.object = nil, nil
+	}
+	return kept
+}
+
 // arrive logs a call and numbers it.
 func (l *callLog) arrive(call *Call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serial++
 	call.Serial = l.serial
-	l.ring[l.serial%int64(len(l.ring))] = Entry{Call: *call}
+	l.ring[l.serial%int64(len(l.ring))] = Entry{Call: call.forLog()}
 	key := countKey(call.Vendor, call.Endpoint)
 	if l.counts[key] == nil {
 		l.counts[key] = &Count{ByStatus: map[int]int64{}}
@@ -76,7 +90,7 @@ func (l *callLog) arrive(call *Call) {
 
 // decide logs what becomes of a call.
 func (l *callLog) decide(options *Options, call Call, status int, why refusal, acted, faulty bool) {
-	entry := Entry{Call: call, Status: status, Acted: acted, Faulty: faulty, Refusal: string(why), Done: true}
+	entry := Entry{Call: call.forLog(), Status: status, Acted: acted, Faulty: faulty, Refusal: string(why), Done: true}
 	l.mu.Lock()
 	if slot := &l.ring[call.Serial%int64(len(l.ring))]; slot.Serial == call.Serial {
 		*slot = entry
@@ -124,11 +138,12 @@ func (s *Simulator) Calls(match Match) int64 {
 }
 
 func (l *callLog) calls(match Match) int64 {
+	asked := Match{Vendor: match.Vendor, Endpoint: match.Endpoint}
 	var total int64
 	for _, vendor := range append([]Vendor{""}, vendors...) {
 		for _, endpoint := range []Endpoint{Refresh, Login, Other} {
 			count := l.counts[countKey(vendor, endpoint)]
-			if count != nil && match.Matches(Call{Vendor: vendor, Endpoint: endpoint}) {
+			if count != nil && asked.Matches(Call{Vendor: vendor, Endpoint: endpoint}) {
 				total += count.Calls
 			}
 		}

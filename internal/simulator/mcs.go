@@ -4,6 +4,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/http"
 	"strings"
@@ -90,7 +91,7 @@ func mcsNested(o MCSOptions, result issue) answer {
 		{"access_token", result.access},
 		{"userImageURL", "profile/1234567890.jpg"},
 		{"timezone", "Asia/Taipei"},
-		{"email", "mcsuser@mediatek.com"},
+		{"email", cmp.Or(result.grant.User, "mcsuser@mediatek.com")},
 		{"nickname", "MCS User"},
 		{"language", "zh-TW"},
 		{"plan", object{{"name", "Free plan"}, {"deviceCount", 10}, {"dataPointCount", 100000}, {"emailCount", 100}}},

@@ -6,9 +6,11 @@ package simulator
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Reply is an answer before it is sent.
@@ -56,6 +58,10 @@ func encode(value any) string {
 		return string(value)
 	case object:
 		return value.encode()
+	case string:
+		if !utf8.ValidString(value) {
+			return quoteBytes(value)
+		}
 	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -64,6 +70,22 @@ func encode(value any) string {
 		return "null"
 	}
 	return string(bytes.TrimSuffix(text.Bytes(), []byte("\n")))
+}
+
+// quoteBytes writes a string that is no UTF-8 byte for byte, where the encoder
+// would replace what it does not know. The result is no proper JSON either.
+func quoteBytes(value string) string {
+	var text strings.Builder
+	text.WriteByte('"')
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c == '"' || c == '\\' {
+			fmt.Fprintf(&text, `\u%04x`, c)
+		} else {
+			text.WriteByte(c)
+		}
+	}
+	text.WriteByte('"')
+	return text.String()
 }
 
 // raw is a JSON value that is sent as it is, valid or not.

@@ -4,7 +4,9 @@
 package simulator
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,7 +32,8 @@ func New(options Options) *Simulator {
 	return s
 }
 
-// Options returns the switches as they are, defaults filled in.
+// Options returns the switches as they are, defaults filled in, to
+// read.
 func (s *Simulator) Options() Options { return *s.options.Load() }
 
 // Configure changes the switches from the next call on. What is set to its zero
@@ -39,13 +42,17 @@ func (s *Simulator) Configure(change func(*Options)) {
 	s.configure.Lock()
 	defer s.configure.Unlock()
 	options := *s.options.Load()
+	// The copies let the change be made in place while calls read the old ones.
+	options.OAuth.Paths = slices.Clone(options.OAuth.Paths)
+	options.OAuth.Extra = maps.Clone(options.OAuth.Extra)
 	change(&options)
 	options = options.withDefaults()
 	s.options.Store(&options)
 }
 
 // ServeHTTP answers as the provider would that the call is for, and at
-// /_simulator/ as itself.
+// /_simulator/ as itself. A fault that ends the connection panics with
+// http.ErrAbortHandler, as net/http wants it.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, controlPrefix) {
 		s.control(w, r)
