@@ -11,12 +11,17 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 )
 
 func main() {
@@ -51,7 +56,23 @@ func run(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
-	if err := setUp(ctx, mgr, options); err != nil {
+	calls, err := egress.New(options.egress)
+	if err != nil {
+		return err
+	}
+	err = controller.SetupWithManager(ctx, mgr, controller.Options{
+		BuiltInProviders:  options.builtInProviders,
+		Egress:            calls,
+		Clock:             clock.RealClock{},
+		Holder:            holder(uuid.NewString()),
+		Concurrency:       options.concurrency,
+		Registry:          metrics.Registry,
+		CredentialMetrics: options.credentialMetrics,
+	})
+	if err != nil {
+		return err
+	}
+	if err := addProbes(mgr); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)

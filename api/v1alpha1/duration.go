@@ -10,11 +10,13 @@ import (
 )
 
 // Duration is a span of time in Go's notation, such as 90s, 5m or 1h30m. It is
-// never negative.
+// never negative. The digits of each unit are bounded so that no text of the
+// allowed length overflows: a value that Go cannot decode would stop the
+// operator from listing every object of its kind.
 //
 // +kubebuilder:validation:Type=string
 // +kubebuilder:validation:MaxLength=32
-// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="write a duration such as 90s, 5m or 1h30m"
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,9}([.][0-9]+)?(ms|s)|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,5}([.][0-9]+)?h)+$')",message="write a duration such as 90s, 5m or 1h30m, of at most 99999h"
 type Duration struct {
 	metav1.Duration `json:",inline"`
 }

@@ -122,14 +122,14 @@ type ProviderReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="write a provider's name: lower-case letters, digits, '-' and '.', such as xiaomi"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="write a provider's name: lower-case letters, digits, '-' and '.', such as xiaomi"
 	Name string `json:"name,omitempty"`
 }
 
 // SecretName is the name of a Secret in the credential's namespace.
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
-// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="write a Secret's name: lower-case letters, digits, '-' and '.', at most 253 characters"
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="write a Secret's name: lower-case letters, digits, '-' and '.', at most 253 characters"
 type SecretName string
 
 // SecretKey is a key of a Secret's data.
@@ -261,7 +261,7 @@ type TargetTemplate struct {
 	// "Bearer ${accessToken}".
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
-	// +kubebuilder:validation:XValidation:rule="self.all(key, key.matches('^[-._a-zA-Z0-9]+$'))",message="a key of data may hold letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.all(key, key.matches('^[-._a-zA-Z0-9]{1,253}$'))",message="a key of data may hold at most 253 letters, digits, '-', '_' and '.'"
 	Data map[string]string `json:"data,omitempty"`
 }
 
@@ -270,11 +270,14 @@ type TargetMetadata struct {
 	// labels to add.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(key, key.matches('^[-._/a-zA-Z0-9]+$'))",message="write a label's key like app or example.com/app"
+	// +kubebuilder:validation:XValidation:rule="self.all(key, size(self[key]) <= 63)",message="a label's value must be at most 63 characters"
 	Labels map[string]string `json:"labels,omitempty"`
 
 	// annotations to add.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(key, key.matches('^[-._/a-zA-Z0-9]+$'))",message="write an annotation's key like note or example.com/note"
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 

@@ -6,7 +6,9 @@ package provider
 import "github.com/tokenkeeper/tokenkeeper/internal/expression"
 
 // uses tells whether any expression of the call names a variable.
-func (c *Call) uses(variable string) bool { return c.request.uses(variable) || c.response.uses(variable) }
+func (c *Call) uses(variable string) bool {
+	return c.request.uses(variable) || c.response.uses(variable)
+}
 
 func (r *response) uses(variable string) bool {
 	used := func(x *expression.Expression) bool { return x != nil && x.Uses(variable) }

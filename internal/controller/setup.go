@@ -1,0 +1,90 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/target"
+)
+
+// Options of the controllers.
+type Options struct {
+	// BuiltInProviders that credentials may use, by name; "*" for all.
+	BuiltInProviders []string
+	// Egress calls providers.
+	Egress Egress
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Holder names this process in the claims it makes; no other process has
+	// the same.
+	Holder string
+	// Concurrency is how many credentials are worked on at once.
+	Concurrency int
+	// Registry takes the metrics.
+	Registry prometheus.Registerer
+	// CredentialMetrics adds gauges for each credential.
+	CredentialMetrics bool
+}
+
+// SetupWithManager compiles the built-in providers and adds the controllers and
+// their metrics to a manager, whose client must read Secrets live.
+func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) error {
+	specs, err := builtin.Specs()
+	if err != nil {
+		return err
+	}
+	catalog, err := NewCatalog(mgr.GetClient(), specs, options.BuiltInProviders)
+	if err != nil {
+		return err
+	}
+	cluster, err := clusterUID(ctx, mgr.GetAPIReader())
+	if err != nil {
+		return err
+	}
+	credentials := &Reconciler{
+		Client:  mgr.GetClient(),
+		Catalog: catalog,
+		Secrets: &Secrets{Metadata: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		States:  &rotation.Store{Client: mgr.GetClient(), Cluster: cluster},
+		Targets: &target.Publisher{Client: mgr.GetClient()},
+		Egress:  options.Egress,
+		Limits:  &Limits{},
+		Metrics: NewMetrics(options.Registry),
+		Events:  mgr.GetEventRecorder("tokenkeeper"),
+		Clock:   options.Clock,
+		Holder:  options.Holder,
+	}
+	if err := credentials.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.Concurrency}); err != nil {
+		return err
+	}
+	if err := (&ProviderReconciler{Client: mgr.GetClient(), Catalog: catalog}).SetupWithManager(mgr); err != nil {
+		return err
+	}
+	if options.CredentialMetrics {
+		return options.Registry.Register(&CredentialCollector{Reader: mgr.GetClient()})
+	}
+	return nil
+}
+
+// clusterUID tells this cluster from others, so that a state Secret which was
+// carried over from another one is not taken for its original.
+func clusterUID(ctx context.Context, reader client.Reader) (string, error) {
+	namespace := &corev1.Namespace{}
+	if err := reader.Get(ctx, client.ObjectKey{Name: metav1.NamespaceSystem}, namespace); err != nil {
+		return "", fmt.Errorf("tell this cluster from others by its namespace %s: %w", metav1.NamespaceSystem, err)
+	}
+	return string(namespace.UID), nil
+}

@@ -1,0 +1,325 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// letters is a text of a given length.
+func letters(length int) string { return strings.Repeat("a", length) }
+
+// entries is a map of a given size, whose values are all the same.
+func entries(size int, value string) map[string]any {
+	result := make(map[string]any, size)
+	for i := range size {
+		result[fmt.Sprintf("key%d", i)] = value
+	}
+	return result
+}
+
+// items is a list of a given length.
+func items(length int, item func(i int) any) []any {
+	result := make([]any, 0, length)
+	for i := range length {
+		result = append(result, item(i))
+	}
+	return result
+}
+
+// name is item's usual result: a text that no other item has.
+func name(i int) any { return fmt.Sprintf("name%d", i) }
+
+func required(field string) validation {
+	at := strings.LastIndex(field, ".")
+	return validation{field[:max(at, 0)], "required " + field[at+1:], nil, edit{field: nil}, field + ": Required value"}
+}
+
+func maxLength(field string, length int) validation {
+	return validation{
+		field, "maxLength", edit{field: letters(length)}, edit{field: letters(length + 1)},
+		fmt.Sprintf("%s: Too long: may not be more than %d bytes", field, length),
+	}
+}
+
+func maxProperties(field string, size int, value string) validation {
+	return validation{
+		field, "maxProperties", edit{field: entries(size, value)}, edit{field: entries(size+1, value)},
+		fmt.Sprintf("%s: Too many: %d: must have at most %d items", field, size+1, size),
+	}
+}
+
+func enum(field string, allowed ...string) []validation {
+	quoted := make([]string, 0, len(allowed))
+	for _, value := range allowed {
+		quoted = append(quoted, fmt.Sprintf("%q", value))
+	}
+	message := fmt.Sprintf(`%s: Unsupported value: "Other": supported values: %s`, field, strings.Join(quoted, ", "))
+	var validations []validation
+	for _, value := range allowed {
+		validations = append(validations, validation{field, "enum", edit{field: value}, edit{field: "Other"}, message})
+	}
+	return validations
+}
+
+// text is the rules of a field of bounded length that matches a pattern.
+func text(field string, length int, allowed, refused, message string) []validation {
+	return []validation{
+		maxLength(field, length),
+		{field, "minLength", edit{field: "a"}, edit{field: ""}, field + ": Invalid value: \"\": " + field + " in body should be at least 1 chars long"},
+		{field, "rule", edit{field: allowed}, edit{field: refused}, message},
+	}
+}
+
+func secretName(field string) []validation {
+	const message = "write a Secret's name: lower-case letters, digits, '-' and '.', at most 253 characters"
+	return append(text(field, 253, "a-1.b", "-a", message),
+		validation{field, "rule", edit{field: "a.b"}, edit{field: "a..b"}, message},
+		validation{field, "rule", edit{field: "a-b"}, edit{field: "A"}, message})
+}
+
+func secretKey(field string) []validation {
+	return text(field, 253, "._-Az09", "a/b", "write a key of a Secret: letters, digits, '-', '_' and '.'")
+}
+
+func duration(field string) []validation {
+	const message = "write a duration such as 90s, 5m or 1h30m, of at most 99999h"
+	return []validation{
+		{field, "maxLength", edit{field: strings.Repeat("1s", 16)}, edit{field: strings.Repeat("1s", 16) + "1s"}, field + ": Too long: may not be more than 32 bytes"},
+		{field, "rule", edit{field: "1h30m"}, edit{field: "5"}, message},
+		{field, "rule", edit{field: "1.5s"}, edit{field: "-5m"}, message},
+		{field, "rule", edit{field: "100ms"}, edit{field: "1d"}, message},
+		{field, "rule", edit{field: "99999h"}, edit{field: "100000h"}, message},
+		{field, "rule", edit{field: "9999999m"}, edit{field: "10000000m"}, message},
+		{field, "rule", edit{field: "999999999s"}, edit{field: "1000000000s"}, message},
+	}
+}
+
+func expression(field string) []validation {
+	return []validation{
+		maxLength(field, 4096),
+		{field, "minLength", edit{field: "a"}, edit{field: ""}, field + " in body should be at least 1 chars long"},
+	}
+}
+
+func credentialValidations() []validation {
+	target := "(spec.target.name, by default metadata.name): set spec.target.name to another Secret"
+	return slices.Concat(
+		[]validation{
+			{"object", "required spec", nil, edit{"spec": nil}, "spec: Required value"},
+			{"object", "rule", edit{"metadata.name": letters(241)}, edit{"metadata.name": letters(242)},
+				"metadata.name must be at most 241 characters, since the state Secret is named after it"},
+			{"object", "rule", edit{"spec.target.name": "other-token-state"}, edit{"spec.target.name": "shop-token-state"},
+				"spec.target.name must not be <metadata.name>-token-state: that Secret holds the refresh token"},
+			{"object", "rule", edit{"spec.appSecretRef.name": "shop"}, edit{"spec.appSecretRef.name": "shop-token"},
+				"spec.appSecretRef.name must differ from the target's name " + target},
+			{"object", "rule", edit{"spec.refreshTokenSecretRef.name": "shop"}, edit{"spec.refreshTokenSecretRef.name": "shop-token"},
+				"spec.refreshTokenSecretRef.name must differ from the target's name " + target},
+			{"object", "rule", edit{"spec.loginSecretRef.name": "shop"}, edit{"spec.loginSecretRef.name": "shop-token"},
+				"spec.loginSecretRef.name must differ from the target's name " + target},
+			{"object", "rule", edit{"spec.target": nil}, edit{"spec.target": nil, "spec.appSecretRef.name": "shop"},
+				"spec.appSecretRef.name must differ from the target's name " + target},
+		},
+		[]validation{required("spec.providerRef"), required("spec.providerRef.name")},
+		enum("spec.providerRef.kind", "BuiltIn", "ClusterTokenProvider"),
+		text("spec.providerRef.name", 253, "oauth2-client-credentials", "Xiaomi",
+			"write a provider's name: lower-case letters, digits, '-' and '.', such as xiaomi"),
+		[]validation{
+			maxProperties("spec.parameters", 64, "a"),
+			{"spec.parameters", "rule", edit{"spec.parameters.a": letters(2048)}, edit{"spec.parameters.a": letters(2049)},
+				"a parameter's value must be at most 2048 characters"},
+		},
+		[]validation{required("spec.appSecretRef.name")},
+		secretName("spec.appSecretRef.name"),
+		secretKey("spec.appSecretRef.keyField"),
+		secretKey("spec.appSecretRef.secretField"),
+		[]validation{required("spec.refreshTokenSecretRef.name")},
+		secretName("spec.refreshTokenSecretRef.name"),
+		secretKey("spec.refreshTokenSecretRef.key"),
+		[]validation{required("spec.loginSecretRef.name")},
+		secretName("spec.loginSecretRef.name"),
+		[]validation{
+			{"spec.renewal.percentage", "minimum", edit{"spec.renewal.percentage": int64(1)}, edit{"spec.renewal.percentage": int64(0)},
+				"spec.renewal.percentage in body should be greater than or equal to 1"},
+			{"spec.renewal.percentage", "maximum", edit{"spec.renewal.percentage": int64(99)}, edit{"spec.renewal.percentage": int64(100)},
+				"spec.renewal.percentage in body should be less than or equal to 99"},
+		},
+		duration("spec.renewal.before"),
+		enum("spec.onUnknownOutcome", "Hold", "RetryOnce"),
+		secretName("spec.target.name"),
+		enum("spec.target.creationPolicy", "Owner", "Merge"),
+		templateValidations("spec.target.template"),
+	)
+}
+
+func templateValidations(template string) []validation {
+	kind, data := template+".type", template+".data"
+	labels, annotations := template+".metadata.labels", template+".metadata.annotations"
+	const (
+		dataMessage          = "a key of data may hold at most 253 letters, digits, '-', '_' and '.'"
+		labelKeyMessage      = "write a label's key like app or example.com/app"
+		labelValueMessage    = "a label's value must be at most 63 characters"
+		annotationKeyMessage = "write an annotation's key like note or example.com/note"
+
+		dockerMessage = "a target of type kubernetes.io/dockerconfigjson needs data['.dockerconfigjson']"
+		basicMessage  = "a target of type kubernetes.io/basic-auth needs data.username or data.password"
+		docker        = "kubernetes.io/dockerconfigjson"
+		basic         = "kubernetes.io/basic-auth"
+	)
+	with := func(key string) map[string]any { return map[string]any{key: "a"} }
+	is := func(value string) map[string]any { return map[string]any{"a": value} }
+	return []validation{
+		{kind, "enum", edit{kind: "Opaque"}, edit{kind: "kubernetes.io/service-account-token"},
+			kind + `: Unsupported value: "kubernetes.io/service-account-token": supported values: "Opaque", "kubernetes.io/dockerconfigjson", "kubernetes.io/basic-auth"`},
+		{template, "rule", edit{kind: docker, data: with(".dockerconfigjson")}, edit{kind: docker}, dockerMessage},
+		{template, "rule", edit{kind: docker, data: with(".dockerconfigjson")}, edit{kind: docker, data: nil}, dockerMessage},
+		{template, "rule", edit{kind: basic, data: with("password")}, edit{kind: basic}, basicMessage},
+		{template, "rule", edit{kind: basic, data: with("username")}, edit{kind: basic, data: nil}, basicMessage},
+		maxProperties(data, 64, "a"),
+		{data, "rule", edit{data: with("._-Az09")}, edit{data: with("a/b")}, dataMessage},
+		{data, "rule", edit{data: with(letters(253))}, edit{data: with(letters(254))}, dataMessage},
+		maxProperties(labels, 64, "a"),
+		{labels, "rule", edit{labels: with("example.com/App_1")}, edit{labels: with("a b")}, labelKeyMessage},
+		{labels, "rule", edit{labels: is(letters(63))}, edit{labels: is(letters(64))}, labelValueMessage},
+		maxProperties(annotations, 64, "a"),
+		{annotations, "rule", edit{annotations: map[string]any{"example.com/note": "any text, ${even} this"}}, edit{annotations: with("a b")}, annotationKeyMessage},
+	}
+}
+
+func providerValidations() []validation {
+	return slices.Concat(
+		[]validation{
+			{"object", "required spec", nil, edit{"spec": nil}, "spec: Required value"},
+			{"spec", "rule", edit{"spec.refresh": nil}, edit{"spec.refresh": nil, "spec.login": nil}, "describe at least one of refresh and login"},
+			{"spec", "rule", edit{"spec.login": nil}, edit{"spec.refresh": nil, "spec.login": nil}, "describe at least one of refresh and login"},
+			maxLength("spec.description", 1024),
+			maxLength("spec.documentation", 1024),
+		},
+		enum("spec.inputs.app", "Required", "Optional", "None"),
+		enum("spec.inputs.refreshToken", "Required", "Optional", "None"),
+		loginKeyValidations("spec.inputs.login"),
+		parameterValidations("spec.inputs.parameters"),
+		callValidations("spec.refresh"),
+		callValidations("spec.login"),
+		enum("spec.rotation.mode", "Reusable", "SingleUse"),
+		duration("spec.rotation.reuseWindow"),
+		enum("spec.rotation.onUnknownOutcome", "Hold", "RetryOnce"),
+		duration("spec.lifetime.accessToken"),
+		duration("spec.lifetime.refreshToken"),
+		[]validation{
+			required("spec.rateLimit.requests"),
+			{"spec.rateLimit.requests", "minimum", edit{"spec.rateLimit.requests": int64(1)}, edit{"spec.rateLimit.requests": int64(0)},
+				"spec.rateLimit.requests in body should be greater than or equal to 1"},
+			{"spec.rateLimit.requests", "maximum", edit{"spec.rateLimit.requests": int64(1000000)}, edit{"spec.rateLimit.requests": int64(1000001)},
+				"spec.rateLimit.requests in body should be less than or equal to 1000000"},
+		},
+		duration("spec.rateLimit.per"),
+	)
+}
+
+func loginKeyValidations(field string) []validation {
+	one := func(key string) edit { return edit{field: []any{key}} }
+	return []validation{
+		{field, "maxItems", edit{field: items(16, name)}, edit{field: items(17, name)}, field + ": Too many: 17: must have at most 16 items"},
+		{field, "list type set", one("email"), edit{field: []any{"email", "email"}}, field + `[1]: Duplicate value: "email"`},
+		{field + "[]", "minLength", one("a"), one(""), field + "[0] in body should be at least 1 chars long"},
+		{field + "[]", "maxLength", one(letters(253)), one(letters(254)), field + "[0]: Too long: may not be more than 253 bytes"},
+		{field + "[]", "rule", one("._-Az09"), one("a/b"), "write a key of a Secret: letters, digits, '-', '_' and '.'"},
+	}
+}
+
+func parameterValidations(field string) []validation {
+	one := func(parameter map[string]any) edit { return edit{field: []any{parameter}} }
+	with := func(key string, value any) edit { return one(map[string]any{"name": "a", key: value}) }
+	named := func(name string) edit { return one(map[string]any{"name": name}) }
+	item := func(i int) any { return map[string]any{"name": name(i)} }
+	return []validation{
+		{field, "maxItems", edit{field: items(64, item)}, edit{field: items(65, item)}, field + ": Too many: 65: must have at most 64 items"},
+		{field, "list type map", named("a"), edit{field: []any{item(1), item(1)}}, field + `[1]: Duplicate value: {"name":"name1"}`},
+		{field + "[]", "required name", named("a"), one(map[string]any{"pattern": "a"}), field + "[0].name: Required value"},
+		{field + "[]", "rule", with("default", "b"), one(map[string]any{"name": "a", "required": true, "default": "b"}),
+			"a parameter with a default is never missing: leave out required or default"},
+		{field + "[].name", "minLength", named("a"), named(""), field + "[0].name in body should be at least 1 chars long"},
+		{field + "[].name", "maxLength", named(letters(63)), named(letters(64)), field + "[0].name: Too long: may not be more than 63 bytes"},
+		{field + "[].name", "rule", named("_redirectURI2"), named("redirect-uri"), "write a name of letters, digits and '_', such as redirectURI"},
+		{field + "[].name", "rule", named("a"), named("2a"), "write a name of letters, digits and '_', such as redirectURI"},
+		{field + "[].description", "maxLength", with("description", letters(1024)), with("description", letters(1025)),
+			field + "[0].description: Too long: may not be more than 1024 bytes"},
+		{field + "[].default", "maxLength", with("default", letters(2048)), with("default", letters(2049)),
+			field + "[0].default: Too long: may not be more than 2048 bytes"},
+		{field + "[].pattern", "maxLength", with("pattern", letters(1024)), with("pattern", letters(1025)),
+			field + "[0].pattern: Too long: may not be more than 1024 bytes"},
+	}
+}
+
+func callValidations(call string) []validation {
+	return slices.Concat(
+		[]validation{required(call + ".request"), required(call + ".response")},
+		requestValidations(call+".request"),
+		responseValidations(call+".response"),
+	)
+}
+
+func requestValidations(request string) []validation {
+	method, url, form, json := request+".method", request+".url", request+".form", request+".json"
+	const (
+		oneBody = "a request has one body: write form or json, not both"
+		noBody  = "a GET request has no body: use query, or another method"
+	)
+	body := map[string]any{"a": map[string]any{"b": []any{"${refreshToken}", int64(1)}}}
+	return slices.Concat(
+		[]validation{
+			{request, "rule", edit{form: nil, json: body}, edit{json: body}, oneBody},
+			{request, "rule", edit{form: nil, method: "GET"}, edit{method: "GET"}, noBody},
+			{request, "rule", edit{form: nil, json: body, method: "PUT"}, edit{form: nil, json: body, method: "GET"}, noBody},
+			required(url),
+			maxLength(url, 4096),
+			{url, "minLength", edit{url: "a"}, edit{url: ""}, url + " in body should be at least 1 chars long"},
+			maxProperties(request+".query", 64, "a"),
+			maxProperties(form, 64, "a"),
+			maxProperties(request+".headers", 64, "a"),
+			maxLength(request+".basicAuth.username", 4096),
+			maxLength(request+".basicAuth.password", 4096),
+			{method, "enum", edit{method: "PATCH"}, edit{method: "DELETE"},
+				method + `: Unsupported value: "DELETE": supported values: "GET", "POST", "PUT", "PATCH"`},
+		},
+	)
+}
+
+func responseValidations(response string) []validation {
+	failures, outputs := response+".failures", response+".outputs"
+	rule := func(when, reason string) edit {
+		return edit{failures: []any{map[string]any{"when": when, "reason": reason}}}
+	}
+	item := func(int) any { return map[string]any{"when": "true", "reason": "RateLimited"} }
+	validations := []validation{
+		maxLength(response+".prefix", 256),
+		required(response + ".accessToken"),
+		maxProperties(outputs, 32, "body.a"),
+		{outputs + "{}", "minLength", edit{outputs + ".a": "b"}, edit{outputs + ".a": ""}, outputs + ".a in body should be at least 1 chars long"},
+		{outputs + "{}", "maxLength", edit{outputs + ".a": letters(4096)}, edit{outputs + ".a": letters(4097)},
+			outputs + ".a: Too long: may not be more than 4096 bytes"},
+		{failures, "maxItems", edit{failures: items(64, item)}, edit{failures: items(65, item)}, failures + ": Too many: 65: must have at most 64 items"},
+		{failures + "[]", "required when", nil, edit{failures: []any{map[string]any{"reason": "RateLimited"}}}, failures + "[0].when: Required value"},
+		{failures + "[]", "required reason", nil, edit{failures: []any{map[string]any{"when": "true"}}}, failures + "[0].reason: Required value"},
+		{failures + "[].when", "minLength", rule("a", "RateLimited"), rule("", "RateLimited"), failures + "[0].when in body should be at least 1 chars long"},
+		{failures + "[].when", "maxLength", rule(letters(4096), "RateLimited"), rule(letters(4097), "RateLimited"),
+			failures + "[0].when: Too long: may not be more than 4096 bytes"},
+	}
+	for _, reason := range []string{"ReauthorizationRequired", "AppRejected", "RequestRejected", "RateLimited", "ProviderUnavailable"} {
+		validations = append(validations, validation{failures + "[].reason", "enum", rule("a", reason), rule("a", "OutcomeUnknown"),
+			failures + `[0].reason: Unsupported value: "OutcomeUnknown": supported values: ` +
+				`"ReauthorizationRequired", "AppRejected", "RequestRejected", "RateLimited", "ProviderUnavailable"`})
+	}
+	validations = append(validations, enum(response+".format", "Auto", "JSON", "Form")...)
+	for _, field := range []string{
+		"success", "accessToken", "refreshToken", "tokenType", "expiresIn", "expiresAt",
+		"refreshTokenExpiresIn", "refreshTokenExpiresAt", "message",
+	} {
+		validations = append(validations, expression(response+"."+field)...)
+	}
+	return validations
+}
