@@ -77,12 +77,12 @@ func (f *Fault) apply(own Reply) Reply {
 	if reply.Status == 0 {
 		reply.Status = http.StatusOK
 	}
-	reply.Header = reply.Header.Clone()
-	if reply.Header == nil {
-		reply.Header = http.Header{}
-	}
+	reply.Header = reply.Header.Clone() // Reply may serve many calls
 	if f.Rewrite != nil {
 		reply = f.Rewrite(reply)
+	}
+	if reply.Header == nil {
+		reply.Header = http.Header{}
 	}
 	for name, values := range f.Header {
 		reply.Header[http.CanonicalHeaderKey(name)] = values
