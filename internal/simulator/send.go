@@ -4,6 +4,7 @@
 package simulator
 
 import (
+	"cmp"
 	"compress/gzip"
 	"context"
 	"io"
@@ -18,7 +19,10 @@ func (s *Simulator) respond(w http.ResponseWriter, r *http.Request, options *Opt
 	fault := s.faults.next(options, call)
 	decided := answer{}
 	acted := false
-	act := func() { decided, acted = s.answer(options, call), true }
+	act := func() {
+		decided, acted = s.answer(options, call), true
+		call.Grant = cmp.Or(call.Grant, decided.grant)
+	}
 	if fault == nil {
 		act()
 		s.log.decide(options, call, decided.Status, decided.refusal, acted, false)

@@ -7,11 +7,9 @@ import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -86,8 +84,8 @@ func TestAServerComesBack(t *testing.T) {
 	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := oauthRefresh(DemoOAuthRefreshToken).over(t.Context(), client); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("error %v: a closed server takes no connection", err)
+	if _, _, err := oauthRefresh(DemoOAuthRefreshToken).over(t.Context(), client); err == nil {
+		t.Error("a closed server answered")
 	}
 	again, err := s.Start(server.Addr())
 	if err != nil {
