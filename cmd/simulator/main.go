@@ -142,8 +142,8 @@ func announce(output io.Writer, server *simulator.Server, given settings) {
 		fmt.Fprintf(output, demoText,
 			simulator.DemoMCSAppKey, simulator.DemoMCSAppSecret, simulator.DemoMCSUserToken, simulator.DemoMCSEmail, simulator.DemoMCSPassword,
 			simulator.DemoXiaomiClientID, simulator.DemoXiaomiClientSecret, simulator.DemoXiaomiRefreshToken, simulator.DemoXiaomiRedirectURI,
-			simulator.DemoShopHost, simulator.DemoOracleStoreUsername, simulator.DemoOracleStorePassword,
-			simulator.DemoShopHost, simulator.DemoOracleApplicationKey,
+			simulator.DemoShopHost, simulator.DemoOracleStoreUsername, simulator.DemoOracleStorePassword, simulator.DemoOracleStoreToken,
+			simulator.DemoShopHost, simulator.DemoOracleApplicationKey, simulator.DemoOracleAdminToken,
 			simulator.DemoOAuthClientID, simulator.DemoOAuthClientSecret, simulator.DemoOAuthRefreshToken, simulator.DemoOAuthTokenURL, simulator.DemoOAuthScope,
 			simulator.DemoOAuthServiceID, simulator.DemoOAuthServiceSecret, simulator.DemoOAuthTokenURL, simulator.DemoOAuthScope)
 	}
@@ -157,7 +157,8 @@ Demo credentials, which work nowhere else:
   xiaomi                     app_key=%s app_secret=%s refresh_token=%s
                              redirectURI=%s
   oracle-commerce-store      site=%s username=%s password=%s
-  oracle-commerce-admin      site=%s applicationKey=%s
+                             refresh_token=%s
+  oracle-commerce-admin      site=%s applicationKey=%s refresh_token=%s
   oauth2                     app_key=%s app_secret=%q refresh_token=%s
                              tokenURL=%s scope=%q clientAuthentication=basic
   oauth2-client-credentials  app_key=%s app_secret=%s

@@ -45,7 +45,8 @@ type Call struct {
 	Query  string      `json:"query,omitempty"`
 	Header http.Header `json:"header"`
 	Body   string      `json:"body,omitempty"`
-	// RefreshToken that was sent, and the Grant it is or was of, if any.
+	// RefreshToken that was sent, and the Grant it is or was of, if any; in the
+	// log also the grant that a login began.
 	RefreshToken string `json:"refreshToken,omitempty"`
 	Grant        string `json:"grant,omitempty"`
 

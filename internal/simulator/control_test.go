@@ -133,6 +133,9 @@ func TestPrintedCallsHideSecrets(t *testing.T) {
 			t.Errorf("%s is printed:\n%s", secret, lines.String())
 		}
 	}
+	if got := s.Log(5)[0].Grant; got != "110002" {
+		t.Errorf("the log names the grant that a login began, got %q", got)
+	}
 	want := `oauth2 refresh POST auth.example.com/oauth/token grant_type=refresh_token&refresh_token=demo…(24) -> 200 grant=demo-oauth2`
 	if !strings.Contains(lines.String(), want) {
 		t.Errorf("a line like %q is missing:\n%s", want, lines.String())

@@ -23,7 +23,11 @@ const (
 	DemoXiaomiRedirectURI  = "https://shop.example.com/oauth/callback"
 	DemoXiaomiRefreshToken = "demo-xiaomi-refresh-token"
 
-	// The tokens of Oracle Commerce are made by a login.
+	// The token of the store is the one that the documentation shows. Both live
+	// a day, so that a demo may begin with them; their successors live as long
+	// as the options say.
+	DemoOracleStoreToken     = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjE0MTQxNDk5NTYsInN1YiI6IjExMDU1OCIsImlzcyI6InN0b3JlZnJvbnRVSSIsImlhdCI6MTQxNDE0OTAyNn0=.B9qM0/VKpCNKvjCmOnUPv4RS7mkIDgKcP8RJPaVQGYU="
+	DemoOracleAdminToken     = "demo-oracle-admin-token"
 	DemoOracleStoreUsername  = "shopper@example.com"
 	DemoOracleStorePassword  = "demo-store-password"
 	DemoOracleApplicationKey = "demo-oracle-application-key"
@@ -40,9 +44,11 @@ const (
 
 // The identifiers of the demo's grants.
 const (
-	DemoMCSGrant    = "demo-mcs"
-	DemoXiaomiGrant = "demo-xiaomi"
-	DemoOAuthGrant  = "demo-oauth2"
+	DemoMCSGrant         = "demo-mcs"
+	DemoXiaomiGrant      = "demo-xiaomi"
+	DemoOracleStoreGrant = "demo-oracle-store"
+	DemoOracleAdminGrant = "demo-oracle-admin"
+	DemoOAuthGrant       = "demo-oauth2"
 )
 
 // Demo is what the demo's providers know at first, for Add.
@@ -63,6 +69,8 @@ func Demo() Seed {
 		Grants: []Grant{
 			{ID: DemoMCSGrant, Vendor: MCS, App: DemoMCSAppKey, RefreshToken: DemoMCSUserToken},
 			{ID: DemoXiaomiGrant, Vendor: Xiaomi, App: DemoXiaomiClientID, RefreshToken: DemoXiaomiRefreshToken},
+			{ID: DemoOracleStoreGrant, Vendor: OracleStore, RefreshToken: DemoOracleStoreToken, RefreshTokenLifetime: Day},
+			{ID: DemoOracleAdminGrant, Vendor: OracleAdmin, RefreshToken: DemoOracleAdminToken, RefreshTokenLifetime: Day},
 			{ID: DemoOAuthGrant, Vendor: OAuth, App: DemoOAuthClientID, RefreshToken: DemoOAuthRefreshToken, Scope: DemoOAuthScope},
 		},
 	}

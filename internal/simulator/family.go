@@ -85,20 +85,19 @@ func (f *family) judge(t *token, app string, now time.Time, rotation Rotation) r
 	if f.grant.App != app {
 		return otherApp
 	}
-	if !t.spent.IsZero() {
-		inWindow := now.Sub(t.spent) < time.Duration(rotation.ReuseWindow) && t.number >= f.lastUsed
-		if !inWindow || f.revoked {
-			f.reuses++
-			f.revoked = f.revoked || rotation.RevokeOnReuse
-			return spentToken
-		}
-		f.windowReuses++
-	}
-	if f.revoked {
+	spent := !t.spent.IsZero()
+	inWindow := now.Sub(t.spent) < time.Duration(rotation.ReuseWindow) && t.number >= f.lastUsed
+	switch {
+	case spent && (!inWindow || f.revoked):
+		f.reuses++
+		f.revoked = f.revoked || rotation.RevokeOnReuse
+		return spentToken
+	case f.revoked:
 		return revokedGrant
-	}
-	if !now.Before(t.expires) {
+	case !now.Before(t.expires):
 		return expiredToken
+	case spent:
+		f.windowReuses++
 	}
 	return accepted
 }
@@ -140,12 +139,11 @@ func (f *family) newAccessToken(s *Simulator, options *Options, now time.Time, t
 	t.value = options.NewToken(TokenRequest{Vendor: f.grant.Vendor, Kind: AccessToken, Grant: f.grant.ID,
 		Number: t.number, IssuedAt: now, Lifetime: time.Duration(terms.accessLifetime)})
 	for len(f.accessTokens) > 0 && !now.Before(f.accessTokens[0].expires) {
-		if old := f.accessTokens[0]; !slices.Contains(f.refreshTokens, old) {
-			s.tokens.remove(old)
-		}
+		s.release(f.accessTokens[0])
 		f.accessTokens = f.accessTokens[1:]
 	}
 	f.accessTokens = append(f.accessTokens, t)
+	t.lists++
 	return t
 }
 
@@ -166,12 +164,19 @@ func (f *family) keep(s *Simulator, options *Options, t *token) {
 	t.number = f.issuedRefresh
 	f.current = t
 	f.refreshTokens = append(f.refreshTokens, t)
+	t.lists++
 	s.tokens.add(t)
 	for len(f.refreshTokens) > options.HistorySize {
-		if old := f.refreshTokens[0]; !slices.Contains(f.accessTokens, old) {
-			s.tokens.remove(old)
-		}
+		s.release(f.refreshTokens[0])
 		f.refreshTokens = f.refreshTokens[1:]
+	}
+}
+
+// release forgets a token that leaves the last of its family's lists. The caller
+// holds the family's lock.
+func (s *Simulator) release(t *token) {
+	if t.lists--; t.lists == 0 {
+		s.tokens.remove(t)
 	}
 }
 

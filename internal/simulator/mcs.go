@@ -82,7 +82,7 @@ func mcsFlat(o MCSOptions, result issue) answer {
 		reply = append(reply, member{"token", result.refresh})
 	}
 	reply = append(reply, member{"access_token", result.access})
-	return answer{Reply: jsonReply(200, "application/json", encode(reply))}
+	return answer{grant: result.grant.ID, Reply: jsonReply(200, "application/json", encode(reply))}
 }
 
 // mcsNested writes the members in the order of the documentation's sample.
@@ -99,7 +99,7 @@ func mcsNested(o MCSOptions, result issue) answer {
 	if !o.OmitToken {
 		results = append(results, member{"token", result.refresh})
 	}
-	return answer{Reply: jsonReply(200, "application/json", encode(object{
+	return answer{grant: result.grant.ID, Reply: jsonReply(200, "application/json", encode(object{
 		{"apiVersion", "0.0.1"}, {"code", 200}, {"message", "Request has succeeded"}, {"results", results},
 	}))}
 }

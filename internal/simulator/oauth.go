@@ -127,7 +127,7 @@ func (o OAuthOptions) success(result issue, scope string) answer {
 	for _, name := range slices.Sorted(maps.Keys(o.Extra)) {
 		reply = append(reply, member{name, o.Extra[name]})
 	}
-	return answer{Reply: noStore(jsonReply(200, "application/json;charset=UTF-8", encode(reply)))}
+	return answer{grant: result.grant.ID, Reply: noStore(jsonReply(200, "application/json;charset=UTF-8", encode(reply)))}
 }
 
 // refuse is section 5.2.

@@ -84,7 +84,7 @@ func (o OracleOptions) terms(vendor Vendor) terms {
 
 func (o OracleOptions) success(vendor Vendor, result issue) answer {
 	reply := object{{"access_token", result.access}, {"token_type", "bearer"}}.withExpiry(o.ExpiresIn, o.lifetime(vendor))
-	return answer{Reply: jsonReply(200, "application/json", encode(reply))}
+	return answer{grant: result.grant.ID, Reply: jsonReply(200, "application/json", encode(reply))}
 }
 
 func (o OracleOptions) refuse(status int, code, message string, why refusal) answer {

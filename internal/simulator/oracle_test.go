@@ -27,6 +27,8 @@ func TestOracle(t *testing.T) {
 			`{"access_token":"access-110001-1","token_type":"bearer","expires_in":"930"}`, "by one document"},
 		{"the lifetime missing by switch", Options{Oracle: OracleOptions{ExpiresIn: ExpiresInMissing}}, storeLogin, 200,
 			`{"access_token":"access-110001-1","token_type":"bearer"}`, "by another"},
+		{"a refresh of the documented token", Options{}, oracleRefresh("ccstore", DemoOracleStoreToken), 200,
+			`{"access_token":"access-demo-oracle-store-1","token_type":"bearer","expires_in":900}`, "the documented reply"},
 		{"a wrong application key", Options{}, wrongKey, 401, `{"message":"The application key is missing or invalid.","status":"401","errorCode":"82000"}`, "401"},
 		{"a wrong password", Options{}, wrongPassword, 401, `{"message":"The username or the password is wrong.","status":"401","errorCode":"82000"}`, "401"},
 		{"a login that is no form", Options{}, jsonLogin, 400, `{"message":"The form must hold grant_type=password.","status":"400","errorCode":"82001"}`, "form is documented"},

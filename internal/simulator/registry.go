@@ -76,7 +76,8 @@ type Grant struct {
 	// RefreshTokenLifetime of the first token. Default: the vendor's.
 	RefreshTokenLifetime Duration `json:"refreshTokenLifetime,omitempty"`
 	Scope                string   `json:"scope,omitempty"`
-	// Rotation of this grant. Default: the vendor's.
+	// Rotation of this grant, in place of the vendor's; a Mode or
+	// NewRefreshToken that is left out is the vendor's.
 	Rotation *Rotation `json:"rotation,omitempty"`
 }
 

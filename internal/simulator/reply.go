@@ -26,6 +26,7 @@ type Reply struct {
 type answer struct {
 	Reply
 	refusal refusal
+	grant   string // that was refreshed or begun
 }
 
 // member is one member of a JSON object that keeps the order of its members.

@@ -54,6 +54,8 @@ func TestRotation(t *testing.T) {
 			outcome{first, 2, 0, 0, false}, "nothing replaces it, so it is not spent"},
 		{"sometimes another token", Rotation{NewRefreshToken: Sometimes, Every: 3}, []step{{0, first, 200}, {0, first, 200}, {0, first, 200}, {0, first, 400}},
 			outcome{second, 3, 1, 0, false}, "QuickBooks' way: the third brings one"},
+		{"an expired token does not work in the window", Rotation{ReuseWindow: 60 * Day}, []step{{0, first, 200}, {30 * 24 * time.Hour, first, 400}},
+			outcome{second, 1, 0, 0, false}, "its lifetime is over, and it is no reuse either"},
 		{"a token expires", Rotation{}, []step{{30 * 24 * time.Hour, first, 400}},
 			outcome{first, 0, 0, 0, false}, "30 days"},
 		{"an unknown token is no reuse", Rotation{RevokeOnReuse: true}, []step{{0, "unknown", 400}},
@@ -113,7 +115,7 @@ func TestHistory(t *testing.T) {
 		t.Error("an older token is forgotten")
 	}
 	oauthRefresh(DemoOAuthRefreshToken).send(t, s)
-	if got := s.Totals(); got != (Totals{Grants: 3, Refreshes: 2, UnknownTokens: 1}) {
+	if got := s.Totals(); got != (Totals{Grants: 5, Refreshes: 2, UnknownTokens: 1}) {
 		t.Errorf("totals %+v: a forgotten token counts as unknown", got)
 	}
 }
@@ -217,7 +219,7 @@ func TestAddRefusesWhole(t *testing.T) {
 			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
 		}
 	}
-	if got := s.Totals().Grants; got != 3 {
-		t.Errorf("%d grants, want the demo's 3", got)
+	if got := s.Totals().Grants; got != 5 {
+		t.Errorf("%d grants, want the demo's 5", got)
 	}
 }

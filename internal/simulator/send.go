@@ -4,6 +4,7 @@
 package simulator
 
 import (
+	"cmp"
 	"compress/gzip"
 	"context"
 	"io"
@@ -18,7 +19,10 @@ func (s *Simulator) respond(w http.ResponseWriter, r *http.Request, options *Opt
 	fault := s.faults.next(options, call)
 	decided := answer{}
 	acted := false
-	act := func() { decided, acted = s.answer(options, call), true }
+	act := func() {
+		decided, acted = s.answer(options, call), true
+		call.Grant = cmp.Or(call.Grant, decided.grant)
+	}
 	if fault == nil {
 		act()
 		s.log.decide(options, call, decided.Status, decided.refusal, acted, false)
@@ -77,12 +81,12 @@ func (f *Fault) apply(own Reply) Reply {
 	if reply.Status == 0 {
 		reply.Status = http.StatusOK
 	}
-	reply.Header = reply.Header.Clone()
-	if reply.Header == nil {
-		reply.Header = http.Header{}
-	}
+	reply.Header = reply.Header.Clone() // Reply may serve many calls
 	if f.Rewrite != nil {
 		reply = f.Rewrite(reply)
+	}
+	if reply.Header == nil {
+		reply.Header = http.Header{}
 	}
 	for name, values := range f.Header {
 		reply.Header[http.CanonicalHeaderKey(name)] = values

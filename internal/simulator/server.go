@@ -38,9 +38,10 @@ type Server struct {
 }
 
 // Start listens on a TCP address; "" is a free port of 127.0.0.1. The server
-// runs until Close.
+// runs until Close. Further servers of one simulator have the same CA, so one
+// that was closed can come back at its address.
 func (s *Simulator) Start(address string) (*Server, error) {
-	authority, err := newAuthority()
+	authority, err := s.authority()
 	if err != nil {
 		return nil, err
 	}

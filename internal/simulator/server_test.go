@@ -77,6 +77,26 @@ func TestStartRefusesATakenAddress(t *testing.T) {
 	}
 }
 
+func TestAServerComesBack(t *testing.T) {
+	t.Parallel()
+	s, server := serve(t, Options{})
+	client := dial(t, server, false)
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := oauthRefresh(DemoOAuthRefreshToken).over(t.Context(), client); err == nil {
+		t.Error("a closed server answered")
+	}
+	again, err := s.Start(server.Addr())
+	if err != nil {
+		t.Skipf("another process has taken the port: %v", err)
+	}
+	defer again.Close()
+	if reply, _, err := oauthRefresh(DemoOAuthRefreshToken).over(t.Context(), client); err != nil || reply.StatusCode != 200 {
+		t.Errorf("a client that trusts the first server's CA trusts the second's: %v", err)
+	}
+}
+
 // BenchmarkRefresh rotates grants in parallel, without the wire.
 func BenchmarkRefresh(b *testing.B) {
 	s := New(Options{})
@@ -102,8 +122,7 @@ func BenchmarkRefresh(b *testing.B) {
 			s.log.arrive(&call)
 			decided := s.answer(options, call)
 			s.log.decide(options, call, decided.Status, decided.refusal, true, false)
-			state, _ := s.Grant(grants[0].ID)
-			token = state.Current
+			token = s.family(grants[0].ID).state(false).Current
 		}
 	})
 	if totals := s.Totals(); totals.Reuses != 0 || totals.Refreshes == 0 {

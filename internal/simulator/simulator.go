@@ -22,12 +22,14 @@ type Simulator struct {
 	faults        faultQueue
 	log           *callLog
 	unknownTokens atomic.Int64
+	authority     func() (*authority, error) // made when first asked for
 }
 
 // New makes a simulator that knows no app, user or grant yet.
 func New(options Options) *Simulator {
 	options = options.withDefaults()
-	s := &Simulator{registry: newRegistry(), tokens: newTokenIndex(), log: newCallLog(options.LogSize)}
+	s := &Simulator{registry: newRegistry(), tokens: newTokenIndex(), log: newCallLog(options.LogSize),
+		authority: sync.OnceValues(newAuthority)}
 	s.options.Store(&options)
 	return s
 }

@@ -69,6 +69,7 @@ type token struct {
 	expires time.Time
 	spent   time.Time // zero: not spent
 	uses    int
+	lists   int // how many of the family's two lists it is on
 }
 
 // tokenIndex finds tokens by their text. It is split so that ten thousand

@@ -55,7 +55,7 @@ func (s *Simulator) answerXiaomi(options *Options, call Call) answer {
 	if refused != accepted {
 		return o.refuse(xiaomiInvalidRefresh, "invalid or expired refresh token", refused)
 	}
-	return answer{Reply: jsonReply(200, o.ContentType, o.prefix()+encode(o.success(result)))}
+	return answer{grant: result.grant.ID, Reply: jsonReply(200, o.ContentType, o.prefix()+encode(o.success(result)))}
 }
 
 func (o XiaomiOptions) success(result issue) object {
