@@ -13,16 +13,13 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 )
 
@@ -85,15 +82,8 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		LeaderElectionNamespace:       leaseNamespace(),
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &shutdown,
-		Cache: cache.Options{
-			DefaultTransform:  cache.TransformStripManagedFields(),
-			DefaultNamespaces: o.namespaces.cached(),
-			ByObject: map[client.Object]cache.ByObject{
-				&v1alpha1.TokenCredential{}: {Label: o.labelSelector.Selector},
-			},
-		},
-		// The values of Secrets are read live and never cached.
-		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+		Cache:                         controller.CacheOptions(o.namespaces, o.labelSelector.Selector),
+		Client:                        controller.ClientOptions(),
 	}
 }
 
@@ -147,18 +137,6 @@ func (l *list) Set(text string) error {
 		}
 	}
 	return nil
-}
-
-// cached are the namespaces for the cache; nil for all.
-func (l list) cached() map[string]cache.Config {
-	if len(l) == 0 {
-		return nil
-	}
-	namespaces := make(map[string]cache.Config, len(l))
-	for _, name := range l {
-		namespaces[name] = cache.Config{}
-	}
-	return namespaces
 }
 
 // selector is a flag that holds a label selector.

@@ -10,11 +10,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
@@ -39,8 +42,31 @@ type Options struct {
 	CredentialMetrics bool
 }
 
+// CacheOptions are what the controllers need of a manager's cache: the
+// namespaces given alone (all, where there are none), the credentials that the
+// selector matches alone, and no managed fields, which nothing reads.
+func CacheOptions(namespaces []string, credentials labels.Selector) cache.Options {
+	options := cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject:         map[client.Object]cache.ByObject{&v1alpha1.TokenCredential{}: {Label: credentials}},
+	}
+	for _, namespace := range namespaces {
+		if options.DefaultNamespaces == nil {
+			options.DefaultNamespaces = map[string]cache.Config{}
+		}
+		options.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	return options
+}
+
+// ClientOptions are what the controllers need of a manager's client: the values
+// of Secrets are read from the API server and never cached.
+func ClientOptions() client.Options {
+	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}}
+}
+
 // SetupWithManager compiles the built-in providers and adds the controllers and
-// their metrics to a manager, whose client must read Secrets live.
+// their metrics to a manager that was made with CacheOptions and ClientOptions.
 func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	specs, err := builtin.Specs()
 	if err != nil {
