@@ -4,15 +4,8 @@
 package egress
 
 import (
-	"bytes"
-	"compress/flate"
-	"compress/gzip"
-	"compress/zlib"
 	"context"
 	"crypto/tls"
-	"encoding/pem"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -27,100 +20,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// startTLS starts a provider that speaks TLS, and HTTP/2 where it is asked to.
-func startTLS(t *testing.T, handler http.HandlerFunc, change ...func(*httptest.Server)) *httptest.Server {
-	t.Helper()
-	server := httptest.NewUnstartedServer(handler)
-	server.EnableHTTP2 = true
-	server.Config.ErrorLog = quiet()
-	for _, c := range change {
-		c(server)
-	}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return server
-}
-
-// clientFor is a client that may call loopback addresses and trusts the server.
-func clientFor(t *testing.T, server *httptest.Server, flags ...string) *Client {
-	t.Helper()
-	flags = append(flags, "--egress-allow-cidrs=127.0.0.0/8")
-	if server != nil && server.Certificate() != nil {
-		file := filepath.Join(t.TempDir(), "ca.pem")
-		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		flags = append(flags, "--egress-ca-file="+file)
-	}
-	client, err := New(policyOf(t, flags...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	return client
-}
-
-// canaryRequest holds a secret wherever a request can hold one. No error may
-// show it.
-func canaryRequest(t *testing.T, ctx context.Context, method, address string) *http.Request {
-	t.Helper()
-	var body io.Reader
-	if method != http.MethodGet {
-		body = strings.NewReader("refresh_token=canary-body")
-	}
-	request, err := http.NewRequestWithContext(ctx, method, address+"/canary-path?refresh_token=canary-query", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.SetBasicAuth("canary-user", "canary-password")
-	request.Header.Set("X-Token", "canary-header")
-	return request
-}
-
-// checkKind checks what an error says about the request: ErrDenied, ErrNotSent,
-// or errUnanswered for neither. It looks for canaries in the whole chain.
-func checkKind(t *testing.T, err, want error) {
-	t.Helper()
-	for _, kind := range []error{ErrDenied, ErrNotSent, errUnanswered} {
-		if got := errors.Is(err, kind); got != (kind == want) {
-			t.Errorf("errors.Is(%v, %v) = %v", err, kind, got)
-		}
-	}
-	for _, text := range chain(err) {
-		if strings.Contains(text, "canary") {
-			t.Errorf("a secret is in the error chain: %s", text)
-		}
-	}
-}
-
-// chain prints an error and everything it wraps, each in three ways.
-func chain(err error) []string {
-	if err == nil {
-		return nil
-	}
-	texts := []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err)}
-	switch wrapper := err.(type) {
-	case interface{ Unwrap() error }:
-		texts = append(texts, chain(wrapper.Unwrap())...)
-	case interface{ Unwrap() []error }:
-		for _, inner := range wrapper.Unwrap() {
-			texts = append(texts, chain(inner)...)
-		}
-	}
-	return texts
-}
-
-func bothModes(t *testing.T, test func(t *testing.T, singleUse bool)) {
-	t.Helper()
-	for _, singleUse := range []bool{true, false} {
-		t.Run(fmt.Sprintf("singleUse=%v", singleUse), func(t *testing.T) {
-			t.Parallel()
-			test(t, singleUse)
-		})
-	}
-}
 
 func TestDoSendsWhatItIsGiven(t *testing.T) {
 	t.Parallel()
@@ -231,82 +130,6 @@ func TestARedirectIsAReply(t *testing.T) {
 			t.Error("something was sent to where the redirect points")
 		}
 	})
-}
-
-func TestBodies(t *testing.T) {
-	t.Parallel()
-	const plain = `{"access_token":"canary"}`
-	compressed := func(to func(io.Writer) io.WriteCloser, text []byte) []byte {
-		var buffer bytes.Buffer
-		writer := to(&buffer)
-		_, _ = writer.Write(text)
-		_ = writer.Close()
-		return buffer.Bytes()
-	}
-	toGzip := func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }
-	toZlib := func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }
-	toFlate := func(w io.Writer) io.WriteCloser { writer, _ := flate.NewWriter(w, 9); return writer }
-	gzipped := compressed(toGzip, []byte(plain))
-
-	tests := map[string]struct {
-		reason   string
-		encoding string
-		body     []byte
-		want     string // part of the error; "": the plain body
-	}{
-		"plain":                            {"most are", "", []byte(plain), ""},
-		"identity":                         {"says that nothing was done", "identity", []byte(plain), ""},
-		"gzip":                             {"sent although nobody asked for it", "gzip", gzipped, ""},
-		"gzip under its old name":          {"RFC 9110 section 8.4.1.3", "X-GZIP", gzipped, ""},
-		"deflate by the book":              {"RFC 9110 section 8.4.1.2: zlib", "deflate", compressed(toZlib, []byte(plain)), ""},
-		"deflate without zlib":             {"what some servers send", "deflate", compressed(toFlate, []byte(plain)), ""},
-		"a body of just the size allowed":  {"the bound is inclusive", "", bytes.Repeat([]byte("x"), MaxBody), ""},
-		"a body of one byte too many":      {"the bound holds", "", bytes.Repeat([]byte("x"), MaxBody+1), "is larger than 1048576 bytes"},
-		"a compressed bomb":                {"the bound holds after decompression too", "gzip", compressed(toGzip, make([]byte, 64<<20)), "is larger than 1048576 bytes"},
-		"gzip members without end":         {"decompressed to nothing, they count on the wire", "gzip", bytes.Repeat(compressed(toGzip, nil), MaxBody/16), "is larger than 1048576 bytes"},
-		"gzip that is cut short":           {"a part of a reply is no reply", "gzip", gzipped[:len(gzipped)-9], "is cut short"},
-		"gzip that is none":                {"the header lies", "gzip", []byte(plain), "compressed in a way that cannot be read"},
-		"gzip with a wrong checksum":       {"the body was damaged", "gzip", append(bytes.Clone(gzipped[:len(gzipped)-8]), 0, 0, 0, 0, 0, 0, 0, 0), "compressed in a way that cannot be read"},
-		"a coding that nobody here speaks": {"an unread body would be taken for an empty reply", "br", []byte(plain), "compressed in a way that cannot be read"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := startTLS(t, func(w http.ResponseWriter, _ *http.Request) {
-				if test.encoding != "" {
-					w.Header().Set("Content-Encoding", test.encoding)
-				}
-				_, _ = w.Write(test.body)
-			})
-			reply, err := clientFor(t, server).Do(canaryRequest(t, t.Context(), http.MethodPost, server.URL), true)
-			if test.want != "" {
-				checkKind(t, err, errUnanswered)
-				if err == nil || !strings.Contains(err.Error(), test.want) {
-					t.Errorf("Do = %v, want it to hold %q\nreason: %s", err, test.want, test.reason)
-				}
-				return
-			}
-			want := plain
-			if test.encoding == "" {
-				want = string(test.body)
-			}
-			if err != nil || string(reply.Body) != want {
-				t.Fatalf("Do = %v, and not the body that was sent\nreason: %s", err, test.reason)
-			}
-			if test.encoding != "" && reply.Header.Get("Content-Encoding") != "" {
-				t.Error("the reply still says that it is compressed")
-			}
-		})
-	}
-}
-
-func TestAnEmptyBodyIsNeverCompressed(t *testing.T) {
-	t.Parallel()
-	server := startTLS(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "gzip") })
-	reply, err := clientFor(t, server).Do(canaryRequest(t, t.Context(), http.MethodPost, server.URL), true)
-	if err != nil || len(reply.Body) != 0 {
-		t.Errorf("Do = %+v, %v; want an empty body", reply, err)
-	}
 }
 
 // An address that is denied only when it is dialled is what a name that changes

@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,52 +16,6 @@ import (
 	"testing"
 	"time"
 )
-
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
-
-// listen accepts connections on a loopback address and hands each to serve,
-// then closes it.
-func listen(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	accept(t, listener, serve)
-	return listener.Addr().String()
-}
-
-// accept serves a listener until the test ends.
-func accept(t *testing.T, listener net.Listener, serve func(net.Conn)) {
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = conn.Close() }()
-				serve(conn)
-			}()
-		}
-	}()
-}
-
-// untilClosed waits until the other side closes.
-func untilClosed(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
-
-func within(t *testing.T, limit time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func cancelled(t *testing.T) context.Context {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	return ctx
-}
 
 func TestNothingWasSent(t *testing.T) {
 	t.Parallel()
@@ -321,16 +274,4 @@ func TestBytesWereSent(t *testing.T) {
 			})
 		})
 	}
-}
-
-// readRequest reads one request to its end and gives its method, or "".
-func readRequest(reader *bufio.Reader) string {
-	request, err := http.ReadRequest(reader)
-	if err != nil {
-		return ""
-	}
-	if _, err := io.Copy(io.Discard, request.Body); err != nil {
-		return ""
-	}
-	return request.Method
 }

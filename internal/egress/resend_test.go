@@ -6,7 +6,6 @@ package egress
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -17,28 +16,6 @@ import (
 
 	"golang.org/x/net/http2"
 )
-
-// rawTLS hands every connection to serve once its handshake is done. Of the
-// server that it returns only the URL and the certificate are of use.
-func rawTLS(t *testing.T, protocol string, serve func(net.Conn)) *httptest.Server {
-	t.Helper()
-	certified := startTLS(t, func(http.ResponseWriter, *http.Request) {})
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		Certificates: certified.TLS.Certificates,
-		NextProtos:   []string{protocol},
-		MinVersion:   tls.VersionTLS12,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	accept(t, listener, func(conn net.Conn) {
-		if conn.(*tls.Conn).HandshakeContext(t.Context()) == nil {
-			serve(conn)
-		}
-	})
-	certified.URL = "https://" + listener.Addr().String()
-	return certified
-}
 
 // hangsUp answers every request but those for a path that ends in /hangup: these
 // it reads to their end, counts, and closes the connection.

@@ -1,0 +1,91 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	const plain = `{"access_token":"canary"}`
+	compressed := func(to func(io.Writer) io.WriteCloser, text []byte) []byte {
+		var buffer bytes.Buffer
+		writer := to(&buffer)
+		_, _ = writer.Write(text)
+		_ = writer.Close()
+		return buffer.Bytes()
+	}
+	toGzip := func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }
+	toZlib := func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }
+	toFlate := func(w io.Writer) io.WriteCloser { writer, _ := flate.NewWriter(w, 9); return writer }
+	gzipped := compressed(toGzip, []byte(plain))
+
+	tests := map[string]struct {
+		reason   string
+		encoding string
+		body     []byte
+		want     string // part of the error; "": the plain body
+	}{
+		"plain":                            {"most are", "", []byte(plain), ""},
+		"identity":                         {"says that nothing was done", "identity", []byte(plain), ""},
+		"gzip":                             {"sent although nobody asked for it", "gzip", gzipped, ""},
+		"gzip under its old name":          {"RFC 9110 section 8.4.1.3", "X-GZIP", gzipped, ""},
+		"deflate by the book":              {"RFC 9110 section 8.4.1.2: zlib", "deflate", compressed(toZlib, []byte(plain)), ""},
+		"deflate without zlib":             {"what some servers send", "deflate", compressed(toFlate, []byte(plain)), ""},
+		"a body of just the size allowed":  {"the bound is inclusive", "", bytes.Repeat([]byte("x"), MaxBody), ""},
+		"a body of one byte too many":      {"the bound holds", "", bytes.Repeat([]byte("x"), MaxBody+1), "is larger than 1048576 bytes"},
+		"a compressed bomb":                {"the bound holds after decompression too", "gzip", compressed(toGzip, make([]byte, 64<<20)), "is larger than 1048576 bytes"},
+		"gzip members without end":         {"decompressed to nothing, they count on the wire", "gzip", bytes.Repeat(compressed(toGzip, nil), MaxBody/16), "is larger than 1048576 bytes"},
+		"gzip that is cut short":           {"a part of a reply is no reply", "gzip", gzipped[:len(gzipped)-9], "is cut short"},
+		"gzip that is none":                {"the header lies", "gzip", []byte(plain), "compressed in a way that cannot be read"},
+		"gzip with a wrong checksum":       {"the body was damaged", "gzip", append(bytes.Clone(gzipped[:len(gzipped)-8]), 0, 0, 0, 0, 0, 0, 0, 0), "compressed in a way that cannot be read"},
+		"a coding that nobody here speaks": {"an unread body would be taken for an empty reply", "br", []byte(plain), "compressed in a way that cannot be read"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := startTLS(t, func(w http.ResponseWriter, _ *http.Request) {
+				if test.encoding != "" {
+					w.Header().Set("Content-Encoding", test.encoding)
+				}
+				_, _ = w.Write(test.body)
+			})
+			reply, err := clientFor(t, server).Do(canaryRequest(t, t.Context(), http.MethodPost, server.URL), true)
+			if test.want != "" {
+				checkKind(t, err, errUnanswered)
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("Do = %v, want it to hold %q\nreason: %s", err, test.want, test.reason)
+				}
+				return
+			}
+			want := plain
+			if test.encoding == "" {
+				want = string(test.body)
+			}
+			if err != nil || string(reply.Body) != want {
+				t.Fatalf("Do = %v, and not the body that was sent\nreason: %s", err, test.reason)
+			}
+			if test.encoding != "" && reply.Header.Get("Content-Encoding") != "" {
+				t.Error("the reply still says that it is compressed")
+			}
+		})
+	}
+}
+
+func TestAnEmptyBodyIsNeverCompressed(t *testing.T) {
+	t.Parallel()
+	server := startTLS(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "gzip") })
+	reply, err := clientFor(t, server).Do(canaryRequest(t, t.Context(), http.MethodPost, server.URL), true)
+	if err != nil || len(reply.Body) != 0 {
+		t.Errorf("Do = %+v, %v; want an empty body", reply, err)
+	}
+}
