@@ -17,10 +17,15 @@ import (
 )
 
 const (
-	// costLimit bounds one evaluation, in CEL's units: a tenth of a second or
-	// so. An expression whose estimate is above it does not compile, and one
-	// that goes above it is stopped.
-	costLimit = 1_000_000
+	// estimateLimit bounds what an expression may cost by estimate, in CEL's
+	// units, to compile at all. It lets one loop over a reply do some work, and
+	// no loop in a loop.
+	estimateLimit = 1_000_000
+
+	// costLimit bounds one evaluation. It is lower, since CEL's own count of what
+	// a loop costs takes time that grows with the square of its rounds: a second
+	// or so at this limit, which no honest reply comes near.
+	costLimit = 100_000
 
 	// assumedSize is the length that the estimate assumes of a text or a list
 	// whose length nobody knows. Actual lengths count when it runs.
@@ -37,8 +42,8 @@ func (e *Environment) checkCost(source source, checked *cel.Ast) error {
 	if err != nil {
 		return source.at(1, 0, "its cost cannot be estimated")
 	}
-	if estimate.Max > costLimit {
-		return source.at(1, 0, fmt.Sprintf("may cost too much (an estimated %d of at most %d): nest fewer loops", estimate.Max, costLimit))
+	if estimate.Max > estimateLimit {
+		return source.at(1, 0, fmt.Sprintf("may cost too much (an estimated %d of at most %d): nest fewer loops", estimate.Max, estimateLimit))
 	}
 	return nil
 }

@@ -91,6 +91,8 @@ func evaluationMessage(err error) (message string, missing bool) {
 		{"no such overload", "a value is of another type than it needs", false},
 		{"unsupported type", "a value is of another type than it needs", false},
 		{"conversion error", "a value cannot be converted", false},
+		{"invalid RFC 3339 timestamp", "a value cannot be converted", false},
+		{"division by zero", "division by zero", false},
 		{"divide by zero", "division by zero", false},
 		{"modulus by zero", "division by zero", false},
 		{"overflow", "a number is out of range", false},

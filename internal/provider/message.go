@@ -19,7 +19,8 @@ const (
 	longestMessage = 200
 	// consideredMessage is how much of it is looked at.
 	consideredMessage = 2000
-	// shortestPart is how long a piece of a secret must be to be noticed.
+	// shortestPart is how long a secret, or a piece of one, must be to be found
+	// inside other text; a shorter secret is found where it stands alone.
 	shortestPart = 4
 )
 
@@ -91,12 +92,12 @@ func isSecret(word string, secrets []string) bool {
 		if secret = strings.ToLower(secret); secret == "" {
 			continue
 		}
-		if strings.Contains(lower, secret) {
+		if len(secret) >= shortestPart && strings.Contains(lower, secret) {
 			return true
 		}
 		for _, piece := range append(pieces, word) {
 			piece = strings.Trim(strings.ToLower(piece), ".*-")
-			if len(piece) >= shortestPart && strings.Contains(secret, piece) {
+			if piece == secret || len(piece) >= shortestPart && strings.Contains(secret, piece) {
 				return true
 			}
 		}
