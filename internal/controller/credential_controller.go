@@ -86,7 +86,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return requeueAt(wake, now), nil
 	}
 	visit := &visit{Reconciler: r, credential: credential, now: now}
-	return visit.conclude(ctx, stored, visit.run(ctx))
+	result, err := visit.conclude(ctx, stored, visit.run(ctx))
+	if ctx.Err() != nil { // The process is ending: the next one goes on from here.
+		return ctrl.Result{}, nil
+	}
+	return result, err
 }
 
 // run takes the steps of a visit.
@@ -101,7 +105,22 @@ func (v *visit) run(ctx context.Context) error {
 	}
 	renewal := v.renew(ctx) // claim, fence, exchange, commit
 	// A target is mended from the state even while a renewal fails.
+	ctx, cancel := v.finishing(ctx)
+	defer cancel()
 	return errors.Join(v.publish(ctx), renewal)
+}
+
+// finishTimeout bounds what a visit still writes after an exchange while the
+// process is ending.
+const finishTimeout = 20 * time.Second
+
+// finishing lets a visit that has brought a token publish it and tell of it, even
+// while the process is ending.
+func (v *visit) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !v.refreshed {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 }
 
 // conclude says what came of a visit, and when the next one is.
@@ -116,6 +135,8 @@ func (v *visit) conclude(ctx context.Context, stored *v1alpha1.TokenCredential, 
 	case err != nil:
 		return ctrl.Result{}, err
 	}
+	ctx, cancel := v.finishing(ctx)
+	defer cancel()
 	before := v.credential.Status.DeepCopy()
 	v.summarize(told)
 	for _, n := range v.dueNotices(before, told) {

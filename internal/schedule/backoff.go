@@ -22,14 +22,16 @@ const (
 
 // RetryAt is when the attempt after the given number of failures in a row is
 // made: exponentially later, spread by the seed over a quarter of the pause, and
-// not before the moment that the provider asked for.
+// not before the moment that the provider asked for. It falls on a whole second,
+// as status carries it.
 func RetryAt(failedAt time.Time, failures int32, retryAfter time.Duration, seed string) time.Time {
 	pause := maxBackoff
 	if doublings := max(failures, 1) - 1; doublings < 16 {
 		pause = min(firstBackoff<<doublings, maxBackoff)
 	}
 	pause = max(pause, min(retryAfter, maxRetryAfter))
-	return failedAt.Add(pause + fraction(pause/4, seed+strconv.Itoa(int(failures))))
+	retry := failedAt.Add(pause + fraction(pause/4, seed+strconv.Itoa(int(failures))))
+	return retry.Add(time.Second - time.Nanosecond).Truncate(time.Second)
 }
 
 // Wake is when a credential is next looked at: the earliest of the moments given

@@ -49,7 +49,8 @@ type Renewal struct {
 // RefreshAt is when a token is renewed: after the percentage of its lifetime,
 // or Before its expiry, whichever is first, less a jitter that the seed (the
 // credential's UID) fixes. It is never later than those two moments, and never
-// earlier than a tenth of the lifetime.
+// earlier than a tenth of the lifetime. It falls on a whole second, as status
+// carries it, so that what is decided is what was told.
 func RefreshAt(token Token, renewal Renewal, seed string) time.Time {
 	lifetime := token.Lifetime()
 	due := token.IssuedAt.Add(lifetime / 100 * time.Duration(renewal.Percentage))
@@ -60,9 +61,9 @@ func RefreshAt(token Token, renewal Renewal, seed string) time.Time {
 	}
 	due = due.Add(-Jitter(lifetime, seed))
 	if earliest := token.IssuedAt.Add(lifetime / earliestShare); due.Before(earliest) {
-		return earliest
+		due = earliest
 	}
-	return due
+	return due.Truncate(time.Second)
 }
 
 // Jitter spreads credentials that got their tokens together: from 0 up to a
