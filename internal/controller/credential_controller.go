@@ -45,6 +45,8 @@ type Egress interface {
 // Reconciler keeps the token of each TokenCredential fresh.
 type Reconciler struct {
 	client.Client
+	// Live reads from the API server, not from the cache.
+	Live    client.Reader
 	Catalog *Catalog
 	Secrets *Secrets
 	States  *rotation.Store

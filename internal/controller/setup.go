@@ -82,6 +82,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	}
 	credentials := &Reconciler{
 		Client:  mgr.GetClient(),
+		Live:    mgr.GetAPIReader(),
 		Catalog: catalog,
 		Secrets: &Secrets{Metadata: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		States:  &rotation.Store{Client: mgr.GetClient(), Cluster: cluster},

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -88,17 +89,9 @@ func ownerOf(object client.Object) []string {
 	return []string{owner.Name}
 }
 
-// usersOfSecret are the credentials that read or write a Secret. A target whose
-// credential is gone names it too, so that it is removed.
+// usersOfSecret are the credentials that read or write a Secret.
 func (r *Reconciler) usersOfSecret(ctx context.Context, object client.Object) []reconcile.Request {
-	requests := r.users(ctx, bySecret, object.GetName(), client.InNamespace(object.GetNamespace()))
-	for _, owner := range ownerOf(object) {
-		request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: owner}}
-		if !slices.Contains(requests, request) {
-			requests = append(requests, request)
-		}
-	}
-	return requests
+	return r.users(ctx, bySecret, object.GetName(), client.InNamespace(object.GetNamespace()))
 }
 
 func (r *Reconciler) usersOfProvider(ctx context.Context, object client.Object) []reconcile.Request {
@@ -118,11 +111,17 @@ func (r *Reconciler) users(ctx context.Context, index, value string, options ...
 	return requests
 }
 
-// removeTargets deletes what a credential that is gone owned.
+// removeTargets deletes what a credential that is gone owned. Garbage collection
+// does so too, a little later, where a cluster has it. A credential that has only
+// left the cache, because another shard has it now, is not gone.
 func (r *Reconciler) removeTargets(ctx context.Context, credential types.NamespacedName) error {
 	owned := &metav1.PartialObjectMetadataList{}
 	owned.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	if err := r.List(ctx, owned, client.InNamespace(credential.Namespace), client.MatchingFields{byOwner: credential.Name}); err != nil {
+	err := r.List(ctx, owned, client.InNamespace(credential.Namespace), client.MatchingFields{byOwner: credential.Name})
+	if err != nil || len(owned.Items) == 0 {
+		return err
+	}
+	if err := r.Live.Get(ctx, credential, &v1alpha1.TokenCredential{}); !apierrors.IsNotFound(err) {
 		return err
 	}
 	for i := range owned.Items {
