@@ -4,6 +4,7 @@
 package provider_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -249,6 +250,26 @@ refresh: {request: {url: "https://${parameters.site}/"}, response: {accessToken:
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestTheExampleOfTheReferenceCompiles(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("../../docs/providers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(content), "```yaml\napiVersion: tokenkeeper.io/v1alpha1\n")
+	example, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatal("the reference has no ClusterTokenProvider")
+	}
+	var object v1alpha1.ClusterTokenProvider
+	if err := yaml.UnmarshalStrict([]byte(example), &object); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.Compile(object.Name, object.Spec); err != nil {
+		t.Error(err)
 	}
 }
 
