@@ -70,6 +70,7 @@ func (e *Exchange) target() (*url.URL, error) {
 		return nil, fmt.Errorf("the provider's url must not give a URL with a user name in it")
 	}
 	target.Fragment, target.RawFragment = "", ""
+	target.RawQuery = strings.ReplaceAll(target.RawQuery, " ", "%20") // url.Parse lets it stand
 	query, err := e.values(e.call.request.query)
 	if err != nil {
 		return nil, err
