@@ -23,9 +23,9 @@ const (
 	estimateLimit = 1_000_000
 
 	// costLimit bounds one evaluation. It is lower, since CEL's own count of what
-	// a loop costs takes time that grows with the square of its rounds: a second
-	// or so at this limit, which no honest reply comes near.
-	costLimit = 100_000
+	// a loop costs takes time that grows with the square of its rounds: half a
+	// second or so at this limit, which no honest reply comes near.
+	costLimit = 50_000
 
 	// assumedSize is the length that the estimate assumes of a text or a list
 	// whose length nobody knows. Actual lengths count when it runs.

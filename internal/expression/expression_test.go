@@ -259,7 +259,7 @@ func TestCostIsBoundedWhenItRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := make([]any, 30_000)
+	list := make([]any, 12_000)
 	for i := range list {
 		list[i] = "a"
 	}

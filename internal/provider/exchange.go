@@ -21,10 +21,12 @@ type Inputs struct {
 
 // Exchange is one request and its reply. It is for one use by one goroutine.
 type Exchange struct {
-	call      *Call
-	inputs    Inputs
-	now       time.Time
-	variables map[string]any
+	call   *Call
+	inputs Inputs
+	now    time.Time
+	// variables gives the values in clear. It is a function so that fmt finds an
+	// address in the struct and no secret.
+	variables func() map[string]any
 }
 
 // Begin starts an exchange. now, and id as the value of uuid(), stay the same
@@ -48,7 +50,7 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 	if outputs == nil {
 		outputs = map[string]any{}
 	}
-	return &Exchange{call: c, inputs: inputs, now: now, variables: map[string]any{
+	variables := map[string]any{
 		appVariable:          app,
 		refreshTokenVariable: inputs.RefreshToken.Reveal(),
 		accessTokenVariable:  inputs.AccessToken.Reveal(),
@@ -57,5 +59,6 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 		outputsVariable:      outputs,
 		nowVariable:          now,
 		expression.UUIDKey:   id,
-	}}
+	}
+	return &Exchange{call: c, inputs: inputs, now: now, variables: func() map[string]any { return variables }}
 }

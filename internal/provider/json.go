@@ -79,7 +79,7 @@ func (literalNode) uses(string) bool { return false }
 
 // jsonBody builds a JSON body.
 func (e *Exchange) jsonBody(root node) ([]byte, error) {
-	value, _, err := root.build(e.variables)
+	value, _, err := root.build(e.variables())
 	if err != nil {
 		return nil, err
 	}

@@ -80,8 +80,8 @@ func (e *Exchange) reader(reply Reply) *reader {
 	for name, values := range reply.Header {
 		headers[strings.ToLower(name)] = strings.Join(values, ", ")
 	}
-	variables := make(map[string]any, len(e.variables)+3)
-	for name, value := range e.variables {
+	variables := make(map[string]any, len(e.variables())+3)
+	for name, value := range e.variables() {
 		variables[name] = value
 	}
 	variables[statusVariable] = int64(reply.Status)

@@ -56,7 +56,7 @@ func (e *Exchange) Request(ctx context.Context) (*http.Request, error) {
 // target builds the URL. url.Parse's errors quote the URL, which may hold a
 // secret, so they go no further.
 func (e *Exchange) target() (*url.URL, error) {
-	text, present, err := e.call.request.url.Text(e.variables)
+	text, present, err := e.call.request.url.Text(e.variables())
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +70,7 @@ func (e *Exchange) target() (*url.URL, error) {
 		return nil, fmt.Errorf("the provider's url must not give a URL with a user name in it")
 	}
 	target.Fragment, target.RawFragment = "", ""
+	target.RawQuery = strings.ReplaceAll(target.RawQuery, " ", "%20") // url.Parse lets it stand
 	query, err := e.values(e.call.request.query)
 	if err != nil {
 		return nil, err
@@ -84,7 +85,7 @@ func (e *Exchange) target() (*url.URL, error) {
 func (e *Exchange) values(pairs []pair) (url.Values, error) {
 	values := url.Values{}
 	for _, pair := range pairs {
-		text, present, err := pair.value.Text(e.variables)
+		text, present, err := pair.value.Text(e.variables())
 		if err != nil {
 			return nil, err
 		}
@@ -115,11 +116,11 @@ func (e *Exchange) authenticate(header http.Header) error {
 	if spec.username == nil {
 		return nil
 	}
-	username, present, err := spec.username.Text(e.variables)
+	username, present, err := spec.username.Text(e.variables())
 	if err != nil || !present {
 		return err
 	}
-	password, _, err := spec.password.Text(e.variables)
+	password, _, err := spec.password.Text(e.variables())
 	if err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func (e *Exchange) authenticate(header http.Header) error {
 // headers sets the description's headers over the defaults.
 func (e *Exchange) headers(header http.Header) error {
 	for _, pair := range e.call.request.headers {
-		text, present, err := pair.value.Text(e.variables)
+		text, present, err := pair.value.Text(e.variables())
 		if err != nil {
 			return err
 		}
