@@ -9,7 +9,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -34,14 +33,6 @@ import (
 // +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Egress calls providers.
-type Egress interface {
-	// Check tells whether a request may be sent at all, without sending it.
-	Check(request *http.Request) error
-	// Do sends a request once.
-	Do(request *http.Request, singleUse bool) (*egress.Reply, error)
-}
-
 // Reconciler keeps the token of each TokenCredential fresh.
 type Reconciler struct {
 	client.Client
@@ -51,7 +42,7 @@ type Reconciler struct {
 	Secrets *Secrets
 	States  *rotation.Store
 	Targets *target.Publisher
-	Egress  Egress
+	Egress  egress.Caller
 	Limits  *Limits
 	Metrics *Metrics
 	Events  events.EventRecorder
@@ -89,8 +80,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	visit := &visit{Reconciler: r, credential: credential, now: now}
 	result, err := visit.conclude(ctx, stored, visit.run(ctx))
-	if ctx.Err() != nil { // The process is ending: the next one goes on from here.
-		return ctrl.Result{}, nil
+	if ctx.Err() != nil {
+		err = nil // The process is ending: the next one goes on from here.
 	}
 	return result, err
 }

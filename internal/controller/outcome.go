@@ -63,6 +63,9 @@ func (r *renewal) conclusion(outcome provider.Outcome) error {
 	tokens := outcome.Tokens
 	r.token = &token{tokens.AccessToken, tokens.TokenType, tokens.IssuedAt, tokens.ExpiresAt, tokens.Outputs}
 	r.refreshed = true
+	if !tokens.RefreshTokenExpiresAt.IsZero() {
+		r.credential.Status.RefreshTokenExpirationTime = timeOrNil(tokens.RefreshTokenExpiresAt)
+	}
 	return nil
 }
 

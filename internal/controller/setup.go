@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
@@ -28,7 +29,7 @@ type Options struct {
 	// BuiltInProviders that credentials may use, by name; "*" for all.
 	BuiltInProviders []string
 	// Egress calls providers.
-	Egress Egress
+	Egress egress.Caller
 	// Clock tells the time.
 	Clock clock.PassiveClock
 	// Holder names this process in the claims it makes; no other process has

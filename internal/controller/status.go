@@ -38,7 +38,9 @@ func (v *visit) recordObserved(status *v1alpha1.TokenCredentialStatus) {
 			Name:            v.credential.StateSecretName(),
 			ResourceVersion: v.record.ResourceVersion(),
 		}
-		status.RefreshTokenExpirationTime = timeOrNil(v.record.State.RefreshTokenExpiresAt)
+		if v.keepsAccessToken() {
+			status.RefreshTokenExpirationTime = timeOrNil(v.record.State.RefreshTokenExpiresAt)
+		}
 	}
 	if status.Target != nil && v.upToDate() {
 		status.Target.ResourceVersion = v.standing.ResourceVersion

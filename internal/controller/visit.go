@@ -120,6 +120,9 @@ func (v *visit) renew(ctx context.Context) error {
 	facts := v.facts()
 	switch decide(facts) {
 	case call:
+		if facts.hasToken && !v.now.Before(facts.due) {
+			v.Metrics.started(v.now.Sub(facts.due))
+		}
 		return (&renewal{visit: v, recovery: facts.recovery}).run(ctx)
 	case waitForHolder:
 		return &pause{until: v.now.Add(time.Second), why: "another process holds the claim on the refresh token"}
