@@ -131,18 +131,21 @@ func (v *visit) conclude(ctx context.Context, stored *v1alpha1.TokenCredential, 
 	ctx, cancel := v.finishing(ctx)
 	defer cancel()
 	before := v.credential.Status.DeepCopy()
-	v.summarize(told)
+	if paused != nil { // What was looked at has not been acted on yet.
+		v.setConditions(&v.credential.Status, told)
+	} else {
+		v.summarize(told)
+	}
 	for _, n := range v.dueNotices(before, told) {
 		v.Events.Eventf(v.credential, nil, n.kind, n.reason, n.action, "%s", n.message)
 	}
 	if err := v.save(ctx, stored); err != nil {
 		return ctrl.Result{}, err
 	}
-	wake := wakeTime(v.credential)
 	if paused != nil {
-		wake = schedule.Wake(wake, paused.until)
+		return requeueAt(schedule.Wake(paused.until, expiry(v.credential)), v.Clock.Now()), nil
 	}
-	return requeueAt(wake, v.Clock.Now()), nil
+	return requeueAt(wakeTime(v.credential), v.Clock.Now()), nil
 }
 
 // save writes the status, where it changed.
@@ -192,12 +195,17 @@ func requeueAt(wake, now time.Time) ctrl.Result {
 // wakeTime is when a credential is next to be looked at: when it is due, and
 // when its token expires, so that Ready tells the truth.
 func wakeTime(credential *v1alpha1.TokenCredential) time.Time {
-	var due, expiry time.Time
+	var due time.Time
 	if next := credential.Status.NextRefreshTime; next != nil {
 		due = next.Time
 	}
-	if isReady(credential) && credential.Status.ExpirationTime != nil {
-		expiry = credential.Status.ExpirationTime.Time
+	return schedule.Wake(due, expiry(credential))
+}
+
+// expiry is when a credential that is ready ceases to be; zero where it is not.
+func expiry(credential *v1alpha1.TokenCredential) time.Time {
+	if !isReady(credential) || credential.Status.ExpirationTime == nil {
+		return time.Time{}
 	}
-	return schedule.Wake(due, expiry)
+	return credential.Status.ExpirationTime.Time
 }

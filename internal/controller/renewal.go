@@ -41,7 +41,7 @@ func (r *renewal) run(ctx context.Context) error {
 		return r.login(ctx, state)
 	}
 	err := r.refresh(ctx, state)
-	if !isReason(err, v1alpha1.ReauthorizationRequiredReason) {
+	if !isReason(err, v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason) {
 		return err
 	}
 	if moved, lookErr := r.seedMoved(ctx, state); moved || lookErr != nil {
@@ -158,7 +158,7 @@ func (r *renewal) prepare(ctx context.Context, call *provider.Call, state rotati
 	if err := r.Egress.Check(request); err != nil {
 		return nil, r.unanswered(err)
 	}
-	if wait := r.Limits.reserve(r.provider.Provider, r.Clock.Now()); wait > 0 {
+	if wait := r.Limits.reserve(r.provider, r.Clock.Now()); wait > 0 {
 		return nil, &pause{until: r.Clock.Now().Add(wait), why: "the provider's rate limit is reached"}
 	}
 	return &prepared{Exchange: exchange, request: request}, nil
@@ -223,6 +223,7 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 	switch {
 	case errors.Is(err, errUnknownOutcome), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Tokens.RefreshToken.IsZero():
 		// The claim stays: the next visit finds it and decides.
+		r.Metrics.refreshed(r.provider.Name, v1alpha1.OutcomeUnknownReason)
 		return &pause{until: r.now, why: "the outcome of the exchange is unknown"}
 	case err != nil:
 		return errors.Join(r.withdraw(ctx), err)

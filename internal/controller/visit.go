@@ -88,9 +88,7 @@ func (v *visit) recover(ctx context.Context) error {
 		return err
 	}
 	v.record = record
-	if v.seed = record.State.Judge(v.inputs.seed); v.seed == rotation.SeedSpent && v.inputsChanged() {
-		v.notify(spentSeedIgnored(v.credential))
-	}
+	v.seed = record.State.Judge(v.inputs.seed)
 	if v.keepsAccessToken() && !record.State.AccessToken.IsZero() {
 		state := record.State
 		v.token = &token{state.AccessToken, state.TokenType, state.IssuedAt, state.ExpiresAt, state.Outputs}
