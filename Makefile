@@ -1,0 +1,153 @@
+# `make` or `make help` lists the targets. Everything here needs Go, make and git
+# alone: tools are pinned in tools/ and built into bin/, and the control plane
+# that the tests and the demo start is fetched or built by hack/controlplane.
+
+# IMG is the manager's image.
+IMG ?= ghcr.io/tokenkeeper/tokenkeeper:latest
+# CONTAINER_TOOL builds and pushes the image: docker, podman or nerdctl.
+CONTAINER_TOOL ?= docker
+# KUBECTL talks to the cluster that the current kubeconfig names.
+KUBECTL ?= kubectl
+# PKG are the packages to test, TEST_FLAGS further flags for go test.
+PKG ?= ./...
+TEST_FLAGS ?=
+# RACE turns the race detector on where a C compiler, which it needs, is there;
+# RACE= turns it off.
+RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+# DEMO_FLAGS go to the demo (--once: end by itself), RUN_FLAGS to the manager.
+DEMO_FLAGS ?=
+RUN_FLAGS ?=
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := $(CURDIR)/bin
+CONTROLLER_GEN := $(BIN)/controller-gen
+KUSTOMIZE := $(BIN)/kustomize
+GOLANGCI_LINT := $(BIN)/golangci-lint
+
+# with-control-plane begins a recipe line that needs etcd and kube-apiserver.
+with-control-plane = assets="$$(go run ./hack/controlplane)"; export KUBEBUILDER_ASSETS="$$assets";
+
+##@ Start here
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "; printf "Usage: make <target> [VARIABLE=value]\n"} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## Watch tokens rotate on this machine: a control plane, a provider simulator, the operator.
+	@$(with-control-plane) go build -o bin/demo ./hack/demo; exec bin/demo --manager bin/manager $(DEMO_FLAGS)
+
+.PHONY: test
+test: ## Run all tests, those against a real API server among them.
+	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)
+
+##@ While you work
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no API server.
+	@go test $(RACE) $(TEST_FLAGS) $$(go list $(PKG) | grep -v /test/)
+
+.PHONY: cover
+cover: ## Run all tests and show which lines they reach, by function.
+	@$(with-control-plane) go test -timeout 10m -coverpkg=./api/...,./cmd/...,./internal/... -coverprofile=bin/cover.out $(TEST_FLAGS) $(PKG)
+	@go tool cover -func=bin/cover.out
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the code.
+	@$(GOLANGCI_LINT) fmt
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Check the code: mistakes, import directions, API conventions.
+	@$(GOLANGCI_LINT) run
+
+.PHONY: lint-fix
+lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.
+	@$(GOLANGCI_LINT) run --fix
+
+.PHONY: verify
+verify: $(CONTROLLER_GEN) $(KUSTOMIZE) ## Check that generated files, formatting, headers and go.mod are up to date.
+	@hack/verify.sh
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Generate the deep copy functions of the API.
+	@$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: manifests
+manifests: $(CONTROLLER_GEN) ## Generate the CRDs and the manager's role from the markers in the code.
+	@$(CONTROLLER_GEN) crd rbac:roleName=manager-role paths=./... output:crd:artifacts:config=config/crd/bases
+
+.PHONY: control-plane
+control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.
+	@go run ./hack/controlplane
+
+##@ Build
+
+.PHONY: build
+build: ## Build the manager: bin/manager.
+	@go build -o bin/manager ./cmd
+
+.PHONY: run
+run: ## Run the manager here, against the cluster of the current kubeconfig.
+	@go run ./cmd $(RUN_FLAGS)
+
+.PHONY: image
+image: ## Build the manager's image, IMG.
+	$(CONTAINER_TOOL) build --tag $(IMG) .
+
+.PHONY: image-push
+image-push: ## Push the manager's image, IMG.
+	$(CONTAINER_TOOL) push $(IMG)
+
+.PHONY: build-installer
+build-installer: $(KUSTOMIZE) ## Write dist/install.yaml, which installs everything with one kubectl apply.
+	@mkdir -p dist
+	@$(manifests-with-image) > dist/install.yaml
+
+##@ Cluster of the current kubeconfig
+
+.PHONY: install
+install: $(KUSTOMIZE) ## Install the CRDs alone.
+	@$(KUSTOMIZE) build config/crd | $(KUBECTL) apply --server-side -f -
+
+.PHONY: uninstall
+uninstall: $(KUSTOMIZE) ## Remove the CRDs, and with them every TokenCredential.
+	@$(KUSTOMIZE) build config/crd | $(KUBECTL) delete --ignore-not-found -f -
+
+.PHONY: deploy
+deploy: $(KUSTOMIZE) ## Install the CRDs and the manager with the image IMG.
+	@$(manifests-with-image) | $(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: $(KUSTOMIZE) ## Remove the manager and the CRDs, and with them every TokenCredential.
+	@$(KUSTOMIZE) build config/default | $(KUBECTL) delete --ignore-not-found -f -
+
+# manifests-with-image prints config/default with the image IMG. The image is set
+# in a folder of its own, so that no tracked file changes.
+define manifests-with-image
+	mkdir -p bin/install; \
+	printf 'resources:\n- ../../config/default\n' > bin/install/kustomization.yaml; \
+	(cd bin/install; $(KUSTOMIZE) edit set image ghcr.io/tokenkeeper/tokenkeeper=$(IMG)); \
+	$(KUSTOMIZE) build bin/install
+endef
+
+# Tools. Each is built once, and again when its pin changes.
+
+$(CONTROLLER_GEN): tools/go.mod tools/go.sum
+	@echo "Building controller-gen (half a minute the first time) ..." >&2
+	@go build -C tools -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@touch $@
+
+$(KUSTOMIZE): tools/go.mod tools/go.sum
+	@echo "Building kustomize (half a minute the first time) ..." >&2
+	@go build -C tools -o $@ sigs.k8s.io/kustomize/kustomize/v5
+	@touch $@
+
+$(GOLANGCI_LINT): tools/golangci-lint/go.mod tools/golangci-lint/go.sum tools/golangci-lint/main.go
+	@echo "Building golangci-lint (two minutes the first time) ..." >&2
+	@go build -C tools/golangci-lint -o $@ .
+	@touch $@
