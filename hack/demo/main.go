@@ -83,13 +83,18 @@ func run(ctx context.Context, given settings, output io.Writer) (err error) {
 		return err
 	}
 
+	// What is being started cannot be cut short; a person should see that the
+	// signal has come.
+	starting := context.AfterFunc(ctx, func() { say("Stopping as soon as what is starting has started ...") })
+	defer starting()
+
 	say("Starting etcd and kube-apiserver on loopback (about 10 seconds) ...")
 	cluster, err := startCluster(folder)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, cluster.stop()) }()
-	if ctx.Err() != nil { // the control plane's start cannot be cut short
+	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 
@@ -108,6 +113,7 @@ func run(ctx context.Context, given settings, output io.Writer) (err error) {
 	if err := operator.awaitReady(ctx); err != nil {
 		return err
 	}
+	starting()
 	return show(ctx, given, cluster, providers, operator, samples, output)
 }
 

@@ -77,23 +77,28 @@ func show(ctx context.Context, given settings, cluster *cluster, providers *prov
 
 const introduction = `
 Applied %[1]s: %[2]d credentials, whose tokens live for %[3]s. Watch the operator
-renew them, each when about 80 %% of its life is over, and keep what rotates.
-(The tokens of MCS live for an hour, so every %[4]s the demo asks for a refresh,
-as you could: with the annotation tokenkeeper.io/refreshAt.)
+renew each when 80 %% of its life is over, or a little before, and keep the refresh
+tokens that rotate. (Those of MCS live for an hour, so every %[4]s the demo asks for
+a refresh as you could: with the annotation tokenkeeper.io/refreshAt.)
 
-Look from another terminal, while the demo runs:
+Look from another terminal while it runs:
 
   %[5]s --kubeconfig %[6]s get tokencred
 
-and, in the same way: describe tokencred xiaomi | get secret xiaomi-mac-token -o yaml
-| delete secret xiaomi-mac-token (it comes back) | get events | explain tokencred.spec
+and instead of "get tokencred", for example:
+
+  describe tokencred xiaomi             what the operator says
+  get secret xiaomi-mac-token -o yaml   what a pod would mount
+  delete secret xiaomi-mac-token        it comes back, and nobody is called
+
 %[7]s
+
 `
 
 func introduce(output io.Writer, given settings, cluster *cluster, credentials int) {
 	end := "Ctrl-C ends it and leaves nothing behind."
 	if given.once {
-		end = fmt.Sprintf("It ends by itself once each has been refreshed twice, in about %s.", (3 * given.lifetime).Round(time.Second))
+		end = fmt.Sprintf("It ends by itself once each has been refreshed twice, in about %s.", (2 * given.lifetime).Round(time.Second))
 	}
 	fmt.Fprintf(output, introduction, samplesFolder, credentials, given.lifetime, askEvery, cluster.kubectl, cluster.kubeconfig, end)
 }

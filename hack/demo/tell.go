@@ -27,12 +27,12 @@ func tellEvent(event *eventsv1.Event) []string {
 	return []string{fmt.Sprintf("%s: %s: %s", event.Regarding.Name, event.Reason, event.Note)}
 }
 
-// tellRefresh tells of a new token.
+// tellRefresh tells of a new token, and of the rotation that came with it.
 func tellRefresh(credential *v1alpha1.TokenCredential, rotated bool, rotations int) string {
-	line := fmt.Sprintf("%s: %s token, now in the Secret %s", credential.Name,
+	line := fmt.Sprintf("%s: %s token in %s", credential.Name,
 		ordinal(int(credential.Status.RefreshCount)), credential.TargetName())
 	if rotated {
-		line += fmt.Sprintf("; %s rotated its refresh token (%s time)", credential.Spec.ProviderRef.Name, ordinal(rotations))
+		line += fmt.Sprintf("; refresh token rotated (%s)", ordinal(rotations))
 	}
 	return line
 }
