@@ -124,7 +124,7 @@ func (v *visit) conclude(ctx context.Context, stored *v1alpha1.TokenCredential, 
 	case errors.As(err, &told):
 	case errors.As(err, &paused):
 		log.FromContext(ctx).V(1).Info("paused", "why", paused.why)
-		_ = errors.As(v.standingProblem(), &told)
+		_ = errors.As(standingProblem(v.credential), &told)
 	case err != nil:
 		return ctrl.Result{}, err
 	}
@@ -165,6 +165,11 @@ func (v *visit) save(ctx context.Context, stored *v1alpha1.TokenCredential) erro
 func (r *Reconciler) settled(ctx context.Context, credential *v1alpha1.TokenCredential, now time.Time) (time.Time, bool) {
 	status := &credential.Status
 	if status.ObservedGeneration != credential.Generation || status.ObservedInputs == "" || credential.RefreshRequested() {
+		return time.Time{}, false
+	}
+	// A Secret that stood in the way is not among those that were written: once
+	// it is gone everything looks as it was left.
+	if isReason(standingProblem(credential), v1alpha1.TargetConflictReason) {
 		return time.Time{}, false
 	}
 	wake := wakeTime(credential)

@@ -131,6 +131,7 @@ func asProblem(err error) error {
 			reason:    refusal.Reason,
 			message:   refusal.Message,
 			attempted: refusal.Reason == v1alpha1.PersistBlockedReason,
+			noTarget:  refusal.Reason != v1alpha1.PersistBlockedReason,
 		}
 	}
 	return err

@@ -161,7 +161,7 @@ func (v *visit) inPlace(told *problem) bool {
 	switch {
 	case v.standing != nil:
 		return v.upToDate()
-	case told != nil && told.reason == v1alpha1.TargetConflictReason:
+	case told != nil && told.noTarget:
 		return false
 	default:
 		return v.credential.Status.Target != nil

@@ -127,7 +127,7 @@ func (v *visit) renew(ctx context.Context) error {
 	case holdUnknown:
 		return v.unknownOutcome()
 	case waitForRetry, stayStalled:
-		return v.standingProblem()
+		return standingProblem(v.credential)
 	default:
 		return nil
 	}
@@ -206,8 +206,8 @@ func (v *visit) wasStalled() bool {
 }
 
 // standingProblem is the problem of an earlier visit, as it was told then.
-func (v *visit) standingProblem() error {
-	told := meta.FindStatusCondition(v.credential.Status.Conditions, v1alpha1.RefreshedCondition)
+func standingProblem(credential *v1alpha1.TokenCredential) error {
+	told := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.RefreshedCondition)
 	if told == nil || told.Status != metav1.ConditionFalse {
 		return nil
 	}
