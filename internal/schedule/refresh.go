@@ -21,12 +21,14 @@ const (
 	// maxJitter bounds the jitter, whatever the lifetime.
 	maxJitter = 5 * time.Minute
 
-	// jitterShare of the lifetime bounds the jitter too: 10 %.
+	// jitterShare of the time until the renewal bounds the jitter too: 10 %, and
+	// so at most 10 % of the lifetime.
 	jitterShare = 10
 
-	// earliestShare of the lifetime must pass before a renewal, however large
-	// renewal.before is: 10 %, so that no setting makes a loop of calls.
-	earliestShare = 10
+	// earliest is how soon after its issue a token may be renewed (or after a
+	// tenth of its lifetime, if that is sooner), so that no setting makes a storm
+	// of calls.
+	earliest = 5 * time.Second
 )
 
 // Token is the part of a token that matters to time.
@@ -46,30 +48,32 @@ type Renewal struct {
 	Before time.Duration
 }
 
-// RefreshAt is when a token is renewed: after the percentage of its lifetime,
-// or Before its expiry, whichever is first, less a jitter that the seed (the
-// credential's UID) fixes. It is never later than those two moments, and never
-// earlier than a tenth of the lifetime. It falls on a whole second, as status
-// carries it, so that what is decided is what was told.
+// RefreshAt is when a token is renewed: after the percentage of its lifetime, or
+// Before its expiry, whichever is first, less a jitter that the seed (the
+// credential's UID) fixes: only ever earlier than those two moments. A Before that
+// is not shorter than the lifetime asks for what cannot be, and does not count.
+//
+// The time is on a whole second, as status carries it, so that what is decided is
+// what was told; and it is at least one second after the issue.
 func RefreshAt(token Token, renewal Renewal, seed string) time.Time {
 	lifetime := token.Lifetime()
-	due := token.IssuedAt.Add(lifetime / 100 * time.Duration(renewal.Percentage))
-	if renewal.Before > 0 {
-		if latest := token.ExpiresAt.Add(-renewal.Before); latest.Before(due) {
-			due = latest
-		}
+	delay := lifetime / 100 * time.Duration(renewal.Percentage)
+	if renewal.Before > 0 && renewal.Before < lifetime {
+		delay = min(delay, lifetime-renewal.Before)
 	}
-	due = due.Add(-Jitter(lifetime, seed))
-	if earliest := token.IssuedAt.Add(lifetime / earliestShare); due.Before(earliest) {
-		due = earliest
+	delay = max(delay-Jitter(delay, seed), min(lifetime/10, earliest))
+	due := token.IssuedAt.Add(delay).Truncate(time.Second)
+	if !due.After(token.IssuedAt) {
+		return token.IssuedAt.Add(time.Second)
 	}
-	return due.Truncate(time.Second)
+	return due
 }
 
 // Jitter spreads credentials that got their tokens together: from 0 up to a
-// tenth of the lifetime and 5 minutes, the same for the same seed.
-func Jitter(lifetime time.Duration, seed string) time.Duration {
-	return fraction(min(lifetime/jitterShare, maxJitter), seed)
+// tenth of the delay until their renewal and 5 minutes, the same for the same
+// seed.
+func Jitter(delay time.Duration, seed string) time.Duration {
+	return fraction(min(delay/jitterShare, maxJitter), seed)
 }
 
 // fraction of a span that a seed picks, evenly in [0, span).

@@ -33,9 +33,25 @@ func TestRefreshAt(t *testing.T) {
 			"the earlier of the two moments counts",
 			time.Hour, Renewal{Percentage: 50, Before: time.Minute}, 30 * time.Minute,
 		},
+		"before almost as long as the lifetime": {
+			"what the user wrote holds: seconds after the issue",
+			time.Hour, Renewal{Percentage: 80, Before: 59*time.Minute + 40*time.Second}, 20 * time.Second,
+		},
+		"before as good as the lifetime": {
+			"no setting makes a storm of calls: some seconds must pass",
+			time.Hour, Renewal{Percentage: 80, Before: time.Hour - time.Millisecond}, 5 * time.Second,
+		},
 		"before longer than the lifetime": {
-			"no setting makes a loop of calls: a tenth of the lifetime must pass",
-			time.Hour, Renewal{Percentage: 80, Before: 2 * time.Hour}, 6 * time.Minute,
+			"it asks for what cannot be, and does not count",
+			time.Hour, Renewal{Percentage: 80, Before: 2 * time.Hour}, 48 * time.Minute,
+		},
+		"one percent": {
+			"the jitter never eats up the delay",
+			time.Hour, Renewal{Percentage: 1}, 36 * time.Second,
+		},
+		"one second": {
+			"even then a second passes between two calls",
+			time.Second, Renewal{Percentage: 80}, time.Second,
 		},
 		"ten years": {
 			"a lifetime times a percentage does not overflow",
@@ -50,9 +66,9 @@ func TestRefreshAt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := RefreshAt(Token{issued, issued.Add(c.lifetime)}, c.renewal, "uid").Sub(issued)
-			earliest := max(c.latest-min(c.lifetime/10, 5*time.Minute), c.lifetime/10)
-			if got > c.latest || got < earliest.Truncate(time.Second)-time.Second {
-				t.Errorf("%s: got %s, want from %s to %s", c.reason, got, earliest, c.latest)
+			from := max((c.latest - min(c.latest/10, 5*time.Minute)).Truncate(time.Second), time.Second)
+			if got > c.latest || got < from {
+				t.Errorf("%s: got %s, want from %s to %s", c.reason, got, from, c.latest)
 			}
 		})
 	}
@@ -75,11 +91,19 @@ func TestRefreshAtKeepsItsPromisesForEveryInput(t *testing.T) {
 		if !got.Before(token.ExpiresAt) || got.Before(issued) {
 			t.Fatalf("%s is not within the token's life", got)
 		}
-		if earliest := issued.Add(lifetime / 10).Truncate(time.Second); got.Before(earliest) {
-			t.Fatalf("%s is earlier than a tenth of the lifetime (%s)", got, earliest)
+		floor := issued.Add(max(time.Second, min(lifetime/10, 5*time.Second)))
+		if got.Before(floor.Truncate(time.Second)) {
+			t.Fatalf("%s is earlier than %s, and so a storm of calls", got, floor)
 		}
-		if latest := issued.Add(lifetime/100*time.Duration(renewal.Percentage) + time.Second); got.After(latest) && renewal.Percentage > 10 {
-			t.Fatalf("%s is later than the percentage allows (%s)", got, latest)
+		latest := issued.Add(lifetime / 100 * time.Duration(renewal.Percentage))
+		if renewal.Before > 0 && renewal.Before < lifetime {
+			latest = issued.Add(min(latest.Sub(issued), lifetime-renewal.Before))
+		}
+		if got.After(latest) && got.After(floor) {
+			t.Fatalf("%s is later than %s, which the two bounds allow", got, latest)
+		}
+		if tenth := min(latest.Sub(issued)/10, maxJitter); got.Before(latest.Add(-tenth).Truncate(time.Second)) {
+			t.Fatalf("%s is earlier than the jitter explains, from %s", got, latest)
 		}
 	})
 }
