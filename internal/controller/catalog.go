@@ -4,6 +4,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -65,15 +66,17 @@ func NewCatalog(reader client.Reader, specs map[string]v1alpha1.ClusterTokenProv
 // found is a provider and what tells it from an earlier edition of itself.
 type found struct {
 	*provider.Provider
-	version string
+	key     string // of the provider, whatever its edition
+	version string // of this edition
 }
 
 // find returns the provider that a credential names. What stands in the way is
 // a *problem.
 func (c *Catalog) find(ctx context.Context, reference v1alpha1.ProviderReference) (found, error) {
+	key := string(cmp.Or(reference.Kind, v1alpha1.BuiltInProvider)) + "/" + reference.Name
 	if reference.Kind != v1alpha1.ClusterProvider {
 		if builtIn, ok := c.builtIns[reference.Name]; ok {
-			return found{Provider: builtIn, version: "BuiltIn/" + reference.Name}, nil
+			return found{Provider: builtIn, key: key, version: key}, nil
 		}
 		return found{}, problemf(v1alpha1.ProviderNotFoundReason,
 			"there is no built-in provider %q: spec.providerRef.name may be %s, or set spec.providerRef.kind to ClusterTokenProvider",
@@ -93,7 +96,7 @@ func (c *Catalog) find(ctx context.Context, reference v1alpha1.ProviderReference
 		return found{}, problemf(v1alpha1.ProviderInvalidReason,
 			"the ClusterTokenProvider %q does not compile; its own status says where: ask its admin to correct it", reference.Name)
 	}
-	return found{Provider: compiled, version: fmt.Sprintf("%s/%d", described.UID, described.Generation)}, nil
+	return found{Provider: compiled, key: key, version: fmt.Sprintf("%s/%d", described.UID, described.Generation)}, nil
 }
 
 // compile compiles each generation of a provider once.

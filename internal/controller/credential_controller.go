@@ -9,7 +9,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -34,14 +33,6 @@ import (
 // +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Egress calls providers.
-type Egress interface {
-	// Check tells whether a request may be sent at all, without sending it.
-	Check(request *http.Request) error
-	// Do sends a request once.
-	Do(request *http.Request, singleUse bool) (*egress.Reply, error)
-}
-
 // Reconciler keeps the token of each TokenCredential fresh.
 type Reconciler struct {
 	client.Client
@@ -51,7 +42,7 @@ type Reconciler struct {
 	Secrets *Secrets
 	States  *rotation.Store
 	Targets *target.Publisher
-	Egress  Egress
+	Egress  egress.Caller
 	Limits  *Limits
 	Metrics *Metrics
 	Events  events.EventRecorder
@@ -89,8 +80,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	visit := &visit{Reconciler: r, credential: credential, now: now}
 	result, err := visit.conclude(ctx, stored, visit.run(ctx))
-	if ctx.Err() != nil { // The process is ending: the next one goes on from here.
-		return ctrl.Result{}, nil
+	if ctx.Err() != nil {
+		err = nil // The process is ending: the next one goes on from here.
 	}
 	return result, err
 }
@@ -133,25 +124,28 @@ func (v *visit) conclude(ctx context.Context, stored *v1alpha1.TokenCredential, 
 	case errors.As(err, &told):
 	case errors.As(err, &paused):
 		log.FromContext(ctx).V(1).Info("paused", "why", paused.why)
-		_ = errors.As(v.standingProblem(), &told)
+		_ = errors.As(standingProblem(v.credential), &told)
 	case err != nil:
 		return ctrl.Result{}, err
 	}
 	ctx, cancel := v.finishing(ctx)
 	defer cancel()
 	before := v.credential.Status.DeepCopy()
-	v.summarize(told)
+	if paused != nil { // What was looked at has not been acted on yet.
+		v.setConditions(&v.credential.Status, told)
+	} else {
+		v.summarize(told)
+	}
 	for _, n := range v.dueNotices(before, told) {
 		v.Events.Eventf(v.credential, nil, n.kind, n.reason, n.action, "%s", n.message)
 	}
 	if err := v.save(ctx, stored); err != nil {
 		return ctrl.Result{}, err
 	}
-	wake := wakeTime(v.credential)
 	if paused != nil {
-		wake = schedule.Wake(wake, paused.until)
+		return requeueAt(schedule.Wake(paused.until, expiry(v.credential)), v.Clock.Now()), nil
 	}
-	return requeueAt(wake, v.Clock.Now()), nil
+	return requeueAt(wakeTime(v.credential), v.Clock.Now()), nil
 }
 
 // save writes the status, where it changed.
@@ -171,6 +165,11 @@ func (v *visit) save(ctx context.Context, stored *v1alpha1.TokenCredential) erro
 func (r *Reconciler) settled(ctx context.Context, credential *v1alpha1.TokenCredential, now time.Time) (time.Time, bool) {
 	status := &credential.Status
 	if status.ObservedGeneration != credential.Generation || status.ObservedInputs == "" || credential.RefreshRequested() {
+		return time.Time{}, false
+	}
+	// A Secret that stood in the way is not among those that were written: once
+	// it is gone everything looks as it was left.
+	if isReason(standingProblem(credential), v1alpha1.TargetConflictReason) {
 		return time.Time{}, false
 	}
 	wake := wakeTime(credential)
@@ -201,12 +200,17 @@ func requeueAt(wake, now time.Time) ctrl.Result {
 // wakeTime is when a credential is next to be looked at: when it is due, and
 // when its token expires, so that Ready tells the truth.
 func wakeTime(credential *v1alpha1.TokenCredential) time.Time {
-	var due, expiry time.Time
+	var due time.Time
 	if next := credential.Status.NextRefreshTime; next != nil {
 		due = next.Time
 	}
-	if isReady(credential) && credential.Status.ExpirationTime != nil {
-		expiry = credential.Status.ExpirationTime.Time
+	return schedule.Wake(due, expiry(credential))
+}
+
+// expiry is when a credential that is ready ceases to be; zero where it is not.
+func expiry(credential *v1alpha1.TokenCredential) time.Time {
+	if !isReady(credential) || credential.Status.ExpirationTime == nil {
+		return time.Time{}
 	}
-	return schedule.Wake(due, expiry)
+	return credential.Status.ExpirationTime.Time
 }

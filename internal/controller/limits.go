@@ -21,7 +21,7 @@ type Limits struct {
 
 // reserve takes one call out of a provider's allowance. It returns how long to
 // wait where none is left, and then takes none.
-func (l *Limits) reserve(p *provider.Provider, now time.Time) time.Duration {
+func (l *Limits) reserve(p found, now time.Time) time.Duration {
 	if p.RateLimit == nil {
 		return 0
 	}
@@ -33,17 +33,17 @@ func (l *Limits) reserve(p *provider.Provider, now time.Time) time.Duration {
 	return wait
 }
 
-func (l *Limits) limiter(p *provider.Provider) *rate.Limiter {
+func (l *Limits) limiter(p found) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.limiters == nil {
 		l.limiters = map[string]*rate.Limiter{}
 	}
 	limit, burst := spread(p.RateLimit)
-	known, ok := l.limiters[p.Name]
+	known, ok := l.limiters[p.key]
 	if !ok || known.Limit() != limit || known.Burst() != burst {
 		known = rate.NewLimiter(limit, burst)
-		l.limiters[p.Name] = known
+		l.limiters[p.key] = known
 	}
 	return known
 }

@@ -6,6 +6,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +49,6 @@ func (r *renewal) worthSaving(next rotation.State) bool {
 
 // conclusion is what an outcome means once everything it brought is saved.
 func (r *renewal) conclusion(outcome provider.Outcome) error {
-	r.Metrics.refreshed(r.provider.Name, outcome.Reason)
 	if outcome.LifetimeIgnored {
 		r.notify(lifetimeIgnored(r.credential))
 	}
@@ -63,6 +63,9 @@ func (r *renewal) conclusion(outcome provider.Outcome) error {
 	tokens := outcome.Tokens
 	r.token = &token{tokens.AccessToken, tokens.TokenType, tokens.IssuedAt, tokens.ExpiresAt, tokens.Outputs}
 	r.refreshed = true
+	if !tokens.RefreshTokenExpiresAt.IsZero() {
+		r.credential.Status.RefreshTokenExpirationTime = timeOrNil(tokens.RefreshTokenExpiresAt)
+	}
 	return nil
 }
 
@@ -128,14 +131,15 @@ func asProblem(err error) error {
 			reason:    refusal.Reason,
 			message:   refusal.Message,
 			attempted: refusal.Reason == v1alpha1.PersistBlockedReason,
+			noTarget:  refusal.Reason != v1alpha1.PersistBlockedReason,
 		}
 	}
 	return err
 }
 
-func isReason(err error, reason string) bool {
+func isReason(err error, reasons ...string) bool {
 	var p *problem
-	return errors.As(err, &p) && p.reason == reason
+	return errors.As(err, &p) && slices.Contains(reasons, p.reason)
 }
 
 // oneLine is an error's text on one line, as conditions and events want it.

@@ -24,6 +24,9 @@ type problem struct {
 	retryAfter time.Duration
 	// standing is true for a problem of an earlier visit that has not changed.
 	standing bool
+	// noTarget is true where the Secret that is to hold the token is missing, or
+	// is not the credential's to write.
+	noTarget bool
 }
 
 func (p *problem) Error() string { return p.reason + ": " + p.message }

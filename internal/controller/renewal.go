@@ -6,7 +6,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -38,20 +37,28 @@ type renewal struct {
 // where there is none or where it is no longer accepted.
 func (r *renewal) run(ctx context.Context) error {
 	state := r.adopt(r.record.State)
-	if r.provider.Refresh == nil || state.RefreshToken.IsZero() {
+	if r.provider.Refresh == nil || state.RefreshToken.IsZero() || r.canLogin() && r.hasExpired(state) {
 		return r.login(ctx, state)
 	}
 	err := r.refresh(ctx, state)
-	if !isReason(err, v1alpha1.ReauthorizationRequiredReason) {
+	if !isReason(err, v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason) {
 		return err
 	}
 	if moved, lookErr := r.seedMoved(ctx, state); moved || lookErr != nil {
 		return errors.Join(lookErr, &pause{until: r.now, why: "the refresh token has been replaced meanwhile"})
 	}
-	if r.provider.Login != nil && r.inputs.loginMissing == nil {
+	if r.canLogin() {
 		return r.login(ctx, r.adopt(r.record.State))
 	}
 	return err
+}
+
+func (r *renewal) canLogin() bool { return r.provider.Login != nil && r.inputs.loginMissing == nil }
+
+// hasExpired tells whether the refresh token is known to be of no use any more.
+func (r *renewal) hasExpired(state rotation.State) bool {
+	expires := state.RefreshTokenExpiresAt
+	return !expires.IsZero() && !r.now.Before(expires)
 }
 
 // adopt takes over what the user has changed: the seed, and what is asked.
@@ -105,8 +112,7 @@ func (r *renewal) attempt(state rotation.State, resend bool) rotation.Attempt {
 
 // login asks for a token with what the login step needs. Nothing is spent.
 func (r *renewal) login(ctx context.Context, state rotation.State) error {
-	switch {
-	case r.provider.Login == nil || r.inputs.loginMissing != nil:
+	if !r.canLogin() {
 		return r.nothingToStartFrom()
 	}
 	prepared, err := r.prepare(ctx, r.provider.Login, state)
@@ -137,7 +143,7 @@ func (r *renewal) nothingToStartFrom() error {
 // prepared is a request that nothing stands in the way of.
 type prepared struct {
 	*provider.Exchange
-	request *http.Request
+	request *egress.Request
 }
 
 // prepare builds the request of a call and checks that it may be sent, before
@@ -152,7 +158,7 @@ func (r *renewal) prepare(ctx context.Context, call *provider.Call, state rotati
 	if err := r.Egress.Check(request); err != nil {
 		return nil, r.unanswered(err)
 	}
-	if wait := r.Limits.reserve(r.provider.Provider, r.Clock.Now()); wait > 0 {
+	if wait := r.Limits.reserve(r.provider, r.Clock.Now()); wait > 0 {
 		return nil, &pause{until: r.Clock.Now().Add(wait), why: "the provider's rate limit is reached"}
 	}
 	return &prepared{Exchange: exchange, request: request}, nil
@@ -217,6 +223,7 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 	switch {
 	case errors.Is(err, errUnknownOutcome), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Tokens.RefreshToken.IsZero():
 		// The claim stays: the next visit finds it and decides.
+		r.Metrics.refreshed(r.provider.Name, v1alpha1.OutcomeUnknownReason)
 		return &pause{until: r.now, why: "the outcome of the exchange is unknown"}
 	case err != nil:
 		return errors.Join(r.withdraw(ctx), err)

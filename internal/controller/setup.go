@@ -6,18 +6,22 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
@@ -28,7 +32,7 @@ type Options struct {
 	// BuiltInProviders that credentials may use, by name; "*" for all.
 	BuiltInProviders []string
 	// Egress calls providers.
-	Egress Egress
+	Egress egress.Caller
 	// Clock tells the time.
 	Clock clock.PassiveClock
 	// Holder names this process in the claims it makes; no other process has
@@ -94,7 +98,11 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		Clock:   options.Clock,
 		Holder:  options.Holder,
 	}
-	if err := credentials.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.Concurrency}); err != nil {
+	if err := credentials.SetupWithManager(ctx, mgr, controller.Options{
+		MaxConcurrentReconciles: options.Concurrency,
+		// What fails here is the API server: it is asked again soon after it is back.
+		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 30*time.Second),
+	}); err != nil {
 		return err
 	}
 	if err := (&ProviderReconciler{Client: mgr.GetClient(), Catalog: catalog}).SetupWithManager(mgr); err != nil {

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 )
 
@@ -31,6 +32,9 @@ func (v *visit) summarize(told *problem) {
 func (v *visit) recordObserved(status *v1alpha1.TokenCredentialStatus) {
 	status.ObservedGeneration = v.credential.Generation
 	if v.inputs != nil {
+		if v.seed == rotation.SeedSpent && v.inputsChanged() {
+			v.notify(spentSeedIgnored(v.credential))
+		}
 		status.ObservedInputs = v.inputs.digest
 	}
 	if v.record != nil && v.record.Exists() {
@@ -38,7 +42,9 @@ func (v *visit) recordObserved(status *v1alpha1.TokenCredentialStatus) {
 			Name:            v.credential.StateSecretName(),
 			ResourceVersion: v.record.ResourceVersion(),
 		}
-		status.RefreshTokenExpirationTime = timeOrNil(v.record.State.RefreshTokenExpiresAt)
+		if v.keepsAccessToken() {
+			status.RefreshTokenExpirationTime = timeOrNil(v.record.State.RefreshTokenExpiresAt)
+		}
 	}
 	if status.Target != nil && v.upToDate() {
 		status.Target.ResourceVersion = v.standing.ResourceVersion
@@ -68,8 +74,12 @@ func (v *visit) recordToken(status *v1alpha1.TokenCredentialStatus) {
 // has ended.
 func (v *visit) recordAttempt(status *v1alpha1.TokenCredentialStatus, told *problem) {
 	failed := told != nil && told.attempted
+	if v.refreshed {
+		v.Metrics.refreshed(v.provider.Name, v1alpha1.RefreshedReason)
+	}
 	switch {
 	case failed:
+		v.Metrics.refreshed(v.provider.Name, told.reason)
 		status.FailedAttempts++
 		status.LastFailureTime = &metav1.Time{Time: v.now}
 	case told == nil:
@@ -111,9 +121,12 @@ func (v *visit) setConditions(status *v1alpha1.TokenCredentialStatus, told *prob
 	} else {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.StalledCondition)
 	}
-	if told != nil && !stalled && told.reason != v1alpha1.SuspendedReason {
+	switch {
+	case told != nil && !stalled && told.reason != v1alpha1.SuspendedReason:
 		v.set(metav1.Condition{Type: v1alpha1.ReconcilingCondition, Status: metav1.ConditionTrue, Reason: told.reason, Message: told.message})
-	} else {
+	case told == nil && status.LastRefreshTime == nil:
+		v.set(metav1.Condition{Type: v1alpha1.ReconcilingCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.PendingReason, Message: "the first token is on its way"})
+	default:
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ReconcilingCondition)
 	}
 }
@@ -148,7 +161,7 @@ func (v *visit) inPlace(told *problem) bool {
 	switch {
 	case v.standing != nil:
 		return v.upToDate()
-	case told != nil && told.reason == v1alpha1.TargetConflictReason:
+	case told != nil && told.noTarget:
 		return false
 	default:
 		return v.credential.Status.Target != nil

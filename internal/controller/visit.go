@@ -88,9 +88,7 @@ func (v *visit) recover(ctx context.Context) error {
 		return err
 	}
 	v.record = record
-	if v.seed = record.State.Judge(v.inputs.seed); v.seed == rotation.SeedSpent && v.inputsChanged() {
-		v.notify(spentSeedIgnored(v.credential))
-	}
+	v.seed = record.State.Judge(v.inputs.seed)
 	if v.keepsAccessToken() && !record.State.AccessToken.IsZero() {
 		state := record.State
 		v.token = &token{state.AccessToken, state.TokenType, state.IssuedAt, state.ExpiresAt, state.Outputs}
@@ -120,13 +118,16 @@ func (v *visit) renew(ctx context.Context) error {
 	facts := v.facts()
 	switch decide(facts) {
 	case call:
+		if facts.hasToken && !v.now.Before(facts.due) {
+			v.Metrics.started(v.now.Sub(facts.due))
+		}
 		return (&renewal{visit: v, recovery: facts.recovery}).run(ctx)
 	case waitForHolder:
 		return &pause{until: v.now.Add(time.Second), why: "another process holds the claim on the refresh token"}
 	case holdUnknown:
 		return v.unknownOutcome()
 	case waitForRetry, stayStalled:
-		return v.standingProblem()
+		return standingProblem(v.credential)
 	default:
 		return nil
 	}
@@ -205,8 +206,8 @@ func (v *visit) wasStalled() bool {
 }
 
 // standingProblem is the problem of an earlier visit, as it was told then.
-func (v *visit) standingProblem() error {
-	told := meta.FindStatusCondition(v.credential.Status.Conditions, v1alpha1.RefreshedCondition)
+func standingProblem(credential *v1alpha1.TokenCredential) error {
+	told := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.RefreshedCondition)
 	if told == nil || told.Status != metav1.ConditionFalse {
 		return nil
 	}

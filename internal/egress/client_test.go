@@ -170,7 +170,7 @@ func TestResolveSendsAHostElsewhere(t *testing.T) {
 func TestPlainHTTPWhereItIsAllowed(t *testing.T) {
 	t.Parallel()
 	bothModes(t, func(t *testing.T, singleUse bool) {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "ok") }))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 		t.Cleanup(server.Close)
 		client := clientFor(t, nil, "--egress-allow-plain-http="+server.Listener.Addr().String())
 		reply, err := client.Do(canaryRequest(t, t.Context(), http.MethodPost, server.URL), singleUse)

@@ -26,7 +26,7 @@ func TestNothingWasSent(t *testing.T) {
 	}
 	_ = closed.Close()
 	old := startTLS(t, func(http.ResponseWriter, *http.Request) {}, func(server *httptest.Server) {
-		server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // what is to be refused
+		server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	})
 	const patience = 10 * time.Second
 

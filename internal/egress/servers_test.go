@@ -158,7 +158,8 @@ func canaryRequest(t *testing.T, ctx context.Context, method, address string) *h
 func checkKind(t *testing.T, err, want error) {
 	t.Helper()
 	for _, kind := range []error{ErrDenied, ErrNotSent, errUnanswered} {
-		if got := errors.Is(err, kind); got != (kind == want) {
+		wanted := kind == want //nolint:errorlint // which of the three kinds, not what a chain holds
+		if got := errors.Is(err, kind); got != wanted {
 			t.Errorf("errors.Is(%v, %v) = %v", err, kind, got)
 		}
 	}
@@ -175,7 +176,7 @@ func chain(err error) []string {
 		return nil
 	}
 	texts := []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err)}
-	switch wrapper := err.(type) {
+	switch wrapper := err.(type) { //nolint:errorlint // it walks the chain itself
 	case interface{ Unwrap() error }:
 		texts = append(texts, chain(wrapper.Unwrap())...)
 	case interface{ Unwrap() []error }:

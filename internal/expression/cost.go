@@ -57,7 +57,7 @@ func (estimator) EstimateSize(checker.AstNode) *checker.SizeEstimate {
 
 // EstimateCallCost implements checker.CostEstimator for this package's own
 // functions: what they read, at CEL's rate for text, and what they compute.
-func (estimator) EstimateCallCost(name, _ string, target *checker.AstNode, arguments []checker.AstNode) *checker.CallEstimate {
+func (estimator) EstimateCallCost(name, _ string, _ *checker.AstNode, arguments []checker.AstNode) *checker.CallEstimate {
 	if !slices.ContainsFunc(ownFunctions(), func(own function) bool { return own.name == name }) {
 		return nil
 	}

@@ -344,7 +344,7 @@ func TestJWTSign(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{c.algorithm})
+			signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{c.algorithm})
 			if err != nil {
 				t.Fatal(err)
 			}

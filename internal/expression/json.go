@@ -184,7 +184,7 @@ func restoreInvalid(text []byte) []byte {
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
 		if r >= escapeBase && size > 1 {
-			result = append(result, byte(r-escapeBase))
+			result = append(result, byte(r-escapeBase)) //nolint:gosec // at most 0xff, by the check above
 		} else {
 			result = append(result, text[:size]...)
 		}

@@ -57,9 +57,9 @@ type Observer struct {
 	Policy v1alpha1.UnknownOutcomePolicy
 }
 
-// Recover decides what becomes of the attempt in the state. A token is sent a
-// second time at most once by policy; the reuse window is the provider's word
-// that a second time does no harm.
+// Recover decides what becomes of the attempt in the state. A token whose fate is
+// unknown is sent again once at most: inside the reuse window, which is the
+// provider's word that it does no harm, or where the policy allows it.
 func (s State) Recover(observer Observer) Recovery {
 	attempt := s.Attempt
 	switch {
@@ -67,11 +67,9 @@ func (s State) Recover(observer Observer) Recovery {
 		return Nothing
 	case !observer.HolderGone && observer.Now.Sub(observer.SeenSince) < HolderTimeout:
 		return Wait
-	case s.Spent.Contains(attempt.Token):
+	case attempt.Resend, s.Spent.Contains(attempt.Token):
 		return Unknown
-	case observer.Now.Sub(attempt.Started) < observer.ReuseWindow:
-		return Resend
-	case observer.Policy == v1alpha1.RetryOnce && !attempt.Resend:
+	case observer.Now.Sub(attempt.Started) < observer.ReuseWindow, observer.Policy == v1alpha1.RetryOnce:
 		return Resend
 	default:
 		return Unknown

@@ -4,7 +4,6 @@
 package rotation
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -57,9 +57,9 @@ func (s State) encode(data map[string][]byte) error {
 		data[key] = []byte(value)
 	}
 	return errors.Join(
-		encodeJSON(data, keyOutputs, s.Outputs, len(s.Outputs) == 0),
-		encodeJSON(data, keyIdentity, s.Identity, s.Identity == Identity{}),
-		encodeJSON(data, keyAttempt, s.Attempt, s.Attempt == nil),
+		encodeJSON(data, keyOutputs, s.Outputs, len(s.Outputs) == 0, expression.EncodeJSON),
+		encodeJSON(data, keyIdentity, s.Identity, s.Identity == Identity{}, json.Marshal),
+		encodeJSON(data, keyAttempt, s.Attempt, s.Attempt == nil, json.Marshal),
 	)
 }
 
@@ -70,12 +70,12 @@ func encodeTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-func encodeJSON(data map[string][]byte, key string, value any, empty bool) error {
+func encodeJSON(data map[string][]byte, key string, value any, empty bool, encode func(any) ([]byte, error)) error {
 	if empty {
 		delete(data, key)
 		return nil
 	}
-	encoded, err := json.Marshal(value)
+	encoded, err := encode(value)
 	if err != nil {
 		return fmt.Errorf("encode %s of the state: %w", key, err)
 	}
@@ -100,10 +100,7 @@ func decode(data map[string][]byte) (State, error) {
 		Seed:                  string(data[keySeed]),
 		Source:                string(data[keySource]),
 	}
-	d.json(keyOutputs, &state.Outputs)
-	for name, value := range state.Outputs {
-		state.Outputs[name] = numbers(value)
-	}
+	state.Outputs = d.outputs()
 	d.json(keyIdentity, &state.Identity)
 	d.json(keyAttempt, &state.Attempt)
 	return state, errors.Join(d.errs...)
@@ -150,31 +147,22 @@ func (d *decoder) json(key string, into any) {
 	if len(value) == 0 {
 		return
 	}
-	reader := json.NewDecoder(bytes.NewReader(value))
-	reader.UseNumber()
-	if err := reader.Decode(into); err != nil {
+	if err := json.Unmarshal(value, into); err != nil {
 		d.fail(key)
 	}
 }
 
-// numbers turns JSON numbers into int64 where they are whole, as the engine
-// does, so that outputs have the same types before and after a restart.
-func numbers(value any) any {
-	switch value := value.(type) {
-	case json.Number:
-		if whole, err := value.Int64(); err == nil {
-			return whole
-		}
-		float, _ := value.Float64()
-		return float
-	case []any:
-		for i := range value {
-			value[i] = numbers(value[i])
-		}
-	case map[string]any:
-		for key := range value {
-			value[key] = numbers(value[key])
-		}
+// outputs are read as a reply is, so that a value is the same to an expression
+// before and after it was kept.
+func (d *decoder) outputs() map[string]any {
+	value := d.data[keyOutputs]
+	if len(value) == 0 {
+		return nil
 	}
-	return value
+	decoded, _, err := expression.DecodeJSON(value)
+	outputs, ok := decoded.(map[string]any)
+	if err != nil || !ok {
+		d.fail(keyOutputs)
+	}
+	return outputs
 }

@@ -137,13 +137,14 @@ func (s *Store) Commit(ctx context.Context, credential *v1alpha1.TokenCredential
 	var refusal error
 	try := func(ctx context.Context) (done bool, err error) {
 		if stale {
-			if refusal = s.reload(ctx, credential, record, sent); refusal != nil {
-				return errors.Is(refusal, ErrSuperseded), nil
-			}
+			refusal = s.reload(ctx, credential, record, sent)
 		}
-		refusal = s.Save(ctx, record, next(record.State))
-		stale = errors.Is(refusal, ErrConflict)
-		return refusal == nil || errors.Is(refusal, ErrGone) || (sent.Attempt == nil && !stale), nil
+		if !stale || refusal == nil {
+			refusal = s.Save(ctx, record, next(record.State))
+			stale = errors.Is(refusal, ErrConflict)
+		}
+		final := errors.Is(refusal, ErrGone) || errors.Is(refusal, ErrSuperseded)
+		return refusal == nil || final || (sent.Attempt == nil && !stale), nil
 	}
 	if err := commitBackoff.DelayFunc().Until(ctx, true, true, try); err != nil {
 		return errors.Join(refusal, err)

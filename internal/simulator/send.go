@@ -121,13 +121,13 @@ func (f *Fault) send(w http.ResponseWriter, r *http.Request, reply Reply) {
 		panic(http.ErrAbortHandler)
 	case f.Drip > 0:
 		writeHead(w, reply)
-		f.drip(w, r.Context(), reply.Body)
+		f.drip(r.Context(), w, reply.Body)
 	default:
 		send(w, reply)
 	}
 }
 
-func (f *Fault) drip(w http.ResponseWriter, ctx context.Context, body string) {
+func (f *Fault) drip(ctx context.Context, w http.ResponseWriter, body string) {
 	controller := http.NewResponseController(w)
 	for i := range len(body) {
 		if !sleep(ctx, time.Duration(f.Drip), nil) {

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
 // hosts are the names that the providers are called by in the demo and the
@@ -52,11 +53,12 @@ func (s *Simulator) Start(address string) (*Server, error) {
 	ctx, end := context.WithCancel(context.Background())
 	server := &Server{listener: listener, authority: authority, end: end}
 	server.server = &http.Server{
-		Handler:     server.counted(s),
-		TLSConfig:   &tls.Config{GetCertificate: authority.certificateFor, MinVersion: tls.VersionTLS12},
-		ErrorLog:    log.New(io.Discard, "", 0), // clients that reset, mostly
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ConnContext: withConnection,
+		Handler:           server.counted(s),
+		ReadHeaderTimeout: 10 * time.Second,
+		TLSConfig:         &tls.Config{GetCertificate: authority.certificateFor, MinVersion: tls.VersionTLS12},
+		ErrorLog:          log.New(io.Discard, "", 0), // clients that reset, mostly
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       withConnection,
 	}
 	server.running.Go(func() {
 		if err := server.server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {

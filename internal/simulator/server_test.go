@@ -48,7 +48,7 @@ func TestRawBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	const sent = "POST /oauth/login/thirdparty/refresh HTTP/1.1\r\nHost: mcs.mediatek.com\r\nauthorization: " + mcsBasic +
 		"\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n" + `{"token":"demo-mcs-user-token"}`
 	if _, err := io.WriteString(connection, sent); err != nil {
@@ -91,7 +91,7 @@ func TestAServerComesBack(t *testing.T) {
 	if err != nil {
 		t.Skipf("another process has taken the port: %v", err)
 	}
-	defer again.Close()
+	defer func() { _ = again.Close() }()
 	if reply, _, err := oauthRefresh(DemoOAuthRefreshToken).over(t.Context(), client); err != nil || reply.StatusCode != 200 {
 		t.Errorf("a client that trusts the first server's CA trusts the second's: %v", err)
 	}

@@ -5,7 +5,6 @@ package integration
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,17 +13,16 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -32,10 +30,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
-
-// patience bounds a wait for a condition. Nothing is ever awaited that long
-// where all is well.
-const patience = 60 * time.Second
 
 // world is a namespace of its own with a provider simulator of its own, and the
 // operator at work on it, once started.
@@ -45,38 +39,42 @@ type world struct {
 	namespace string
 	simulator *simulator.Simulator
 	server    *simulator.Server
-	metrics   *prometheus.Registry
 	// policy is what the operator may call: the simulator.
 	policy egress.Policy
+	// verbosity of the operator's log, which goes to the journal.
+	verbosity int
+	journal   *journal
+	// resync is how often the operator looks at everything again; 0: hardly ever.
+	resync time.Duration
+	// metrics of the operator that was started last.
+	metrics *prometheus.Registry
 }
 
 // newWorld makes a world in which the operator is not at work yet. Access tokens
 // live for the lifetime given.
 func newWorld(t *testing.T, lifetime simulator.Duration) *world {
 	t.Helper()
-	w := &world{Client: newClient(t), t: t, simulator: simulator.New(simulator.DemoOptions(lifetime))}
-	if _, err := w.simulator.Add(simulator.Demo()); err != nil {
-		t.Fatal(err)
-	}
-	server, err := w.simulator.Start("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	w.server = server
+	w := &world{Client: newClient(t), t: t, journal: &journal{}, simulator: simulator.New(simulator.DemoOptions(lifetime))}
+	_, err := w.simulator.Add(simulator.Demo())
+	must(t, err)
+	w.server, err = w.simulator.Start("")
+	must(t, err)
+	t.Cleanup(func() { _ = w.server.Close() })
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
-	if err := w.Create(t.Context(), namespace); err != nil {
-		t.Fatal(err)
-	}
+	must(t, w.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
-	caFile := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(caFile, server.CAPEM(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	must(t, w.policy.CAFiles.Set(caFile))
+	w.trust(w.server.CAPEM())
 	must(t, w.policy.AllowCIDRs.Set("127.0.0.0/8"))
-	must(t, w.policy.Resolve.Set(strings.Join(server.Resolve(simulator.Hosts()...), ",")))
+	must(t, w.policy.Resolve.Set(strings.Join(w.server.Resolve(simulator.Hosts()...), ",")))
 	return w
+}
+
+// trust lets the operator call servers that a certificate authority vouches for.
+func (w *world) trust(pem []byte) {
+	w.t.Helper()
+	file := filepath.Join(w.t.TempDir(), "ca.pem")
+	must(w.t, os.WriteFile(file, pem, 0o600))
+	must(w.t, w.policy.CAFiles.Set(file))
 }
 
 // operator is a running manager.
@@ -91,10 +89,15 @@ func (w *world) start() *operator {
 	w.t.Helper()
 	calls, err := egress.New(w.policy)
 	must(w.t, err)
+	cache := controller.CacheOptions([]string{w.namespace}, labels.Everything())
+	if w.resync > 0 {
+		cache.SyncPeriod = &w.resync
+	}
 	mgr, err := ctrl.NewManager(apiServer, ctrl.Options{
 		Scheme:     w.Scheme(),
+		Logger:     zap.New(zap.WriteTo(w.journal), zap.Level(zapcore.Level(-w.verbosity))),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Cache:      controller.CacheOptions([]string{w.namespace}, labels.Everything()),
+		Cache:      cache,
 		Client:     controller.ClientOptions(),
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
 	})
@@ -125,7 +128,7 @@ func (o *operator) shutDown() {
 	}
 }
 
-// secret creates or replaces a Secret.
+// secret creates or replaces the data of a Secret.
 func (w *world) secret(name string, data map[string]string) {
 	w.t.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
@@ -135,6 +138,23 @@ func (w *world) secret(name string, data map[string]string) {
 		return nil
 	})
 	must(w.t, err)
+}
+
+// changeSecret changes a Secret that exists.
+func (w *world) changeSecret(name string, change func(*corev1.Secret)) {
+	w.t.Helper()
+	secret := &corev1.Secret{}
+	must(w.t, w.Get(w.t.Context(), w.key(name), secret))
+	before := secret.DeepCopy()
+	change(secret)
+	must(w.t, w.Patch(w.t.Context(), secret, client.MergeFrom(before)))
+}
+
+// deleteSecret deletes a Secret, if there is one.
+func (w *world) deleteSecret(name string) {
+	w.t.Helper()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
+	must(w.t, client.IgnoreNotFound(w.Delete(w.t.Context(), secret)))
 }
 
 // credential creates a TokenCredential.
@@ -155,70 +175,16 @@ func (w *world) edit(name string, change func(*v1alpha1.TokenCredential)) {
 	must(w.t, w.Patch(w.t.Context(), credential, client.MergeFrom(before)))
 }
 
-// await waits until a credential is as it should be, and returns it.
-func (w *world) await(name, what string, is func(*v1alpha1.TokenCredential) bool) *v1alpha1.TokenCredential {
+// askForRefresh sets the annotation that asks for a refresh.
+func (w *world) askForRefresh(name, value string) {
 	w.t.Helper()
-	credential := &v1alpha1.TokenCredential{}
-	err := wait.PollUntilContextTimeout(w.t.Context(), 20*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-		return w.Get(ctx, w.key(name), credential) == nil && is(credential), nil
+	w.edit(name, func(c *v1alpha1.TokenCredential) {
+		metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.RefreshAtAnnotation, value)
 	})
-	if err != nil {
-		w.t.Fatalf("%s never came to be: %s\n%s", name, what, describe(credential))
-	}
-	return credential
-}
-
-// awaitReason waits until a condition of a credential has a reason.
-func (w *world) awaitReason(name, condition, reason string) *v1alpha1.TokenCredential {
-	w.t.Helper()
-	return w.await(name, condition+" has the reason "+reason, func(c *v1alpha1.TokenCredential) bool {
-		found := meta.FindStatusCondition(c.Status.Conditions, condition)
-		return found != nil && found.Reason == reason && found.ObservedGeneration == c.Generation
-	})
-}
-
-// awaitRefreshes waits until a credential has got at least n tokens.
-func (w *world) awaitRefreshes(name string, n int64) *v1alpha1.TokenCredential {
-	w.t.Helper()
-	return w.await(name, fmt.Sprintf("%d refreshes", n), func(c *v1alpha1.TokenCredential) bool { return c.Status.RefreshCount >= n })
-}
-
-// read returns a Secret's data; nil where there is none.
-func (w *world) read(name string) map[string][]byte {
-	w.t.Helper()
-	secret := &corev1.Secret{}
-	err := w.Get(w.t.Context(), w.key(name), secret)
-	if client.IgnoreNotFound(err) != nil {
-		w.t.Fatal(err)
-	}
-	return secret.Data
-}
-
-// events are the reasons of the events about a credential.
-func (w *world) events(name string) []string {
-	w.t.Helper()
-	var list eventsv1.EventList
-	must(w.t, w.List(w.t.Context(), &list, client.InNamespace(w.namespace)))
-	var reasons []string
-	for i := range list.Items {
-		if list.Items[i].Regarding.Name == name {
-			reasons = append(reasons, list.Items[i].Reason)
-		}
-	}
-	return reasons
 }
 
 func (w *world) key(name string) client.ObjectKey {
 	return client.ObjectKey{Namespace: w.namespace, Name: name}
-}
-
-func describe(credential *v1alpha1.TokenCredential) string {
-	var lines []string
-	for _, c := range credential.Status.Conditions {
-		lines = append(lines, fmt.Sprintf("%s=%s %s: %s", c.Type, c.Status, c.Reason, c.Message))
-	}
-	lines = append(lines, fmt.Sprintf("refreshes %d, failures %d, next %v", credential.Status.RefreshCount, credential.Status.FailedAttempts, credential.Status.NextRefreshTime))
-	return strings.Join(lines, "\n")
 }
 
 func must(t *testing.T, err error) {

@@ -1,0 +1,144 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command demo shows TokenKeeper at work on this machine: etcd and
+// kube-apiserver, a simulator of the providers over TLS and the real operator,
+// all on loopback, with the credentials of config/samples and tokens that live
+// for seconds. `make demo` builds what it needs and runs it.
+//
+//	demo --manager bin/manager          until Ctrl-C
+//	demo --manager bin/manager --once   until every sample has been refreshed twice
+//
+// It needs KUBEBUILDER_ASSETS, a folder with etcd, kube-apiserver and kubectl,
+// and runs at the top of a checkout. Whichever way it ends, but for SIGKILL, it
+// leaves no process and no file behind.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+// settings are the flags.
+type settings struct {
+	manager  string
+	once     bool
+	lifetime time.Duration
+}
+
+func main() {
+	given := settings{}
+	flag.StringVar(&given.manager, "manager", "bin/manager", "the operator's `binary`; `make build` builds it")
+	flag.BoolVar(&given.once, "once", false, "end with 0 once every sample has been refreshed twice, and with 1 where that takes too long")
+	flag.DurationVar(&given.lifetime, "token-lifetime", 20*time.Second, "how long the simulator's access tokens live; at least 10s")
+	flag.Parse()
+	if flag.NArg() > 0 || given.lifetime < 10*time.Second {
+		flag.Usage()
+		os.Exit(2)
+	}
+	// What these would print tears the table apart; what matters is returned.
+	ctrl.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
+
+	// SIGPIPE among them: a reader that goes away, as in `make demo | head`, must
+	// not end the process before it has tidied up.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	defer stop()
+	ctx = untilOrphaned(ctx)
+	err := run(ctx, given, os.Stdout)
+	switch {
+	case err == nil:
+	case errors.Is(err, context.Canceled) && !given.once: // Ctrl-C is how it ends
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "demo: interrupted")
+		os.Exit(1)
+	default:
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+// run brings everything up, shows it, and takes it down again in the opposite
+// order. The error is the context's where a signal ended it.
+func run(ctx context.Context, given settings, output io.Writer) (err error) {
+	say := func(format string, arguments ...any) { fmt.Fprintf(output, format+"\n", arguments...) }
+	folder, err := temporaryFolder()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	samples, err := readSamples(samplesFolder)
+	if err != nil {
+		return err
+	}
+
+	// What is being started cannot be cut short; a person should see that the
+	// signal has come.
+	starting := context.AfterFunc(ctx, func() { say("Stopping as soon as what is starting has started ...") })
+	defer starting()
+
+	say("Starting etcd and kube-apiserver on loopback (about 10 seconds) ...")
+	cluster, err := startCluster(folder)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cluster.stop()) }()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+
+	say("Starting the simulator of the providers, and the operator (a few seconds) ...")
+	providers, err := startProviders(folder, given.lifetime)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = providers.server.Close() }()
+	operator, err := startOperator(given.manager, folder, cluster, providers)
+	if err != nil {
+		return err
+	}
+	defer operator.stop()
+	defer say("Stopping ...")
+	if err := operator.awaitReady(ctx); err != nil {
+		return err
+	}
+	starting()
+	return show(ctx, given, cluster, providers, operator, samples, output)
+}
+
+// temporaryFolder makes the one folder in which everything is that the demo and
+// the control plane write.
+func temporaryFolder() (string, error) {
+	folder, err := os.MkdirTemp("", "tokenkeeper-demo-")
+	if err != nil {
+		return "", err
+	}
+	return folder, os.Setenv("TMPDIR", folder)
+}
+
+// untilOrphaned ends the context when the process that started this one has gone
+// without passing a signal on, as `go run` does on SIGTERM.
+func untilOrphaned(parent context.Context) context.Context {
+	ctx, cancel := context.WithCancel(parent)
+	started := os.Getppid()
+	go func() {
+		for range time.Tick(time.Second) {
+			if os.Getppid() != started {
+				cancel()
+				return
+			}
+		}
+	}()
+	return ctx
+}

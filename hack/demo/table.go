@@ -1,0 +1,108 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// freshFor is how long a new token is highlighted.
+const freshFor = 2 * time.Second
+
+// Colours of a terminal.
+const (
+	plain  = ""
+	bold   = "\x1b[1m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	reset  = "\x1b[0m"
+)
+
+// line of the table, with the colour that it should have.
+type line struct {
+	text   string
+	colour string
+}
+
+var header = []string{"NAME", "READY", "REASON", "PROVIDER", "EXPIRES", "REFRESHES", "ROTATIONS"}
+
+// table is the board as aligned lines, with the header.
+func (b *board) table(now time.Time) []line {
+	cells := [][]string{header}
+	colours := []string{bold}
+	for _, r := range b.ordered() {
+		ready := condition(r.credential, v1alpha1.ReadyCondition)
+		cells = append(cells, []string{
+			r.credential.Name,
+			string(ready.Status),
+			ready.Reason,
+			r.credential.Spec.ProviderRef.Name,
+			expiry(r.credential.Status.ExpirationTime, now),
+			strconv.FormatInt(r.credential.Status.RefreshCount, 10),
+			strconv.Itoa(r.rotations),
+		})
+		switch {
+		case ready.Status != metav1.ConditionTrue:
+			colours = append(colours, yellow)
+		case now.Sub(r.refreshed) < freshFor:
+			colours = append(colours, green)
+		default:
+			colours = append(colours, plain)
+		}
+	}
+	lines := make([]line, 0, len(cells))
+	for i, text := range align(cells) {
+		lines = append(lines, line{text, colours[i]})
+	}
+	return lines
+}
+
+func condition(credential *v1alpha1.TokenCredential, kind string) metav1.Condition {
+	if found := meta.FindStatusCondition(credential.Status.Conditions, kind); found != nil {
+		return *found
+	}
+	return metav1.Condition{Status: metav1.ConditionUnknown, Reason: "-"}
+}
+
+// expiry is a time as a person reads it while it comes closer.
+func expiry(at *metav1.Time, now time.Time) string {
+	if at == nil {
+		return "-"
+	}
+	switch left := at.Sub(now).Truncate(time.Second); {
+	case left < 0:
+		return fmt.Sprintf("%s ago", -left)
+	case left >= 10*time.Minute:
+		return fmt.Sprintf("in %dm", int(left.Minutes()))
+	default:
+		return fmt.Sprintf("in %s", left)
+	}
+}
+
+// align pads the cells of each column to the same width.
+func align(rows [][]string) []string {
+	widths := make([]int, len(header))
+	for _, cells := range rows {
+		for column, cell := range cells {
+			widths[column] = max(widths[column], len(cell))
+		}
+	}
+	texts := make([]string, 0, len(rows))
+	for _, cells := range rows {
+		var text strings.Builder
+		for column, cell := range cells {
+			fmt.Fprintf(&text, "%-*s", widths[column]+3, cell)
+		}
+		texts = append(texts, strings.TrimRight(text.String(), " "))
+	}
+	return texts
+}

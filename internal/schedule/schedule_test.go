@@ -1,0 +1,157 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package schedule
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var issued = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func TestRefreshAt(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason   string
+		lifetime time.Duration
+		renewal  Renewal
+		latest   time.Duration // after issued; the jitter may make it earlier
+	}{
+		"80 percent of an hour": {
+			"the percentage is of the lifetime granted",
+			time.Hour, Renewal{Percentage: 80}, 48 * time.Minute,
+		},
+		"before wins where it is earlier": {
+			"never later than 'before' ahead of expiry",
+			time.Hour, Renewal{Percentage: 80, Before: 30 * time.Minute}, 30 * time.Minute,
+		},
+		"the percentage wins where it is earlier": {
+			"the earlier of the two moments counts",
+			time.Hour, Renewal{Percentage: 50, Before: time.Minute}, 30 * time.Minute,
+		},
+		"before longer than the lifetime": {
+			"no setting makes a loop of calls: a tenth of the lifetime must pass",
+			time.Hour, Renewal{Percentage: 80, Before: 2 * time.Hour}, 6 * time.Minute,
+		},
+		"ten years": {
+			"a lifetime times a percentage does not overflow",
+			87600 * time.Hour, Renewal{Percentage: 99}, 87600 * time.Hour / 100 * 99,
+		},
+		"two seconds": {
+			"the shortest lifetimes still work, on whole seconds",
+			2 * time.Second, Renewal{Percentage: 80}, 1600 * time.Millisecond,
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := RefreshAt(Token{issued, issued.Add(c.lifetime)}, c.renewal, "uid").Sub(issued)
+			earliest := max(c.latest-min(c.lifetime/10, 5*time.Minute), c.lifetime/10)
+			if got > c.latest || got < earliest.Truncate(time.Second)-time.Second {
+				t.Errorf("%s: got %s, want from %s to %s", c.reason, got, earliest, c.latest)
+			}
+		})
+	}
+}
+
+func TestRefreshAtKeepsItsPromisesForEveryInput(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		lifetime := time.Duration(rapid.Int64Range(int64(10*time.Second), int64(87600*time.Hour)).Draw(t, "lifetime"))
+		renewal := Renewal{
+			Percentage: rapid.Int32Range(1, 99).Draw(t, "percentage"),
+			Before:     time.Duration(rapid.Int64Range(0, int64(2*lifetime)).Draw(t, "before")),
+		}
+		seed := rapid.String().Draw(t, "seed")
+		token := Token{issued, issued.Add(lifetime)}
+		got := RefreshAt(token, renewal, seed)
+		if again := RefreshAt(token, renewal, seed); !again.Equal(got) {
+			t.Fatalf("the same inputs gave %s and then %s: a restart would move it", got, again)
+		}
+		if !got.Before(token.ExpiresAt) || got.Before(issued) {
+			t.Fatalf("%s is not within the token's life", got)
+		}
+		if earliest := issued.Add(lifetime / 10).Truncate(time.Second); got.Before(earliest) {
+			t.Fatalf("%s is earlier than a tenth of the lifetime (%s)", got, earliest)
+		}
+		if latest := issued.Add(lifetime/100*time.Duration(renewal.Percentage) + time.Second); got.After(latest) && renewal.Percentage > 10 {
+			t.Fatalf("%s is later than the percentage allows (%s)", got, latest)
+		}
+	})
+}
+
+func TestJitterSpreadsCredentialsThatBeganTogether(t *testing.T) {
+	t.Parallel()
+	const credentials, slots = 10_000, 10
+	var filled [slots]int
+	for i := range credentials {
+		jitter := Jitter(time.Hour, fmt.Sprintf("9f6c2c1e-0000-4000-8000-%012d", i))
+		if jitter < 0 || jitter >= maxJitter {
+			t.Fatalf("a jitter of %s is out of bounds", jitter)
+		}
+		filled[jitter*slots/maxJitter]++
+	}
+	for slot, n := range filled {
+		if n < credentials/slots*8/10 || n > credentials/slots*12/10 {
+			t.Errorf("slot %d holds %d of %d: similar UIDs must spread evenly", slot, n, credentials)
+		}
+	}
+}
+
+func TestRetryAt(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason     string
+		failures   int32
+		retryAfter time.Duration
+		from, to   time.Duration
+	}{
+		"the first failure":       {"the first retry comes soon", 1, 0, time.Second, 3 * time.Second},
+		"no failure counted":      {"a status that lost its count still backs off", 0, 0, time.Second, 3 * time.Second},
+		"the fifth failure":       {"the pause doubles with each failure", 5, 0, 16 * time.Second, 21 * time.Second},
+		"many failures":           {"the pause has an end", 60, 0, 5 * time.Minute, 5*time.Minute + 76*time.Second},
+		"the provider asks":       {"Retry-After is honoured", 1, time.Minute, time.Minute, 76 * time.Second},
+		"the provider asks less":  {"our own pause stands where it is longer", 9, time.Second, 256 * time.Second, 321 * time.Second},
+		"a provider asks forever": {"a header must not put a credential to sleep for good", 1, 10000 * time.Hour, 24 * time.Hour, 31 * time.Hour},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := RetryAt(issued, c.failures, c.retryAfter, "uid").Sub(issued)
+			if got < c.from || got > c.to {
+				t.Errorf("%s: got %s, want from %s to %s", c.reason, got, c.from, c.to)
+			}
+			if got%time.Second != 0 {
+				t.Errorf("%s is not on a whole second, so status would tell another time", got)
+			}
+		})
+	}
+}
+
+func TestWake(t *testing.T) {
+	t.Parallel()
+	soon, later := issued.Add(time.Second), issued.Add(time.Hour)
+	cases := map[string]struct {
+		reason  string
+		moments []time.Time
+		want    time.Time
+	}{
+		"nothing planned":  {"no moment at all is no wake", nil, time.Time{}},
+		"only unset ones":  {"an unset moment is none", []time.Time{{}, {}}, time.Time{}},
+		"the earliest":     {"the first thing that happens wakes", []time.Time{later, soon}, soon},
+		"one is not set":   {"an unset moment is not the earliest", []time.Time{{}, later}, later},
+		"the same instant": {"two at once are one", []time.Time{soon, soon}, soon},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := Wake(c.moments...); !got.Equal(c.want) {
+				t.Errorf("%s: got %s, want %s", c.reason, got, c.want)
+			}
+		})
+	}
+}
