@@ -132,6 +132,7 @@ func (v *visit) conclude(ctx context.Context, stored *v1alpha1.TokenCredential, 
 	defer cancel()
 	before := v.credential.Status.DeepCopy()
 	if paused != nil { // What was looked at has not been acted on yet.
+		v.recordHandled(&v.credential.Status)
 		v.setConditions(&v.credential.Status, told)
 	} else {
 		v.summarize(told)

@@ -6,8 +6,8 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -39,12 +39,11 @@ func brought(outcome provider.Outcome, state rotation.State) bool {
 }
 
 // worthSaving tells whether the state says anything new. An access token that is
-// not kept, and the outputs beside it, are not.
+// not kept, and what came with it, are not.
 func (r *renewal) worthSaving(next rotation.State) bool {
 	stored := r.record.State
-	return !r.record.Exists() || r.provider.RemembersReply ||
-		!next.RefreshToken.Equal(stored.RefreshToken) ||
-		next.Seed != stored.Seed || next.Source != stored.Source || stored.Attempt != nil
+	return r.provider.RemembersReply || !next.RefreshToken.Equal(stored.RefreshToken) ||
+		next.Seed != stored.Seed || stored.Attempt != nil
 }
 
 // conclusion is what an outcome means once everything it brought is saved.
@@ -55,7 +54,7 @@ func (r *renewal) conclusion(outcome provider.Outcome) error {
 	if outcome.Reason != v1alpha1.RefreshedReason {
 		return &problem{
 			reason:     outcome.Reason,
-			message:    advice(outcome),
+			message:    r.advice(outcome),
 			attempted:  true,
 			retryAfter: outcome.RetryAfter,
 		}
@@ -70,11 +69,11 @@ func (r *renewal) conclusion(outcome provider.Outcome) error {
 }
 
 // advice is what a reason means for the person who reads it.
-func advice(outcome provider.Outcome) string {
+func (r *renewal) advice(outcome provider.Outcome) string {
 	const authorizeAgain = "authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef"
 	next := map[string]string{
 		v1alpha1.ReauthorizationRequiredReason: "the provider no longer accepts the refresh token: " + authorizeAgain,
-		v1alpha1.AppRejectedReason:             "the provider refuses the app's key or secret: correct the Secret of spec.appSecretRef",
+		v1alpha1.AppRejectedReason:             "the provider refuses who asks: correct " + r.whoAsks(),
 		v1alpha1.RequestRejectedReason:         "the provider refuses the request: check spec.parameters; it is tried again",
 		v1alpha1.RateLimitedReason:             "the provider asks for fewer calls; it is tried again later",
 		v1alpha1.ProviderUnavailableReason:     "the provider cannot serve now; it is tried again",
@@ -83,6 +82,18 @@ func advice(outcome provider.Outcome) string {
 		return outcome.Message
 	}
 	return strings.TrimSuffix(next+" ("+outcome.Message+")", " ()")
+}
+
+// whoAsks names the Secrets that tell the provider who asks.
+func (r *renewal) whoAsks() string {
+	var secrets []string
+	if r.provider.App != v1alpha1.None {
+		secrets = append(secrets, "the app's key and secret in the Secret of spec.appSecretRef")
+	}
+	if r.credential.Spec.LoginSecretRef != nil && r.provider.Login != nil {
+		secrets = append(secrets, "the login in the Secret of spec.loginSecretRef")
+	}
+	return strings.Join(secrets, ", or ")
 }
 
 // unknownOutcome says that a token was sent and nobody knows what became of it.
@@ -113,9 +124,14 @@ func (r *renewal) notSaved(err error) error {
 	case errors.Is(err, rotation.ErrConflict), errors.Is(err, rotation.ErrSuperseded), errors.Is(err, rotation.ErrGone):
 		return &pause{until: r.now.Add(time.Second), why: oneLine(err)}
 	case errors.Is(err, rotation.ErrBlocked):
+		consequence := "so the provider is not asked"
+		if r.ended {
+			consequence = "so the provider is asked again"
+		}
 		return &problem{
-			reason:    v1alpha1.PersistBlockedReason,
-			message:   oneLine(err) + ", so the provider is not asked: see whether a quota, a policy or its immutability forbids to change the Secret " + strconv.Quote(r.credential.StateSecretName()),
+			reason: v1alpha1.PersistBlockedReason,
+			message: fmt.Sprintf("%s, %s: see whether a quota, a policy or its immutability forbids to change the Secret %q",
+				oneLine(err), consequence, r.credential.StateSecretName()),
 			attempted: true,
 		}
 	default:

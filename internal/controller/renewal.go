@@ -170,6 +170,7 @@ func (r *renewal) exchange(ctx context.Context, prepared *prepared) (provider.Ou
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeTimeout)
 	defer cancel()
 	started := r.Clock.Now()
+	r.ended = true
 	reply, err := r.Egress.Do(prepared.request.WithContext(ctx), r.singleUse())
 	took := r.Clock.Now().Sub(started)
 	if err != nil {

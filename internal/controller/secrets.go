@@ -19,7 +19,8 @@ import (
 // metadata alone; a value is read live, and not again while the cache shows the
 // resourceVersion that was read.
 type Secrets struct {
-	// Metadata reads PartialObjectMetadata from the cache.
+	// Metadata reads PartialObjectMetadata from the cache. A manager's client
+	// would not do: it reads live whatever kind is not to be cached.
 	Metadata client.Reader
 	// Live reads from the API server.
 	Live client.Reader

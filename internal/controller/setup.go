@@ -63,8 +63,9 @@ func CacheOptions(namespaces []string, credentials labels.Selector) cache.Option
 	return options
 }
 
-// ClientOptions are what the controllers need of a manager's client: the values
-// of Secrets are read from the API server and never cached.
+// ClientOptions are what the controllers need of a manager's client: Secrets are
+// read from the API server. That goes for their metadata too, which therefore is
+// read from the manager's cache itself.
 func ClientOptions() client.Options {
 	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}}
 }
@@ -88,7 +89,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
 		Catalog: catalog,
-		Secrets: &Secrets{Metadata: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Secrets: &Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()},
 		States:  &rotation.Store{Client: mgr.GetClient(), Cluster: cluster},
 		Targets: &target.Publisher{Client: mgr.GetClient()},
 		Egress:  options.Egress,

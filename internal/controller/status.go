@@ -70,8 +70,7 @@ func (v *visit) recordToken(status *v1alpha1.TokenCredentialStatus) {
 	}
 }
 
-// recordAttempt counts failures, and echoes a refresh that was asked for once it
-// has ended.
+// recordAttempt counts failures.
 func (v *visit) recordAttempt(status *v1alpha1.TokenCredentialStatus, told *problem) {
 	failed := told != nil && told.attempted
 	if v.refreshed {
@@ -85,7 +84,15 @@ func (v *visit) recordAttempt(status *v1alpha1.TokenCredentialStatus, told *prob
 	case told == nil:
 		status.FailedAttempts = 0
 	}
-	if v.refreshed || failed {
+	if failed {
+		v.ended = true
+	}
+	v.recordHandled(status)
+}
+
+// recordHandled echoes a refresh that was asked for, once its attempt has ended.
+func (v *visit) recordHandled(status *v1alpha1.TokenCredentialStatus) {
+	if v.ended {
 		status.LastHandledRefreshAt = v.credential.Annotations[v1alpha1.RefreshAtAnnotation]
 	}
 }

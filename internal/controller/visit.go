@@ -44,6 +44,8 @@ type visit struct {
 
 	// token is what the target is to hold, where it is at hand.
 	token *token
+	// ended is true once this visit has asked the provider, whatever came of it.
+	ended bool
 	// refreshed is true once this visit has brought a token.
 	refreshed bool
 	// repaired is true once this visit has mended a target.
@@ -98,7 +100,7 @@ func (v *visit) recover(ctx context.Context) error {
 
 // preflight finds whatever would refuse the target, before anything is spent.
 func (v *visit) preflight(ctx context.Context) (err error) {
-	v.template, err = target.Compile(v.credential.Spec.Target, v.provider.Outputs, slices.Sorted(maps.Keys(v.parameters)))
+	v.template, err = target.Compile(v.credential.Spec.Target, v.source, v.provider.Outputs, slices.Sorted(maps.Keys(v.parameters)))
 	if err != nil {
 		return problemf(v1alpha1.InvalidParametersReason, "%s", oneLine(err))
 	}
@@ -178,7 +180,7 @@ func (v *visit) facts() facts {
 		hasToken:       !expires.IsZero(),
 		due:            v.due(issued, expires),
 		seedIsNew:      v.seed == rotation.SeedNew,
-		sourceChanged:  v.record.Exists() && v.record.State.Source != v.source,
+		sourceChanged:  v.token != nil && v.record.State.Source != v.source,
 		requested:      v.credential.RefreshRequested(),
 		targetNeedsOne: v.standing.Drifted && v.token == nil,
 		recovery:       recovery,

@@ -117,7 +117,7 @@ func (r *Reconciler) users(ctx context.Context, index, value string, options ...
 func (r *Reconciler) removeTargets(ctx context.Context, credential types.NamespacedName) error {
 	owned := &metav1.PartialObjectMetadataList{}
 	owned.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	err := r.List(ctx, owned, client.InNamespace(credential.Namespace), client.MatchingFields{byOwner: credential.Name})
+	err := r.Secrets.Metadata.List(ctx, owned, client.InNamespace(credential.Namespace), client.MatchingFields{byOwner: credential.Name})
 	if err != nil || len(owned.Items) == 0 {
 		return err
 	}

@@ -12,9 +12,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Digest names what stands in a live target together with the template that it
-// was made from. It changes when someone touches what the operator wrote, or
-// when the template changes; not when someone adds a label of his own.
+// Digest names what stands in a live target together with what it was made from.
+// It changes when someone touches what the operator wrote, or when the template
+// or the provider changes; not when someone adds a label of his own.
 func (t *Template) Digest(live *corev1.Secret) string {
 	return t.digest(Content{Labels: live.Labels, Annotations: live.Annotations, Data: live.Data})
 }
@@ -31,7 +31,7 @@ func (t *Template) digest(content Content) string {
 		labels = withManagedBy(maps.Clone(labels))
 	}
 	encoded, err := json.Marshal([]any{
-		t.source, t.kind, t.merge,
+		t.asked, t.source, t.kind, t.merge,
 		only(content.Labels, labels),
 		only(content.Annotations, t.source.Metadata.Annotations),
 		data,

@@ -54,14 +54,16 @@ type Template struct {
 	kind   corev1.SecretType
 	source v1alpha1.TargetTemplate
 	merge  bool
+	asked  string
 	data   map[string]*expression.Template
 }
 
 // Compile reads a credential's template. The outputs and parameters are the
-// names that its expressions may use. The error names every field that is
-// wrong.
-func Compile(spec v1alpha1.Target, outputs, parameters []string) (*Template, error) {
-	t := &Template{kind: corev1.SecretTypeOpaque, merge: spec.CreationPolicy == v1alpha1.MergePolicy}
+// names that its expressions may use; asked names what the token is asked from,
+// since a target that was made with another provider's token does not hold what
+// it should. The error names every field that is wrong.
+func Compile(spec v1alpha1.Target, asked string, outputs, parameters []string) (*Template, error) {
+	t := &Template{asked: asked, kind: corev1.SecretTypeOpaque, merge: spec.CreationPolicy == v1alpha1.MergePolicy}
 	if spec.Template != nil {
 		t.source = *spec.Template
 	}
