@@ -25,6 +25,7 @@ SHELL := /usr/bin/env bash
 BIN := $(CURDIR)/bin
 CONTROLLER_GEN := $(BIN)/controller-gen
 KUSTOMIZE := $(BIN)/kustomize
+CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
 
 # with-control-plane begins a recipe line that needs etcd and kube-apiserver.
@@ -70,7 +71,7 @@ lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.
 	@$(GOLANGCI_LINT) run --fix
 
 .PHONY: verify
-verify: $(CONTROLLER_GEN) $(KUSTOMIZE) ## Check that generated files, formatting, headers and go.mod are up to date.
+verify: $(CONTROLLER_GEN) $(KUSTOMIZE) $(CRD_REF_DOCS) ## Check that generated files, formatting, headers and go.mod are up to date.
 	@hack/verify.sh
 
 .PHONY: generate
@@ -80,6 +81,10 @@ generate: $(CONTROLLER_GEN) ## Generate the deep copy functions of the API.
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate the CRDs and the manager's role from the markers in the code.
 	@$(CONTROLLER_GEN) crd rbac:roleName=manager-role paths=./... output:crd:artifacts:config=config/crd/bases
+
+.PHONY: api-docs
+api-docs: $(CRD_REF_DOCS) ## Generate docs/api.md from the types.
+	@$(CRD_REF_DOCS) --log-level=ERROR --source-path=api/v1alpha1 --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/api.md
 
 .PHONY: control-plane
 control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.
@@ -140,6 +145,11 @@ endef
 $(CONTROLLER_GEN): tools/go.mod tools/go.sum
 	@echo "Building controller-gen (half a minute the first time) ..." >&2
 	@go build -C tools -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@touch $@
+
+$(CRD_REF_DOCS): tools/go.mod tools/go.sum
+	@echo "Building crd-ref-docs (half a minute the first time) ..." >&2
+	@go build -C tools -o $@ github.com/elastic/crd-ref-docs
 	@touch $@
 
 $(KUSTOMIZE): tools/go.mod tools/go.sum
