@@ -60,7 +60,9 @@ func CacheOptions(namespaces []string, credentials labels.Selector) cache.Option
 }
 
 // ClientOptions are what the controllers need of a manager's client: the values
-// of Secrets are read from the API server and never cached.
+// of Secrets are read from the API server and never cached. That client reads
+// the metadata of Secrets live too, so where the cached one will do the cache
+// itself is asked.
 func ClientOptions() client.Options {
 	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}}
 }
@@ -83,7 +85,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	credentials := &Reconciler{
 		Client:  mgr.GetClient(),
 		Catalog: catalog,
-		Secrets: &Secrets{Metadata: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Secrets: &Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()},
 		States:  &rotation.Store{Client: mgr.GetClient(), Cluster: cluster},
 		Targets: &target.Publisher{Client: mgr.GetClient()},
 		Egress:  options.Egress,

@@ -122,7 +122,7 @@ func (r *Reconciler) users(ctx context.Context, index, value string, options ...
 func (r *Reconciler) removeTargets(ctx context.Context, credential types.NamespacedName) error {
 	owned := &metav1.PartialObjectMetadataList{}
 	owned.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	if err := r.List(ctx, owned, client.InNamespace(credential.Namespace), client.MatchingFields{byOwner: credential.Name}); err != nil {
+	if err := r.Secrets.Metadata.List(ctx, owned, client.InNamespace(credential.Namespace), client.MatchingFields{byOwner: credential.Name}); err != nil {
 		return err
 	}
 	for i := range owned.Items {
