@@ -32,6 +32,9 @@ func (w *world) eventually(is func() bool) bool {
 	err := wait.PollUntilContextTimeout(w.t.Context(), 25*time.Millisecond, patience, true, func(context.Context) (bool, error) {
 		return is(), nil
 	})
+	if err != nil {
+		w.t.Logf("the operator's log:\n%s", w.journal)
+	}
 	return err == nil
 }
 
@@ -43,7 +46,7 @@ func (w *world) await(name, what string, is func(*v1alpha1.TokenCredential) bool
 		credential = w.look(name)
 		return is(credential)
 	}) {
-		w.t.Fatalf("%s never came to be: %s\n%s\nlog:\n%s", name, what, describe(credential), w.journal)
+		w.t.Fatalf("%s never came to be: %s\n%s", name, what, describe(credential))
 	}
 	return credential
 }
