@@ -19,7 +19,7 @@ const devicesHost = "eu.devices.example.com"
 func devices() simulator.Seed {
 	const app = "demo-devices-app"
 	return simulator.Seed{
-		Apps:   []simulator.App{{Vendor: simulator.MCS, Key: app, Secret: "demo-devices-secret"}},
+		Apps: []simulator.App{{Vendor: simulator.MCS, Key: app, Secret: "demo-devices-secret"}},
 		//nolint:gosec // it works nowhere but in this simulator
 		Grants: []simulator.Grant{{ID: "demo-devices", Vendor: simulator.MCS, App: app, RefreshToken: "demo-devices-refresh-token"}},
 	}
