@@ -77,7 +77,7 @@ func run(ctx context.Context, given settings, output io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = afterwards(err, os.RemoveAll(folder)) }()
 	samples, err := readSamples(samplesFolder)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func run(ctx context.Context, given settings, output io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cluster.stop()) }()
+	defer func() { err = afterwards(err, cluster.stop()) }()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -104,7 +104,7 @@ func run(ctx context.Context, given settings, output io.Writer) (err error) {
 		return err
 	}
 	defer func() { _ = providers.server.Close() }()
-	operator, err := startOperator(given.manager, folder, cluster, providers)
+	operator, err := startOperator(ctx, given.manager, folder, cluster, providers)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,16 @@ func run(ctx context.Context, given settings, output io.Writer) (err error) {
 		return err
 	}
 	starting()
-	return show(ctx, given, cluster, providers, operator, samples, output)
+	return show(ctx, given, stage{cluster, providers, operator, samples}, output)
+}
+
+// afterwards adds a failure to tidy up to how it ended. What was left behind
+// matters more than that a signal has come.
+func afterwards(err, failure error) error {
+	if failure != nil && errors.Is(err, context.Canceled) {
+		return failure
+	}
+	return errors.Join(err, failure)
 }
 
 // temporaryFolder makes the one folder in which everything is that the demo and

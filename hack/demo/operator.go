@@ -31,27 +31,30 @@ const (
 
 // operator is the manager, as a process of its own.
 type operator struct {
-	command *exec.Cmd
-	logFile string
-	probes  string
-	ended   chan struct{} // closed once the process has gone
-	err     error         // of the process; read once ended is closed
+	logFile   string
+	probes    string
+	terminate context.CancelFunc
+	ended     chan struct{} // closed once the process has gone
+	err       error         // of the process; read once ended is closed
 }
 
 // startOperator starts the manager, with every call to a provider sent to the
-// simulator. Nothing else about it is special.
-func startOperator(binary, folder string, cluster *cluster, providers *providers) (*operator, error) {
-	probes, err := freeAddress()
+// simulator. Nothing else about it is special. It runs until stop, whatever
+// becomes of the context.
+func startOperator(ctx context.Context, binary, folder string, cluster *cluster, providers *providers) (*operator, error) {
+	probes, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	o := &operator{logFile: filepath.Join(folder, "operator.log"), probes: probes, ended: make(chan struct{})}
-	log, err := os.Create(o.logFile)
+	logFile := filepath.Join(folder, "operator.log")
+	log, err := os.Create(logFile)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close() // the process has its own
-	o.command = exec.Command(binary,
+	ctx, terminate := context.WithCancel(context.WithoutCancel(ctx))
+	o := &operator{logFile: logFile, probes: probes, terminate: terminate, ended: make(chan struct{})}
+	command := exec.CommandContext(ctx, binary,
 		"--kubeconfig="+cluster.kubeconfig,
 		"--egress-resolve="+strings.Join(providers.resolve(), ","),
 		"--egress-ca-file="+providers.caFile,
@@ -59,23 +62,26 @@ func startOperator(binary, folder string, cluster *cluster, providers *providers
 		"--metrics-bind-address=0",
 		"--health-probe-bind-address="+probes,
 	)
-	o.command.Stdout, o.command.Stderr = log, log
+	command.Stdout, command.Stderr = log, log
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = operatorGrace
 	// In a process group of its own a terminal's Ctrl-C does not reach it: it
 	// would take the demo's SIGTERM for the second signal, and not end in order.
-	o.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := o.command.Start(); err != nil {
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := command.Start(); err != nil {
+		terminate()
 		return nil, fmt.Errorf("start the operator (`make build` builds it): %w", err)
 	}
 	go func() {
-		o.err = o.command.Wait()
+		o.err = command.Wait()
 		close(o.ended)
 	}()
 	return o, nil
 }
 
 // freeAddress is one on loopback that nobody listens on.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
@@ -133,13 +139,8 @@ func (o *operator) lastLines() string {
 	return string(bytes.Join(lines[max(len(lines)-shownLines, 0):], []byte("\n")))
 }
 
-// stop asks the operator to end and waits until it has.
+// stop asks the operator to end, and waits until it has.
 func (o *operator) stop() {
-	_ = o.command.Process.Signal(syscall.SIGTERM) // where it has ended already, all the better
-	select {
-	case <-o.ended:
-	case <-time.After(operatorGrace):
-		_ = o.command.Process.Kill()
-		<-o.ended
-	}
+	o.terminate()
+	<-o.ended
 }

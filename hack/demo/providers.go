@@ -11,15 +11,19 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
 
-// What config/samples/tokenkeeper_v1alpha1_clustertokenprovider.yaml uses beside
-// the simulator's own demo: a provider that the operator does not know, which
-// speaks as MCS does.
-const (
-	devicesHost         = "eu.devices.example.com"
-	devicesAppKey       = "demo-devices-app"
-	devicesAppSecret    = "demo-devices-secret"
-	devicesRefreshToken = "demo-devices-refresh-token"
-)
+// devicesHost is that of the sample provider which is described in YAML alone.
+const devicesHost = "eu.devices.example.com"
+
+// devices is what that provider knows, beside the simulator's own demo. It
+// speaks as MCS does; config/samples uses the same values.
+func devices() simulator.Seed {
+	const app = "demo-devices-app"
+	return simulator.Seed{
+		Apps: []simulator.App{{Vendor: simulator.MCS, Key: app, Secret: "demo-devices-secret"}},
+		//nolint:gosec // it works nowhere but in this simulator
+		Grants: []simulator.Grant{{ID: "demo-devices", Vendor: simulator.MCS, App: app, RefreshToken: "demo-devices-refresh-token"}},
+	}
+}
 
 // providers is the simulator, listening.
 type providers struct {
@@ -28,19 +32,17 @@ type providers struct {
 	caFile string
 }
 
-// startProviders starts the simulator with access tokens of the given lifetime,
-// in seconds' precision.
+// startProviders starts the simulator with access tokens of the given lifetime.
 func startProviders(folder string, lifetime time.Duration) (*providers, error) {
 	options := simulator.DemoOptions(simulator.Duration(lifetime))
 	// MCS states no lifetime, and the operator counts on the hour of its
 	// documentation: so the tokens live for an hour.
 	options.MCS.AccessTokenLifetime = simulator.Hour
 	p := &providers{Simulator: simulator.New(options), caFile: filepath.Join(folder, "providers-ca.pem")}
-	seed := simulator.Demo()
-	seed.Apps = append(seed.Apps, simulator.App{Vendor: simulator.MCS, Key: devicesAppKey, Secret: devicesAppSecret})
-	seed.Grants = append(seed.Grants, simulator.Grant{ID: "demo-devices", Vendor: simulator.MCS, App: devicesAppKey, RefreshToken: devicesRefreshToken})
-	if _, err := p.Add(seed); err != nil {
-		return nil, err
+	for _, seed := range []simulator.Seed{simulator.Demo(), devices()} {
+		if _, err := p.Add(seed); err != nil {
+			return nil, err
+		}
 	}
 	server, err := p.Start("")
 	if err != nil {

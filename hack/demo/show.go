@@ -15,27 +15,33 @@ import (
 // oncePatience is how long --once waits for the samples.
 const oncePatience = 3 * time.Minute
 
+// stage is everything that was brought up, and what is to be shown on it.
+type stage struct {
+	cluster   *cluster
+	providers *providers
+	operator  *operator
+	samples   []*unstructured.Unstructured
+}
+
 // show applies the samples and shows what becomes of them, until the context
 // ends or, with --once, every sample has been refreshed twice.
-func show(ctx context.Context, given settings, cluster *cluster, providers *providers, operator *operator,
-	samples []*unstructured.Unstructured, output io.Writer,
-) error {
+func show(ctx context.Context, given settings, stage stage, output io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the watches too
 	defer cancel()
-	c, err := newClient(cluster)
+	c, err := newClient(stage.cluster)
 	if err != nil {
 		return err
 	}
-	changes, err := watch(ctx, cluster, c.Scheme())
+	changes, err := watch(ctx, stage.cluster, c.Scheme())
 	if err != nil {
 		return err
 	}
 	started := time.Now()
-	if err := applySamples(ctx, c, samples); err != nil {
+	if err := applySamples(ctx, c, stage.samples); err != nil {
 		return err
 	}
-	names := credentialNames(samples)
-	introduce(output, given, cluster, len(names))
+	names := credentialNames(stage.samples)
+	introduce(output, given, stage.cluster, len(names))
 
 	board := newBoard(c, names)
 	screen := newScreen(output)
@@ -46,8 +52,8 @@ func show(ctx context.Context, given settings, cluster *cluster, providers *prov
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-operator.ended:
-			return operator.died()
+		case <-stage.operator.ended:
+			return stage.operator.died()
 		case seen := <-changes:
 			for _, line := range board.see(ctx, seen, time.Now()) {
 				screen.append(line)
@@ -61,7 +67,7 @@ func show(ctx context.Context, given settings, cluster *cluster, providers *prov
 		if !given.once {
 			continue
 		}
-		behind := board.behind(ctx, providers)
+		behind := board.behind(ctx, stage.providers)
 		if behind == nil {
 			screen.end(board, time.Now())
 			fmt.Fprintf(output, "\nAll %d credentials got their first token and were refreshed twice in %s, and every target holds a token that its provider calls valid.\n",

@@ -100,7 +100,7 @@ func align(rows [][]string) []string {
 	for _, cells := range rows {
 		var text strings.Builder
 		for column, cell := range cells {
-			fmt.Fprintf(&text, "%-*s", widths[column]+3, cell)
+			fmt.Fprintf(&text, "%-*s", widths[column]+2, cell)
 		}
 		texts = append(texts, strings.TrimRight(text.String(), " "))
 	}
