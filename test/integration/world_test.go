@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -22,7 +22,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -95,7 +94,7 @@ func (w *world) start() *operator {
 	}
 	mgr, err := ctrl.NewManager(apiServer, ctrl.Options{
 		Scheme:     w.Scheme(),
-		Logger:     zap.New(zap.WriteTo(w.journal), zap.Level(zapcore.Level(-w.verbosity))),
+		Logger:     funcr.NewJSON(w.journal.line, funcr.Options{Verbosity: w.verbosity}),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Cache:      cache,
 		Client:     controller.ClientOptions(),
