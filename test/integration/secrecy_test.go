@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -104,9 +105,9 @@ func TestNoSecretIsShownAnywhere(t *testing.T) {
 		{503, "<html>%[1]s %[2]s</html>"},
 		{429, `{"error":"slow_down","error_description":"too often: refresh_token=%[1]s client_secret=%[2]s"}`},
 		{400, `{"error":"invalid_request","error_description":"bad request: %[1]s, %[2]s"}`},
+		{401, `{"error":"invalid_client","error_description":"client %[2]s with token %[1]s"}`},
 		{200, `{"access_token":"%[1]s\n","error_description":"%[2]s"}`},
 		{200, `{"access_token":{"%[1]s":"%[2]s"}}`},
-		{401, `{"error":"invalid_client","error_description":"client %[2]s with token %[1]s"}`},
 	} {
 		refusals = append(refusals, func(simulator.Reply) simulator.Reply {
 			return simulator.Reply{Status: refusal.status, Header: map[string][]string{"Retry-After": {"1"}, "X-Echo": {app}},
@@ -114,12 +115,13 @@ func TestNoSecretIsShownAnywhere(t *testing.T) {
 		})
 	}
 	for i, refusal := range refusals {
-		w.simulator.QueueFault(simulator.Match{}, 2, simulator.Fault{Rewrite: refusal, Reply: &simulator.Reply{}})
 		for _, b := range []builtIn{oauth, mcs} {
+			w.simulator.QueueFault(simulator.Match{Vendor: b.vendor}, 1, simulator.Fault{Rewrite: refusal, Reply: &simulator.Reply{}})
 			asked := fmt.Sprint("fails ", i)
 			w.askForRefresh(b.provider, asked)
 			w.await(b.provider, "an ended attempt", func(c *v1alpha1.TokenCredential) bool {
-				return c.Status.FailedAttempts > 0 || c.Status.LastHandledRefreshAt == asked
+				stalled := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.StalledCondition)
+				return c.Status.LastHandledRefreshAt == asked || stalled != nil && stalled.Reason == v1alpha1.OutcomeUnknownReason
 			})
 		}
 		w.simulator.ClearFaults()

@@ -16,10 +16,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	crcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -89,6 +91,9 @@ func (w *world) start() *operator {
 	calls, err := egress.New(w.policy)
 	must(w.t, err)
 	cache := controller.CacheOptions([]string{w.namespace}, labels.Everything())
+	// Providers are the cluster's, and the tests share one: each operator keeps
+	// to the provider of its own world.
+	cache.ByObject[&v1alpha1.ClusterTokenProvider{}] = crcache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", w.cluster())}
 	if w.resync > 0 {
 		cache.SyncPeriod = &w.resync
 	}
