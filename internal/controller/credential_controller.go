@@ -59,6 +59,7 @@ type Reconciler struct {
 // and target are checked before a token is spent, the state is saved before the
 // target, and the target before the status.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	ctx = withoutBodies(ctx)
 	credential := &v1alpha1.TokenCredential{}
 	if err := r.Get(ctx, request.NamespacedName, credential); err != nil {
 		if apierrors.IsNotFound(err) {

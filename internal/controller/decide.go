@@ -18,6 +18,7 @@ type facts struct {
 	due            time.Time // when it is to be renewed
 	seedIsNew      bool      // the user gave another refresh token
 	sourceChanged  bool      // the user asks another provider, or with other parameters
+	corrected      bool      // a person had to act, and a Secret or the provider has changed
 	requested      bool      // the annotation tokenkeeper.io/refreshAt
 	targetNeedsOne bool      // the target has drifted and its token is kept nowhere else
 
@@ -49,7 +50,7 @@ const (
 // decide is the one place that says whether a provider is called. The order of
 // the cases is the order of their weight.
 func decide(f facts) decision {
-	wanted := f.seedIsNew || f.sourceChanged || f.requested || f.targetNeedsOne ||
+	wanted := f.seedIsNew || f.sourceChanged || f.corrected || f.requested || f.targetNeedsOne ||
 		!f.hasToken || !f.now.Before(f.due) || f.recovery == rotation.Resend
 	// An input that changed may be the cure, so it is tried at once.
 	cured := f.changed || f.requested || f.recovery == rotation.Resend
@@ -58,10 +59,10 @@ func decide(f facts) decision {
 		return waitForHolder
 	case f.recovery == rotation.Unknown && !f.seedIsNew:
 		return holdUnknown
+	case f.stalled && !(wanted && cured): // also while the old token is fresh
+		return stayStalled
 	case !wanted:
 		return rest
-	case f.stalled && !cured:
-		return stayStalled
 	case f.now.Before(f.retryAt) && !cured:
 		return waitForRetry
 	default:

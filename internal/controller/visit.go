@@ -181,6 +181,7 @@ func (v *visit) facts() facts {
 		due:            v.due(issued, expires),
 		seedIsNew:      v.seed == rotation.SeedNew,
 		sourceChanged:  v.token != nil && v.record.State.Source != v.source,
+		corrected:      v.corrected(),
 		requested:      v.credential.RefreshRequested(),
 		targetNeedsOne: v.standing.Drifted && v.token == nil,
 		recovery:       recovery,
@@ -205,6 +206,13 @@ func (v *visit) wasStalled() bool {
 		return false
 	}
 	return true
+}
+
+// corrected tells whether a person had to act and a Secret or the provider has
+// changed since. A token that is known to be spent is no use whatever changes,
+// but for the seed.
+func (v *visit) corrected() bool {
+	return v.wasStalled() && v.inputsChanged() && !isReason(standingProblem(v.credential), v1alpha1.RotatedTokenLostReason)
 }
 
 // standingProblem is the problem of an earlier visit, as it was told then.

@@ -19,9 +19,12 @@ const (
 	longestMessage = 200
 	// consideredMessage is how much of it is looked at.
 	consideredMessage = 2000
-	// shortestPart is how long a secret, or a piece of one, must be to be found
-	// inside other text; a shorter secret is found where it stands alone.
-	shortestPart = 4
+	// shortestSecret is how long a secret must be to be found inside other text; a
+	// shorter one is found where it stands alone.
+	shortestSecret = 4
+	// shortestPart is how long a piece of a secret must be to be found: shorter
+	// ones tell nothing, and are the words that messages are made of.
+	shortestPart = 8
 )
 
 // sanitize makes a provider's message safe to show: one line of printable text
@@ -92,7 +95,7 @@ func isSecret(word string, secrets []string) bool {
 		if secret = strings.ToLower(secret); secret == "" {
 			continue
 		}
-		if len(secret) >= shortestPart && strings.Contains(lower, secret) {
+		if len(secret) >= shortestSecret && strings.Contains(lower, secret) {
 			return true
 		}
 		for _, piece := range append(pieces, word) {

@@ -33,7 +33,9 @@ func (w *world) eventually(is func() bool) bool {
 		return is(), nil
 	})
 	if err != nil {
-		w.t.Logf("the operator's log:\n%s", w.journal)
+		const most = 4 << 10
+		log := w.journal.String()
+		w.t.Logf("the end of the operator's log:\n%s", log[max(0, len(log)-most):])
 	}
 	return err == nil
 }
@@ -162,11 +164,10 @@ type journal struct {
 	text bytes.Buffer
 }
 
-// Write implements io.Writer.
-func (j *journal) Write(p []byte) (int, error) {
+func (j *journal) line(entry string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.text.Write(p)
+	j.text.WriteString(entry + "\n")
 }
 
 // String is everything that was logged so far.

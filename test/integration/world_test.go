@@ -11,18 +11,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	crcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -90,12 +91,15 @@ func (w *world) start() *operator {
 	calls, err := egress.New(w.policy)
 	must(w.t, err)
 	cache := controller.CacheOptions([]string{w.namespace}, labels.Everything())
+	// Providers are the cluster's, and the tests share one: each operator keeps
+	// to the provider of its own world.
+	cache.ByObject[&v1alpha1.ClusterTokenProvider{}] = crcache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", w.cluster())}
 	if w.resync > 0 {
 		cache.SyncPeriod = &w.resync
 	}
 	mgr, err := ctrl.NewManager(apiServer, ctrl.Options{
 		Scheme:     w.Scheme(),
-		Logger:     zap.New(zap.WriteTo(w.journal), zap.Level(zapcore.Level(-w.verbosity))),
+		Logger:     funcr.NewJSON(w.journal.line, funcr.Options{Verbosity: w.verbosity}),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Cache:      cache,
 		Client:     controller.ClientOptions(),
