@@ -55,24 +55,6 @@ func TestADeletedCredentialLeavesItsStateAndComesBackToIt(t *testing.T) {
 	}
 }
 
-func TestACredentialDeletedWhileNobodyLooksLeavesNoTarget(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, simulator.Hour)
-	operator := w.start()
-	b := builtInNamed(t, "mcs")
-	b.create(w)
-	w.awaitFresh(b.provider)
-	operator.shutDown()
-	must(t, w.Delete(t.Context(), w.look(b.provider)))
-	w.start()
-	if !w.eventually(func() bool { return w.read(b.target()) == nil }) {
-		t.Error("the target outlives its credential, which was deleted while the operator was away")
-	}
-	if w.state(b.provider, "refresh_token") == "" {
-		t.Error("the refresh token was not kept")
-	}
-}
-
 func TestTwoCredentialsMergeIntoOneSecret(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Hour)

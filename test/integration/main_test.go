@@ -1,81 +1,15 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package integration tests TokenKeeper against a real API server. It needs the
-// control plane's binaries; `make test` finds or builds them.
+// Package integration tests the operator against a real API server and the provider
+// simulator.
 package integration
 
 import (
-	"flag"
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
 )
 
-// crdDirectory holds the CRDs as they are shipped.
-var crdDirectory = filepath.Join("..", "..", "config", "crd", "bases")
-
-// apiServer is the one API server that all tests of this package share. Each
-// test works in a namespace or under names of its own.
-var apiServer *rest.Config
-
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		fmt.Fprintln(os.Stderr, "KUBEBUILDER_ASSETS is not set, so there is no API server to test against. "+
-			"Run `make test`, which finds or builds one, or set it to a folder that holds etcd and kube-apiserver.")
-		return 1
-	}
-	ctrl.SetLogger(zap.New(zap.WriteTo(os.Stderr)))
-	// A test waits most of its time, so more of them run at once than there are
-	// processors; -parallel still has the last word.
-	flag.Parse()
-	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		if err := parallel.Value.Set("24"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-	}
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{crdDirectory}, ErrorIfCRDPathMissing: true}
-	config, err := environment.Start()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the API server does not start:", err)
-		return 1
-	}
-	config.QPS, config.Burst = -1, -1 // the tests' own requests need no limit
-	apiServer = config
-	code := m.Run()
-	if err := environment.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "the API server does not stop:", err)
-		return 1
-	}
-	return code
-}
-
-// newClient is a client without a cache, for every kind that TokenKeeper uses.
-func newClient(t *testing.T) client.Client {
-	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c, err := client.New(apiServer, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
+func TestMain(m *testing.M) { os.Exit(apiserver.Run(m)) }

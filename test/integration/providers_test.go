@@ -18,6 +18,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
 )
 
 // builtIn is a credential of each built-in provider, as a user would write it,
@@ -123,7 +125,7 @@ func (b builtIn) create(w *world, change ...func(*v1alpha1.TokenCredentialSpec))
 // watch, and tells how many tokens it saw.
 func (w *world) watchTarget(name string) (stop func() int) {
 	w.t.Helper()
-	watching, err := client.NewWithWatch(apiServer, client.Options{Scheme: w.Scheme()})
+	watching, err := client.NewWithWatch(apiserver.Config, client.Options{Scheme: w.Scheme()})
 	must(w.t, err)
 	watcher, err := watching.Watch(w.t.Context(), &corev1.SecretList{}, client.InNamespace(w.namespace), client.MatchingFields{"metadata.name": name})
 	must(w.t, err)

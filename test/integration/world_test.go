@@ -30,6 +30,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
 )
 
 // world is a namespace of its own with a provider simulator of its own, and the
@@ -55,7 +57,7 @@ type world struct {
 // live for the lifetime given.
 func newWorld(t *testing.T, lifetime simulator.Duration) *world {
 	t.Helper()
-	w := &world{Client: newClient(t), t: t, journal: &journal{}, simulator: simulator.New(simulator.DemoOptions(lifetime))}
+	w := &world{Client: apiserver.NewClient(t), t: t, journal: &journal{}, simulator: simulator.New(simulator.DemoOptions(lifetime))}
 	_, err := w.simulator.Add(simulator.Demo())
 	must(t, err)
 	w.server, err = w.simulator.Start("")
@@ -97,7 +99,7 @@ func (w *world) start() *operator {
 	if w.resync > 0 {
 		cache.SyncPeriod = &w.resync
 	}
-	mgr, err := ctrl.NewManager(apiServer, ctrl.Options{
+	mgr, err := ctrl.NewManager(apiserver.Config, ctrl.Options{
 		Scheme:     w.Scheme(),
 		Logger:     funcr.NewJSON(w.journal.line, funcr.Options{Verbosity: w.verbosity}),
 		Metrics:    metricsserver.Options{BindAddress: "0"},

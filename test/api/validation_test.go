@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package integration
+package api
 
 import (
 	stdcmp "cmp"
@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
 )
 
 const credentialManifest = `
@@ -148,7 +150,7 @@ func testValidations(t *testing.T, manifest, file string, validations []validati
 // strictly as kubectl does.
 func tryCreate(t *testing.T, manifest string, change edit) error {
 	t.Helper()
-	c := client.WithFieldValidation(newClient(t), metav1.FieldValidationStrict)
+	c := client.WithFieldValidation(apiserver.NewClient(t), metav1.FieldValidationStrict)
 	return c.Create(t.Context(), edited(t, manifest, change), client.DryRunAll)
 }
 
@@ -178,7 +180,7 @@ func apply(t *testing.T, object *unstructured.Unstructured, change edit) {
 // rulesOf lists every rule that a CRD sets for spec and for the whole object.
 func rulesOf(t *testing.T, file string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(crdDirectory, file))
+	text, err := os.ReadFile(filepath.Join(apiserver.CRDDirectory, file))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package integration
+package api
 
 import (
 	"context"
@@ -21,6 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+
+	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
 )
 
 const (
@@ -46,7 +48,7 @@ spec:
 // create makes an object that goes when the test ends.
 func create(t *testing.T, manifest string, change edit) *unstructured.Unstructured {
 	t.Helper()
-	c, object := newClient(t), edited(t, manifest, change)
+	c, object := apiserver.NewClient(t), edited(t, manifest, change)
 	if err := c.Create(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +110,7 @@ func TestDefaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			object := edited(t, test.manifest, test.change)
-			if err := newClient(t).Create(t.Context(), object, client.DryRunAll); err != nil {
+			if err := apiserver.NewClient(t).Create(t.Context(), object, client.DryRunAll); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, object.Object["spec"]); diff != "" {
@@ -147,7 +149,7 @@ func TestTheTargetsNameIsImmutable(t *testing.T) {
 				set["spec.suspend"], set["spec.target.creationPolicy"] = true, "Merge"
 			}
 			apply(t, object, set)
-			err := newClient(t).Update(t.Context(), object)
+			err := apiserver.NewClient(t).Update(t.Context(), object)
 			if !test.reject {
 				if err != nil {
 					t.Errorf("Update = %v\nreason: %s", err, test.reason)
@@ -190,7 +192,7 @@ func TestAJSONBodyIsKept(t *testing.T) {
 	t.Parallel()
 	body := map[string]any{"shop_id": "${int(parameters.shopID)}", "nested": map[string]any{"list": []any{int64(1), "two", nil, true}}}
 	object := edited(t, minimalProvider, edit{"spec.login.request.json": body})
-	if err := newClient(t).Create(t.Context(), object, client.DryRunAll); err != nil {
+	if err := apiserver.NewClient(t).Create(t.Context(), object, client.DryRunAll); err != nil {
 		t.Fatal(err)
 	}
 	kept, _, err := unstructured.NestedFieldNoCopy(object.Object, "spec", "login", "request", "json")
@@ -207,7 +209,7 @@ func TestStatusIsASubresource(t *testing.T) {
 	for kind, manifest := range map[string]string{"TokenCredential": minimalCredential, "ClusterTokenProvider": minimalProvider} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			c := newClient(t)
+			c := apiserver.NewClient(t)
 			status := map[string]any{"observedGeneration": int64(7)}
 			object := create(t, manifest, edit{"metadata.name": "status", "status": status})
 			if object.Object["status"] != nil {
@@ -240,7 +242,7 @@ func TestStatusIsASubresource(t *testing.T) {
 
 func TestDiscovery(t *testing.T) {
 	t.Parallel()
-	c, err := discovery.NewDiscoveryClientForConfig(apiServer)
+	c, err := discovery.NewDiscoveryClientForConfig(apiserver.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +293,7 @@ func TestColumnsOfATokenCredential(t *testing.T) {
 		"nextRefreshTime": next,
 		"lastRefreshTime": now.Add(-90 * time.Minute).Format(time.RFC3339),
 	}})
-	if err := newClient(t).Status().Update(t.Context(), object); err != nil {
+	if err := apiserver.NewClient(t).Status().Update(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
 	want := []column{
@@ -318,7 +320,7 @@ func TestColumnsOfAClusterTokenProvider(t *testing.T) {
 	apply(t, object, edit{"status": map[string]any{
 		"conditions": []any{condition("Ready", "False", "ProviderInvalid", "spec.refresh.request.url:1:14: no", time.Now())},
 	}})
-	if err := newClient(t).Status().Update(t.Context(), object); err != nil {
+	if err := apiserver.NewClient(t).Status().Update(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
 	want := []column{
@@ -346,11 +348,11 @@ func condition(kind, status, reason, message string, since time.Time) any {
 // decides is AGE.
 func columns(t *testing.T, path string) []column {
 	t.Helper()
-	httpClient, err := rest.HTTPClientFor(apiServer)
+	httpClient, err := rest.HTTPClientFor(apiserver.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(apiServer.Host, "/")+path, nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(apiserver.Config.Host, "/")+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
