@@ -59,7 +59,7 @@ func decide(f facts) decision {
 		return waitForHolder
 	case f.recovery == rotation.Unknown && !f.seedIsNew:
 		return holdUnknown
-	case f.stalled && !(wanted && cured): // also while the old token is fresh
+	case f.stalled && (!wanted || !cured): // also while the old token is fresh
 		return stayStalled
 	case !wanted:
 		return rest

@@ -165,7 +165,7 @@ func inputEdits() []userEdit {
 			},
 			until: func(_ *world, before, now *v1alpha1.TokenCredential) bool {
 				moved := before.Status.NextRefreshTime.Sub(now.Status.NextRefreshTime.Time)
-				return moved > 23*time.Minute && moved < 25*time.Minute // 40 % of an hour
+				return moved > 21*time.Minute && moved < 25*time.Minute // 40 % of an hour, less its share of the jitter
 			},
 		},
 		{

@@ -166,9 +166,9 @@ func TestReadyTurnsFalseAtExpiryAndTheBackoffOutlivesARestart(t *testing.T) {
 	if time.Now().Before(expired.Status.ExpirationTime.Time) {
 		t.Error("Ready turned False before the token expired")
 	}
-	counted := w.await(b.provider, "three failures", func(c *v1alpha1.TokenCredential) bool { return c.Status.FailedAttempts >= 3 })
+	w.await(b.provider, "three failures", func(c *v1alpha1.TokenCredential) bool { return c.Status.FailedAttempts >= 3 })
 	operator.shutDown()
-	counted = w.look(b.provider)
+	counted := w.look(b.provider)
 	w.start()
 	again := w.await(b.provider, "one failure more", func(c *v1alpha1.TokenCredential) bool {
 		return c.Status.FailedAttempts > counted.Status.FailedAttempts

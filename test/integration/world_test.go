@@ -82,6 +82,7 @@ func (w *world) trust(pem []byte) {
 
 // operator is a running manager.
 type operator struct {
+	t    *testing.T
 	stop context.CancelFunc
 	done chan error
 }
@@ -119,7 +120,7 @@ func (w *world) start() *operator {
 		CredentialMetrics: true,
 	}))
 	ctx, cancel := context.WithCancel(context.Background())
-	o := &operator{stop: cancel, done: make(chan error, 1)}
+	o := &operator{t: w.t, stop: cancel, done: make(chan error, 1)}
 	go func() { o.done <- mgr.Start(ctx) }()
 	w.t.Cleanup(o.shutDown)
 	return o
@@ -129,7 +130,9 @@ func (w *world) start() *operator {
 func (o *operator) shutDown() {
 	o.stop()
 	if o.done != nil {
-		<-o.done
+		if err := <-o.done; err != nil {
+			o.t.Errorf("the operator ended with an error: %v", err)
+		}
 		o.done = nil
 	}
 }
