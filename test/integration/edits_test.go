@@ -241,7 +241,7 @@ func targetEdits() []userEdit {
 			do: func(w *world) {
 				w.changeSecret("mcs-token", func(s *corev1.Secret) { metav1.SetMetaDataLabel(&s.ObjectMeta, "theirs", "x") })
 			},
-			until: func(w *world, before, now *v1alpha1.TokenCredential) bool {
+			until: func(w *world, _, now *v1alpha1.TokenCredential) bool {
 				secret := &corev1.Secret{}
 				must(w.t, w.Get(w.t.Context(), w.key("mcs-token"), secret))
 				return secret.Labels["theirs"] == "x" && now.Status.Target.ResourceVersion == secret.ResourceVersion
