@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -60,11 +61,14 @@ func run(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
+	var inFlight sync.WaitGroup
 	err = controller.SetupWithManager(ctx, mgr, controller.Options{
 		BuiltInProviders:  options.builtInProviders,
 		Egress:            calls,
 		Clock:             clock.RealClock{},
 		Holder:            holder(uuid.NewString()),
+		InFlight:          &inFlight,
+		Namespaces:        options.namespaces,
 		Concurrency:       options.concurrency,
 		Registry:          metrics.Registry,
 		CredentialMetrics: options.credentialMetrics,
@@ -75,5 +79,9 @@ func run(ctx context.Context, options options) error {
 	if err := addProbes(mgr); err != nil {
 		return err
 	}
-	return mgr.Start(ctx)
+	err = mgr.Start(ctx)
+	// A manager that has lost its lease does not wait for its workers. What they
+	// hold must be saved all the same: the pod's grace period is the only bound.
+	inFlight.Wait()
+	return err
 }

@@ -9,6 +9,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -49,6 +50,8 @@ type Reconciler struct {
 	Clock   clock.PassiveClock
 	// Holder names this process in the claims it makes.
 	Holder string
+	// InFlight counts the exchanges and commits under way.
+	InFlight *sync.WaitGroup
 
 	attempts attempts
 	statuses statuses
@@ -64,6 +67,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Get(ctx, request.NamespacedName, credential); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.statuses.forget(request.NamespacedName)
+			r.attempts.observe(request.NamespacedName, nil)
 			return ctrl.Result{}, r.removeTargets(ctx, request.NamespacedName)
 		}
 		return ctrl.Result{}, err
@@ -79,8 +83,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if wake, settled := r.settled(ctx, credential, now); settled {
 		return requeueAt(wake, now), nil
 	}
-	visit := &visit{Reconciler: r, credential: credential, now: now}
-	result, err := visit.conclude(ctx, stored, visit.run(ctx))
+	visit := &visit{Reconciler: r, credential: credential, stored: stored, now: now}
+	result, err := visit.conclude(ctx, visit.run(ctx))
 	if ctx.Err() != nil {
 		err = nil // The process is ending: the next one goes on from here.
 	}
@@ -118,7 +122,7 @@ func (v *visit) finishing(ctx context.Context) (context.Context, context.CancelF
 }
 
 // conclude says what came of a visit, and when the next one is.
-func (v *visit) conclude(ctx context.Context, stored *v1alpha1.TokenCredential, err error) (ctrl.Result, error) {
+func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
 	var told *problem
 	var paused *pause
 	switch {
@@ -139,9 +143,9 @@ func (v *visit) conclude(ctx context.Context, stored *v1alpha1.TokenCredential, 
 		v.summarize(told)
 	}
 	for _, n := range v.dueNotices(before, told) {
-		v.Events.Eventf(v.credential, nil, n.kind, n.reason, n.action, "%s", n.message)
+		v.tell(n)
 	}
-	if err := v.save(ctx, stored); err != nil {
+	if err := v.save(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
 	if paused != nil {
@@ -151,12 +155,12 @@ func (v *visit) conclude(ctx context.Context, stored *v1alpha1.TokenCredential, 
 }
 
 // save writes the status, where it changed.
-func (v *visit) save(ctx context.Context, stored *v1alpha1.TokenCredential) error {
-	if equality.Semantic.DeepEqual(stored.Status, v.credential.Status) {
+func (v *visit) save(ctx context.Context) error {
+	if equality.Semantic.DeepEqual(v.stored.Status, v.credential.Status) {
 		return nil
 	}
 	wanted := v.credential.DeepCopy()
-	err := v.Status().Patch(ctx, v.credential, client.MergeFrom(stored))
+	err := v.Status().Patch(ctx, v.credential, client.MergeFrom(v.stored))
 	v.statuses.remember(wanted, v.credential.ResourceVersion, err)
 	return client.IgnoreNotFound(err)
 }

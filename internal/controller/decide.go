@@ -23,6 +23,7 @@ type facts struct {
 	targetNeedsOne bool      // the target has drifted and its token is kept nowhere else
 
 	// What stands against it.
+	restored bool              // the state is a copy, and its token may be spent
 	recovery rotation.Recovery // of an attempt that somebody left
 	stalled  bool              // a person must act
 	retryAt  time.Time         // when a failed attempt may be tried again
@@ -43,6 +44,8 @@ const (
 	waitForRetry decision = "waitForRetry"
 	// stayStalled: a person must act, and has not.
 	stayStalled decision = "stayStalled"
+	// holdRestored: the state is a copy, and its token may have been spent since.
+	holdRestored decision = "holdRestored"
 	// holdUnknown: a token was sent and nobody knows what became of it.
 	holdUnknown decision = "holdUnknown"
 )
@@ -55,6 +58,8 @@ func decide(f facts) decision {
 	// An input that changed may be the cure, so it is tried at once.
 	cured := f.changed || f.requested || f.recovery == rotation.Resend
 	switch {
+	case f.restored && !f.seedIsNew:
+		return holdRestored
 	case f.recovery == rotation.Wait:
 		return waitForHolder
 	case f.recovery == rotation.Unknown && !f.seedIsNew:

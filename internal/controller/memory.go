@@ -64,11 +64,59 @@ func version(resourceVersion string) uint64 {
 	return number
 }
 
-// attempts remembers since when this process has seen other processes' claims,
-// on its own clock: theirs may differ. Its zero value is ready to use.
+// attempts remembers which attempts are open (under way, or of unknown outcome),
+// which of its own claims this process came to act on, and
+// since when it has seen those of other processes, on its own clock: theirs may
+// differ. Its zero value is ready to use.
 type attempts struct {
 	mu    sync.Mutex
 	since map[string]time.Time // by the attempt's ID
+	sent  map[string]bool      // by the attempt's ID
+	open  map[types.NamespacedName]time.Time
+}
+
+// observe notes whether an attempt is open in a credential's state.
+func (a *attempts) observe(credential types.NamespacedName, attempt *rotation.Attempt) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if attempt == nil {
+		delete(a.open, credential)
+		return
+	}
+	if a.open == nil {
+		a.open = map[types.NamespacedName]time.Time{}
+	}
+	a.open[credential] = attempt.Started
+}
+
+// opened tells how many attempts are open, and when the oldest began.
+func (a *attempts) opened() (n int, oldest time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, started := range a.open {
+		if oldest.IsZero() || started.Before(oldest) {
+			oldest = started
+		}
+	}
+	return len(a.open), oldest
+}
+
+// send notes that this process is about to send the token of its own attempt.
+func (a *attempts) send(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.sent == nil {
+		a.sent = map[string]bool{}
+	}
+	a.sent[id] = true
+}
+
+// wasSent tells whether this process came to send the token of an attempt. A
+// claim whose update seemed to fail may stand all the same, and then was not.
+func (a *attempts) wasSent(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.sent[id]
 }
 
 func (a *attempts) seenSince(attempt *rotation.Attempt, clock clock.PassiveClock) time.Time {

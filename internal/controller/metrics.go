@@ -5,11 +5,13 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -21,6 +23,7 @@ type Metrics struct {
 	requests  *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
 	lateness  prometheus.Histogram
+	unsaved   prometheus.Gauge
 }
 
 // NewMetrics registers the metrics.
@@ -44,9 +47,36 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Help:    "Time from a credential's nextRefreshTime until its refresh began.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 3, 11),
 		}),
+		unsaved: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tokenkeeper_unsaved_rotations",
+			Help: "Rotated refresh tokens that wait in memory because the API server does not let the operator save them.",
+		}),
 	}
-	registry.MustRegister(m.refreshes, m.requests, m.duration, m.lateness)
+	registry.MustRegister(m.refreshes, m.requests, m.duration, m.lateness, m.unsaved)
 	return m
+}
+
+// watchAttempts adds gauges of the attempts that are open.
+func watchAttempts(registry prometheus.Registerer, attempts *attempts, clock clock.PassiveClock) error {
+	return errors.Join(
+		registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tokenkeeper_open_attempts",
+			Help: "Single-use refresh tokens that were claimed and whose outcome is not known: under way, or waiting for a person.",
+		}, func() float64 {
+			n, _ := attempts.opened()
+			return float64(n)
+		})),
+		registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tokenkeeper_oldest_open_attempt_seconds",
+			Help: "Time since the oldest of them was claimed; 0 where there is none.",
+		}, func() float64 {
+			_, oldest := attempts.opened()
+			if oldest.IsZero() {
+				return 0
+			}
+			return max(clock.Now().Sub(oldest).Seconds(), 0)
+		})),
+	)
 }
 
 func (m *Metrics) exchanged(provider, code string, took time.Duration) {

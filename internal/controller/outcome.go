@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
@@ -101,6 +103,24 @@ func (v *visit) unknownOutcome() error {
 	return problemf(v1alpha1.OutcomeUnknownReason,
 		"the single-use refresh token was sent at %s and no clear answer came, so it may be spent: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef, or set spec.onUnknownOutcome to RetryOnce to send it once more",
 		v.record.State.Attempt.Started.UTC().Format(time.RFC3339))
+}
+
+// restored says that the state is a copy.
+func (v *visit) restored() error {
+	return problemf(v1alpha1.RestoredFromBackupReason,
+		"the Secret %q is a copy, restored from a backup or carried over from another cluster, so its refresh token may have been spent since: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef; or, if you know that it was not used since, put the copy's own refresh_token there",
+		v.credential.StateSecretName())
+}
+
+// duplicate says that an older credential works on the same token. Of another
+// namespace no more is told than that.
+func (r *renewal) duplicate(twin *metav1.PartialObjectMetadata) error {
+	other := "a TokenCredential in another namespace"
+	if twin.Namespace == r.credential.Namespace {
+		other = fmt.Sprintf("the TokenCredential %q", twin.Annotations[v1alpha1.CredentialAnnotation])
+	}
+	return problemf(v1alpha1.DuplicateSourceReason,
+		"%s works on the same refresh token, which is good for one of them: delete this one, or authorize once more and put a refresh token of its own into the Secret of spec.refreshTokenSecretRef", other)
 }
 
 // seedMoved looks whether the user has replaced the refresh token since it was

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
@@ -25,6 +26,11 @@ const (
 	// sent: far less than rotation.HolderTimeout, so that a process that was
 	// frozen in between does not send what another has taken over.
 	fenceTimeout = 10 * time.Second
+
+	// claimTimeout is how long after a claim was sent its exchange must have
+	// ended: less than rotation.HolderTimeout too, so that a process which was
+	// frozen after the fence finds no time left to connect.
+	claimTimeout = fenceTimeout + exchangeTimeout
 )
 
 // renewal gets one new token: it claims, exchanges and commits.
@@ -87,17 +93,48 @@ func (r *renewal) refresh(ctx context.Context, state rotation.State) error {
 		outcome, err := r.exchange(ctx, prepared)
 		return r.settle(ctx, state, outcome, err)
 	}
+	return r.refreshOnce(ctx, state, prepared)
+}
+
+// refreshOnce sends a single-use token: claim, fence, exchange, commit.
+func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepared *prepared) error {
 	resend := r.recovery == rotation.Resend && r.seed != rotation.SeedNew
-	sentAt := r.Clock.Now()
-	if err := r.States.Save(ctx, r.record, state.Claim(r.attempt(state, resend))); err != nil {
+	attempt := r.attempt(state, resend)
+	claimedAt := r.Clock.Now()
+	if err := r.States.Save(ctx, r.record, state.Claim(attempt)); err != nil {
 		return r.notSaved(err)
 	}
 	r.adopted()
-	if ctx.Err() != nil || r.Clock.Now().Sub(sentAt) > fenceTimeout {
-		return errors.Join(r.withdraw(ctx), &pause{until: r.now, why: "the claim came too late to send"})
+	r.attempts.observe(client.ObjectKeyFromObject(r.credential), r.record.State.Attempt)
+	if err := r.fence(ctx, claimedAt); err != nil {
+		return errors.Join(r.withdraw(ctx), err)
 	}
+	r.InFlight.Add(1) // the process does not end before what comes is saved
+	defer r.InFlight.Done()
+	r.attempts.send(attempt.ID)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), claimedAt.Add(claimTimeout))
+	defer cancel()
 	outcome, err := r.exchange(ctx, prepared)
 	return r.settleClaimed(ctx, outcome, err, resend)
+}
+
+// fence holds back a token that should not be sent although it is claimed: the
+// process is ending or has lost its lease, it was frozen since the claim, or an
+// older credential works on the same token.
+func (r *renewal) fence(ctx context.Context, claimedAt time.Time) error {
+	if r.record.State.Sequence == 0 {
+		twin, err := r.States.OlderTwin(ctx, r.record)
+		if err != nil {
+			return err
+		}
+		if twin != nil {
+			return r.duplicate(twin)
+		}
+	}
+	if ctx.Err() != nil || r.Clock.Now().Sub(claimedAt) > fenceTimeout {
+		return &pause{until: r.now, why: "the claim came too late to send"}
+	}
+	return nil
 }
 
 // attempt describes the claim. A token that is sent again keeps the time at
@@ -210,8 +247,11 @@ func (r *renewal) settle(ctx context.Context, state rotation.State, outcome prov
 		outcome.Reason = v1alpha1.ProviderUnavailableReason
 	}
 	if outcome.Reason == v1alpha1.RefreshedReason && r.worthSaving(r.next(state, outcome)) || brought(outcome, state) {
-		commit := func(stored rotation.State) rotation.State { return r.next(r.adopt(stored), outcome) }
-		if err := r.States.Commit(ctx, r.credential, r.record, commit); err != nil {
+		before := r.record.State.RefreshToken
+		commit := func(stored rotation.State) (rotation.State, bool) {
+			return r.next(r.adopt(stored), outcome), stored.RefreshToken.Equal(before)
+		}
+		if err := r.commit(ctx, commit); err != nil {
 			return r.notSaved(err)
 		}
 		r.adopted()
@@ -235,15 +275,25 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 		}
 		return errors.Join(r.withdraw(ctx), r.conclusion(outcome))
 	}
-	commit := func(stored rotation.State) rotation.State { return r.next(stored, outcome) }
-	if err := r.States.Commit(context.WithoutCancel(ctx), r.credential, r.record, commit); err != nil {
+	sent := r.record.State.RefreshToken
+	commit := func(stored rotation.State) (rotation.State, bool) {
+		return r.next(stored, outcome), stored.RefreshToken.Equal(sent)
+	}
+	if err := r.commit(ctx, commit); err != nil {
 		return r.notSaved(err)
 	}
 	return r.conclusion(outcome)
 }
 
-// withdraw takes a claim back after nothing was spent. It is as stubborn as a
+// withdraw takes the claim back after nothing was spent. It is as stubborn as a
 // commit: a claim that stays would look like a token that was sent.
 func (r *renewal) withdraw(ctx context.Context) error {
-	return r.States.Commit(context.WithoutCancel(ctx), r.credential, r.record, rotation.State.Withdraw)
+	own := r.record.State.Attempt.ID
+	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
+		return stored.Withdraw(), stored.Attempt != nil && stored.Attempt.ID == own
+	})
+	if errors.Is(err, rotation.ErrSuperseded) {
+		return nil // somebody else has taken the claim over
+	}
+	return err
 }

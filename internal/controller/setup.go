@@ -6,6 +6,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +39,11 @@ type Options struct {
 	// Holder names this process in the claims it makes; no other process has
 	// the same.
 	Holder string
+	// InFlight counts the exchanges and commits under way; whoever ends the
+	// process waits for it first.
+	InFlight *sync.WaitGroup
+	// Namespaces that are watched; all where there are none.
+	Namespaces []string
 	// Concurrency is how many credentials are worked on at once.
 	Concurrency int
 	// Registry takes the metrics.
@@ -86,18 +92,19 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		return err
 	}
 	credentials := &Reconciler{
-		Client:  mgr.GetClient(),
-		Live:    mgr.GetAPIReader(),
-		Catalog: catalog,
-		Secrets: &Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()},
-		States:  &rotation.Store{Client: mgr.GetClient(), Cluster: cluster},
-		Targets: &target.Publisher{Client: mgr.GetClient()},
-		Egress:  options.Egress,
-		Limits:  &Limits{},
-		Metrics: NewMetrics(options.Registry),
-		Events:  mgr.GetEventRecorder("tokenkeeper"),
-		Clock:   options.Clock,
-		Holder:  options.Holder,
+		Client:   mgr.GetClient(),
+		Live:     mgr.GetAPIReader(),
+		Catalog:  catalog,
+		Secrets:  &Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()},
+		States:   &rotation.Store{Client: mgr.GetClient(), Cluster: cluster, Namespaces: options.Namespaces},
+		Targets:  &target.Publisher{Client: mgr.GetClient()},
+		Egress:   options.Egress,
+		Limits:   &Limits{},
+		Metrics:  NewMetrics(options.Registry),
+		Events:   mgr.GetEventRecorder("tokenkeeper"),
+		Clock:    options.Clock,
+		Holder:   options.Holder,
+		InFlight: options.InFlight,
 	}
 	if err := credentials.SetupWithManager(ctx, mgr, controller.Options{
 		MaxConcurrentReconciles: options.Concurrency,
@@ -107,6 +114,9 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		return err
 	}
 	if err := (&ProviderReconciler{Client: mgr.GetClient(), Catalog: catalog}).SetupWithManager(mgr); err != nil {
+		return err
+	}
+	if err := watchAttempts(options.Registry, &credentials.attempts, options.Clock); err != nil {
 		return err
 	}
 	if options.CredentialMetrics {

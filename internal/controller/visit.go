@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
@@ -31,7 +32,9 @@ type visit struct {
 	*Reconciler
 
 	credential *v1alpha1.TokenCredential
-	now        time.Time
+	// stored is the credential with the status that the API server has.
+	stored *v1alpha1.TokenCredential
+	now    time.Time
 
 	provider   found
 	parameters map[string]string
@@ -90,7 +93,8 @@ func (v *visit) recover(ctx context.Context) error {
 		return err
 	}
 	v.record = record
-	v.seed = record.State.Judge(v.inputs.seed)
+	v.attempts.observe(client.ObjectKeyFromObject(v.credential), record.State.Attempt)
+	v.seed = record.Judge(v.inputs.seed)
 	if v.keepsAccessToken() && !record.State.AccessToken.IsZero() {
 		state := record.State
 		v.token = &token{state.AccessToken, state.TokenType, state.IssuedAt, state.ExpiresAt, state.Outputs}
@@ -128,6 +132,8 @@ func (v *visit) renew(ctx context.Context) error {
 		return &pause{until: v.now.Add(time.Second), why: "another process holds the claim on the refresh token"}
 	case holdUnknown:
 		return v.unknownOutcome()
+	case holdRestored:
+		return v.restored()
 	case waitForRetry, stayStalled:
 		return standingProblem(v.credential)
 	default:
@@ -171,6 +177,7 @@ func (v *visit) facts() facts {
 			Now:         v.now,
 			SeenSince:   v.attempts.seenSince(attempt, v.Clock),
 			HolderGone:  attempt.Holder == v.Holder,
+			NeverSent:   attempt.Holder == v.Holder && !v.attempts.wasSent(attempt.ID),
 			ReuseWindow: v.provider.Rotation.ReuseWindow,
 			Policy:      v.unknownOutcomePolicy(),
 		})
@@ -185,6 +192,7 @@ func (v *visit) facts() facts {
 		requested:      v.credential.RefreshRequested(),
 		targetNeedsOne: v.standing.Drifted && v.token == nil,
 		recovery:       recovery,
+		restored:       v.singleUse() && v.record.Copied,
 		stalled:        v.wasStalled(),
 		changed:        v.inputsChanged() || status.ObservedGeneration != v.credential.Generation,
 	}
@@ -277,6 +285,12 @@ func (v *visit) key(name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: v.credential.Namespace, Name: name}
 }
 
+// tell sends an event.
+func (v *visit) tell(n notice) {
+	v.Events.Eventf(v.credential, nil, n.kind, n.reason, n.action, "%s", n.message)
+}
+
+// notify keeps an event until the end of the visit.
 func (v *visit) notify(n notice) { v.notices = append(v.notices, n) }
 
 // sourceDigest names what tokens are asked from: the provider and its

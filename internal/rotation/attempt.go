@@ -51,6 +51,9 @@ type Observer struct {
 	SeenSince time.Time
 	// HolderGone is true where the holder is known to have ended.
 	HolderGone bool
+	// NeverSent is true where the holder is this very process, which knows that
+	// it did not come to send the token.
+	NeverSent bool
 	// ReuseWindow of the provider.
 	ReuseWindow time.Duration
 	// Policy of the credential, else of the provider.
@@ -63,7 +66,7 @@ type Observer struct {
 func (s State) Recover(observer Observer) Recovery {
 	attempt := s.Attempt
 	switch {
-	case attempt == nil:
+	case attempt == nil, observer.NeverSent:
 		return Nothing
 	case !observer.HolderGone && observer.Now.Sub(observer.SeenSince) < HolderTimeout:
 		return Wait

@@ -51,6 +51,11 @@ type Identity struct {
 	Cluster string `json:"cluster,omitempty"`
 }
 
+// differsFrom tells a copy from its original. What is not known does not differ.
+func (i Identity) differsFrom(own Identity) bool {
+	return i.Secret != "" && i.Secret != own.Secret || i.Cluster != "" && i.Cluster != own.Cluster
+}
+
 // Grant is what one reply of a provider brought.
 type Grant struct {
 	AccessToken           secret.Text
@@ -85,6 +90,15 @@ func (s State) Judge(seed secret.Text) SeedVerdict {
 	default:
 		return SeedNew
 	}
+}
+
+// Judge says what becomes of a seed. The live token of a state that is a copy may
+// be given as a seed: it is its user's word that it was not spent since.
+func (r *Record) Judge(seed secret.Text) SeedVerdict {
+	if r.Copied && !seed.IsZero() && seed.Equal(r.State.RefreshToken) {
+		return SeedNew
+	}
+	return r.State.Judge(seed)
 }
 
 // Adopt makes a new seed the live token. What it replaces counts as spent: the

@@ -39,6 +39,18 @@ var (
 // bounds the doubling.
 var commitBackoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 8, Cap: 10 * time.Second}
 
+// roomForClaim is how large a state Secret may be when a token is claimed, so that
+// its successor still fits into the 1 MiB that a Secret may have.
+const roomForClaim = 768 << 10
+
+func size(data map[string][]byte) int {
+	total := 0
+	for key, value := range data {
+		total += len(key) + len(value)
+	}
+	return total
+}
+
 // Store keeps states in Secrets.
 type Store struct {
 	// Client reads Secrets from the API server, not from a cache, and writes
@@ -46,12 +58,18 @@ type Store struct {
 	Client client.Client
 	// Cluster is the UID of this cluster (of its namespace kube-system).
 	Cluster string
+	// Namespaces that are watched; all where there are none.
+	Namespaces []string
 }
 
 // Record is a state together with the Secret that it was read from.
 type Record struct {
 	// State as it stands in the API server.
 	State State
+	// Copied is true where the Secret is a copy of another one: restored from a
+	// backup, or carried over from another cluster. Its refresh token may have
+	// been spent since.
+	Copied bool
 
 	secret *corev1.Secret
 }
@@ -74,10 +92,10 @@ func (s *Store) Load(ctx context.Context, credential *v1alpha1.TokenCredential) 
 	if err != nil {
 		return nil, describe(actionRead, err)
 	}
-	return read(stored, credential)
+	return s.read(stored, credential)
 }
 
-func read(stored *corev1.Secret, credential *v1alpha1.TokenCredential) (*Record, error) {
+func (s *Store) read(stored *corev1.Secret, credential *v1alpha1.TokenCredential) (*Record, error) {
 	if stored.Type != v1alpha1.StateSecretType || stored.Annotations[v1alpha1.CredentialAnnotation] != credential.Name {
 		return nil, ErrForeign
 	}
@@ -85,7 +103,8 @@ func read(stored *corev1.Secret, credential *v1alpha1.TokenCredential) (*Record,
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	return &Record{State: state, secret: stored}, nil
+	copied := state.Identity.differsFrom(Identity{Secret: string(stored.UID), Cluster: s.Cluster})
+	return &Record{State: state, Copied: copied, secret: stored}, nil
 }
 
 func newSecret(credential *v1alpha1.TokenCredential) *corev1.Secret {
@@ -112,6 +131,10 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 	if err := next.encode(stored.Data); err != nil {
 		return err
 	}
+	if next.Attempt != nil && size(stored.Data) > roomForClaim {
+		return fmt.Errorf("%w (it is too large to take in another token)", ErrBlocked)
+	}
+	s.label(stored, next)
 	action, write := actionUpdate, func() error { return s.Client.Update(ctx, stored) }
 	if !record.Exists() {
 		action, write = actionCreate, func() error { return s.Client.Create(ctx, stored) }
@@ -119,32 +142,37 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 	if err := write(); err != nil {
 		return describe(action, err)
 	}
-	record.State, record.secret = next, stored
+	record.State, record.Copied, record.secret = next, false, stored
 	return nil
 }
 
-// Commit makes durable what a reply brought. While a claim stands, the token
-// that was sent is spent and its successor is nowhere else, so the commit is
-// tried until it succeeds or ctx ends; without a claim nothing is at stake and
-// the first refusal is returned.
+// Change is a transition that a commit makes durable. It is asked again whenever
+// someone else has changed the Secret, and says false where what is stored has
+// moved on, so that the transition has no place any more.
+type Change func(stored State) (next State, ok bool)
+
+// Commit makes a transition durable. While a claim stands, the token that was
+// sent is spent and its successor is nowhere else, so the commit is tried until it
+// succeeds or ctx ends, and refused hears of each refusal; without a claim nothing
+// is at stake and the first refusal is returned.
 //
 // Someone else's change of the Secret is merged: the commit goes on from what is
-// stored, as long as that still holds the token that was sent (else
-// ErrSuperseded). A state Secret that was deleted meanwhile is made again.
-func (s *Store) Commit(ctx context.Context, credential *v1alpha1.TokenCredential, record *Record, next func(State) State) error {
+// stored, as long as the change has a place in it (else ErrSuperseded). A state
+// Secret that was deleted meanwhile is made again.
+func (s *Store) Commit(ctx context.Context, credential *v1alpha1.TokenCredential, record *Record, change Change, refused func(error)) error {
 	sent := record.State
 	stale := false
 	var refusal error
 	try := func(ctx context.Context) (done bool, err error) {
-		if stale {
-			refusal = s.reload(ctx, credential, record, sent)
+		refusal = s.commitOnce(ctx, credential, record, sent, change, stale)
+		stale = errors.Is(refusal, ErrConflict)
+		if refusal == nil || errors.Is(refusal, ErrGone) || errors.Is(refusal, ErrSuperseded) {
+			return true, nil
 		}
-		if !stale || refusal == nil {
-			refusal = s.Save(ctx, record, next(record.State))
-			stale = errors.Is(refusal, ErrConflict)
+		if !stale {
+			refused(refusal)
 		}
-		final := errors.Is(refusal, ErrGone) || errors.Is(refusal, ErrSuperseded)
-		return refusal == nil || final || (sent.Attempt == nil && !stale), nil
+		return sent.Attempt == nil && !stale, nil
 	}
 	if err := commitBackoff.DelayFunc().Until(ctx, true, true, try); err != nil {
 		return errors.Join(refusal, err)
@@ -152,19 +180,24 @@ func (s *Store) Commit(ctx context.Context, credential *v1alpha1.TokenCredential
 	return refusal
 }
 
-// reload reads the state again after a conflict.
-func (s *Store) reload(ctx context.Context, credential *v1alpha1.TokenCredential, record *Record, sent State) error {
-	latest, err := s.Load(ctx, credential)
-	switch {
-	case err != nil:
-		return err
-	case !latest.Exists():
-		latest.State = sent
-	case !latest.State.RefreshToken.Equal(sent.RefreshToken):
+// commitOnce tries a commit once, on what is stored now where the record is
+// stale.
+func (s *Store) commitOnce(ctx context.Context, credential *v1alpha1.TokenCredential, record *Record, sent State, change Change, stale bool) error {
+	if stale {
+		latest, err := s.Load(ctx, credential)
+		if err != nil {
+			return err
+		}
+		if !latest.Exists() {
+			latest.State = sent
+		}
+		*record = *latest
+	}
+	next, ok := change(record.State)
+	if !ok {
 		return ErrSuperseded
 	}
-	*record = *latest
-	return nil
+	return s.Save(ctx, record, next)
 }
 
 // What was asked of the API server.

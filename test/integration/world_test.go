@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,6 +116,8 @@ func (w *world) start() *operator {
 		Egress:            calls,
 		Clock:             clock.RealClock{},
 		Holder:            "test/" + uuid.NewString(),
+		InFlight:          &sync.WaitGroup{},
+		Namespaces:        []string{w.namespace},
 		Concurrency:       8,
 		Registry:          w.metrics,
 		CredentialMetrics: true,
