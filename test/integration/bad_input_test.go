@@ -288,10 +288,17 @@ func badTargets() []badInput {
 	remove := func(w *world) { w.deleteSecret(target) }
 	replace := func(change func(*corev1.Secret)) func(*world) {
 		return func(w *world) {
-			w.deleteSecret(target)
-			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: target}, StringData: map[string]string{"theirs": "x"}}
-			change(secret)
-			must(w.t, w.Create(w.t.Context(), secret))
+			// The operator mends its own target at once, so it may have to be deleted
+			// more than once before another can take its place.
+			replaced := w.eventually(func() bool {
+				w.deleteSecret(target)
+				secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: target}, StringData: map[string]string{"theirs": "x"}}
+				change(secret)
+				return w.Create(w.t.Context(), secret) == nil
+			})
+			if !replaced {
+				w.t.Fatal("the target could not be replaced")
+			}
 		}
 	}
 	merge := func(spec *v1alpha1.TokenCredentialSpec) { spec.Target.CreationPolicy = v1alpha1.MergePolicy }
