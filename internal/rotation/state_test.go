@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -44,6 +47,78 @@ func TestJudge(t *testing.T) {
 			t.Parallel()
 			if got := c.state.Judge(text(c.seed)); got != c.want {
 				t.Errorf("%s: got %s, want %s", c.reason, got, c.want)
+			}
+		})
+	}
+}
+
+func TestJudgeOfACopy(t *testing.T) {
+	t.Parallel()
+	copied := &Record{State: holding("first").Commit(Grant{RefreshToken: text("second")}), Copied: true}
+	cases := map[string]struct {
+		reason string
+		seed   string
+		want   SeedVerdict
+	}{
+		"the copy's own live token": {"it is its user's word that it was not spent since", "second", SeedNew},
+		"the seed that was adopted": {"it was spent before the copy was made", "first", SeedUnchanged},
+		"a new seed":                {"a person has authorized again", "third", SeedNew},
+		"no seed":                   {"nothing is given", "", SeedUnchanged},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := copied.Judge(text(c.seed)); got != c.want {
+				t.Errorf("%s: got %s, want %s", c.reason, got, c.want)
+			}
+		})
+	}
+}
+
+func TestACopyDiffersFromItsOriginal(t *testing.T) {
+	t.Parallel()
+	own := Identity{Secret: "secret", Cluster: "cluster"}
+	cases := map[string]struct {
+		reason string
+		stored Identity
+		want   bool
+	}{
+		"the same":              {"it is the original", own, false},
+		"another Secret's":      {"it was restored from a backup", Identity{Secret: "other", Cluster: "cluster"}, true},
+		"another cluster's":     {"it was carried over", Identity{Secret: "secret", Cluster: "other"}, true},
+		"the UID not known yet": {"a Secret learns its UID when it is made", Identity{Cluster: "cluster"}, false},
+		"nothing known":         {"what is not known does not differ", Identity{}, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := c.stored.differsFrom(own); got != c.want {
+				t.Errorf("%s: got %t, want %t", c.reason, got, c.want)
+			}
+		})
+	}
+}
+
+func TestOfTwoTwinsOneIsOlderForBoth(t *testing.T) {
+	t.Parallel()
+	secret := func(created time.Time, uid types.UID) *corev1.Secret {
+		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(created), UID: uid}}
+	}
+	cases := map[string]struct {
+		reason   string
+		one, two *corev1.Secret
+	}{
+		"made one after the other":    {"the earlier is older", secret(noon, "b"), secret(noon.Add(time.Second), "a")},
+		"made within the same second": {"the UID decides", secret(noon, "a"), secret(noon, "b")},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			meta := func(s *corev1.Secret) *metav1.PartialObjectMetadata {
+				return &metav1.PartialObjectMetadata{ObjectMeta: s.ObjectMeta}
+			}
+			if !isOlder(meta(c.one), c.two) || isOlder(meta(c.two), c.one) || isOlder(meta(c.one), c.one) {
+				t.Errorf("%s, and not otherwise", c.reason)
 			}
 		})
 	}
@@ -131,6 +206,10 @@ func TestRecover(t *testing.T) {
 		want     Recovery
 	}{
 		"no attempt": {"there is nothing to recover", holding("token"), gone, Nothing},
+		"our own claim that was never acted on": {
+			"its update seemed to fail and stands all the same; nothing was sent", claimed,
+			with(func(o *Observer) { o.NeverSent = true }), Nothing,
+		},
 		"the holder may be at it": {
 			"an exchange takes up to 30 s, and the clock that counts is the observer's", claimed,
 			with(func(o *Observer) { o.HolderGone, o.SeenSince = false, o.Now.Add(-44*time.Second) }), Wait,
