@@ -23,6 +23,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
 
 func main() {
@@ -61,12 +62,17 @@ func run(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
+	spool, err := rotation.OpenSpool(options.spoolDir)
+	if err != nil {
+		return err
+	}
 	var inFlight sync.WaitGroup
 	err = controller.SetupWithManager(ctx, mgr, controller.Options{
 		BuiltInProviders:  options.builtInProviders,
 		Egress:            calls,
 		Clock:             clock.RealClock{},
-		Holder:            holder(uuid.NewString()),
+		Holder:            spool.Holder(holder(uuid.NewString())),
+		Spool:             spool,
 		InFlight:          &inFlight,
 		Namespaces:        options.namespaces,
 		Concurrency:       options.concurrency,

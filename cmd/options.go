@@ -39,6 +39,7 @@ type options struct {
 	concurrency       int
 	builtInProviders  list
 	credentialMetrics bool
+	spoolDir          string
 
 	egress egress.Policy
 }
@@ -64,6 +65,7 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 	flags.IntVar(&o.concurrency, "max-concurrent-reconciles", 32, "how many credentials are worked on at once")
 	flags.Var(&o.builtInProviders, "builtin-providers", "which built-in providers may be used, as A,B, or * for all")
 	flags.BoolVar(&o.credentialMetrics, "credential-metrics", true, "serve gauges for each credential, read from the cache at scrape time")
+	flags.StringVar(&o.spoolDir, "spool-dir", "", "directory, in memory, that outlives the container (an emptyDir): what a provider sent is kept there, sealed, until it is saved; default: none")
 	o.egress.AddFlags(flags)
 }
 

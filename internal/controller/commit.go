@@ -18,39 +18,57 @@ import (
 // cuts it off. While the API server refuses it, the token that waits in this
 // process is told of: by a metric, in the log, and, where the API server takes
 // that, by the credential's conditions.
-func (r *renewal) commit(ctx context.Context, change rotation.Change) error {
+func (v *visit) commit(ctx context.Context, change rotation.Change) error {
 	ctx = context.WithoutCancel(ctx)
 	waiting := false
 	defer func() {
-		r.attempts.observe(client.ObjectKeyFromObject(r.credential), r.record.State.Attempt)
+		v.attempts.observe(client.ObjectKeyFromObject(v.credential), v.record.State.Attempt)
 		if waiting {
-			r.Metrics.unsaved.Dec()
+			v.Metrics.unsaved.Dec()
 		}
 	}()
-	return r.States.Commit(ctx, r.credential, r.record, change, func(refusal error) {
-		if waiting || r.record.State.Attempt == nil {
+	return v.States.Commit(ctx, v.credential, v.record, change, func(refusal error) {
+		if waiting || v.record.State.Attempt == nil {
 			return
 		}
 		waiting = true
-		r.Metrics.unsaved.Inc()
+		v.Metrics.unsaved.Inc()
 		log.FromContext(ctx).Error(refusal, "the state cannot be saved; it is kept in memory and tried again")
-		r.tellUnsaved(ctx, refusal)
+		v.tellUnsaved(ctx, refusal)
 	})
 }
 
 // tellUnsaved says at once, in the middle of a visit, that a commit is stuck.
-func (r *renewal) tellUnsaved(ctx context.Context, refusal error) {
+func (v *visit) tellUnsaved(ctx context.Context, refusal error) {
 	told := problemf(v1alpha1.PersistBlockedReason,
 		"%s: what the provider sent is kept in the operator's memory and tried again; see whether a quota, a policy or its immutability forbids to change the Secret %q, and do not restart the operator",
-		oneLine(refusal), r.credential.StateSecretName())
-	before := r.credential.Status.DeepCopy()
-	r.setConditions(&r.credential.Status, told)
-	patched := r.credential.DeepCopy()
-	if err := r.Status().Patch(ctx, patched, client.MergeFrom(r.stored)); err != nil {
+		oneLine(refusal), v.credential.StateSecretName())
+	before := v.credential.Status.DeepCopy()
+	v.setConditions(&v.credential.Status, told)
+	patched := v.credential.DeepCopy()
+	if err := v.Status().Patch(ctx, patched, client.MergeFrom(v.stored)); err != nil {
 		log.FromContext(ctx).Error(fmt.Errorf("%s", oneLine(err)), "the status cannot be written either")
-		r.credential.Status = *before
+		v.credential.Status = *before
 		return
 	}
-	r.stored = patched
-	r.tell(failureNotice(told))
+	v.stored = patched
+	v.tell(failureNotice(told))
+}
+
+// unspool commits what an earlier process of this pod brought and did not come to
+// save.
+func (v *visit) unspool(ctx context.Context) error {
+	attempt := v.record.State.Attempt
+	grant, found := v.Spool.Find(attempt, v.record.State.RefreshToken)
+	if !found {
+		return nil
+	}
+	err := v.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
+		return stored.Commit(grant), stored.Attempt != nil && stored.Attempt.ID == attempt.ID
+	})
+	if err == nil {
+		log.FromContext(ctx).Info("a token that an earlier process had received is saved")
+		v.Spool.Drop(attempt)
+	}
+	return err
 }

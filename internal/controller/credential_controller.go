@@ -50,6 +50,8 @@ type Reconciler struct {
 	Clock   clock.PassiveClock
 	// Holder names this process in the claims it makes.
 	Holder string
+	// Spool outlives this process; nil: there is none.
+	Spool *rotation.Spool
 	// InFlight counts the exchanges and commits under way.
 	InFlight *sync.WaitGroup
 
@@ -105,7 +107,7 @@ func (v *visit) run(ctx context.Context) error {
 	// A target is mended from the state even while a renewal fails.
 	ctx, cancel := v.finishing(ctx)
 	defer cancel()
-	return errors.Join(v.publish(ctx), renewal)
+	return errors.Join(v.publish(ctx), renewal, v.writeBack(ctx))
 }
 
 // finishTimeout bounds what a visit still writes after an exchange while the

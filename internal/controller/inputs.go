@@ -29,6 +29,8 @@ type inputs struct {
 	login       map[string]secret.Text
 	// loginMissing says why login is not possible although it is referenced.
 	loginMissing *problem
+	// versions of the Secrets by the field that refers to them.
+	versions map[string]string
 	// digest of the versions of the provider and of the Secrets.
 	digest string
 }
@@ -39,17 +41,24 @@ type reference struct {
 	name  string
 }
 
+// Fields of the spec that refer to Secrets.
+const (
+	appField   = "spec.appSecretRef"
+	seedField  = "spec.refreshTokenSecretRef"
+	loginField = "spec.loginSecretRef"
+)
+
 // references lists the Secrets that a credential refers to, in a fixed order.
 func references(credential *v1alpha1.TokenCredential) []reference {
 	var all []reference
 	if ref := credential.Spec.AppSecretRef; ref != nil {
-		all = append(all, reference{"spec.appSecretRef", string(ref.Name)})
+		all = append(all, reference{appField, string(ref.Name)})
 	}
 	if ref := credential.Spec.RefreshTokenSecretRef; ref != nil {
-		all = append(all, reference{"spec.refreshTokenSecretRef", string(ref.Name)})
+		all = append(all, reference{seedField, string(ref.Name)})
 	}
 	if ref := credential.Spec.LoginSecretRef; ref != nil {
-		all = append(all, reference{"spec.loginSecretRef", string(ref.Name)})
+		all = append(all, reference{loginField, string(ref.Name)})
 	}
 	return all
 }
@@ -71,24 +80,32 @@ type gatherer struct {
 // since it matters only where it is needed.
 func (g *gatherer) gather(ctx context.Context) (*inputs, error) {
 	read := map[string]*corev1.Secret{}
-	var versions []string
+	in := &inputs{versions: map[string]string{}}
 	for _, ref := range references(g.credential) {
 		found, err := g.secrets.get(ctx, types.NamespacedName{Namespace: g.credential.Namespace, Name: ref.name})
 		if err != nil {
 			return nil, err
 		}
 		read[ref.field] = found
-		if found == nil {
-			versions = append(versions, absent)
-			continue
+		in.versions[ref.field] = absent
+		if found != nil {
+			in.versions[ref.field] = found.ResourceVersion
 		}
-		versions = append(versions, found.ResourceVersion)
 	}
-	in := &inputs{digest: inputsDigest(g.provider.version, versions)}
-	in.readSeed(g.credential.Spec.RefreshTokenSecretRef, read["spec.refreshTokenSecretRef"], g.provider)
-	in.readLogin(g.credential.Spec.LoginSecretRef, read["spec.loginSecretRef"], g.provider)
-	in.appMissing = in.readApp(g.credential.Spec.AppSecretRef, read["spec.appSecretRef"], g.provider)
+	in.sum(g.provider, g.credential)
+	in.readSeed(g.credential.Spec.RefreshTokenSecretRef, read[seedField], g.provider)
+	in.readLogin(g.credential.Spec.LoginSecretRef, read[loginField], g.provider)
+	in.appMissing = in.readApp(g.credential.Spec.AppSecretRef, read[appField], g.provider)
 	return in, nil
+}
+
+// sum takes the digest of what was read.
+func (in *inputs) sum(provider found, credential *v1alpha1.TokenCredential) {
+	var versions []string
+	for _, ref := range references(credential) {
+		versions = append(versions, in.versions[ref.field])
+	}
+	in.digest = inputsDigest(provider.version, versions)
 }
 
 func (in *inputs) readApp(ref *v1alpha1.AppSecretReference, from *corev1.Secret, p found) *problem {
@@ -99,7 +116,7 @@ func (in *inputs) readApp(ref *v1alpha1.AppSecretReference, from *corev1.Secret,
 		return problemf(v1alpha1.InvalidParametersReason,
 			"the provider %s needs an app: set spec.appSecretRef to a Secret with the app's key and secret", p.Name)
 	case from == nil:
-		return secretNotFound("spec.appSecretRef", string(ref.Name))
+		return secretNotFound(appField, string(ref.Name))
 	}
 	key, secretKey := orDefault(ref.KeyField, "app_key"), orDefault(ref.SecretField, "app_secret")
 	var missing *problem
@@ -119,7 +136,7 @@ func (in *inputs) readSeed(ref *v1alpha1.RefreshTokenSecretReference, from *core
 	switch {
 	case ref == nil, p.RefreshToken == v1alpha1.None:
 	case from == nil:
-		in.seedMissing = secretNotFound("spec.refreshTokenSecretRef", string(ref.Name))
+		in.seedMissing = secretNotFound(seedField, string(ref.Name))
 	default:
 		in.seed, in.seedMissing = value(from, orDefault(ref.Key, "refresh_token"), "spec.refreshTokenSecretRef.key")
 	}
@@ -134,12 +151,12 @@ func (in *inputs) readLogin(ref *v1alpha1.LoginSecretReference, from *corev1.Sec
 			"the provider %s can log in: set spec.loginSecretRef to a Secret with the keys %s", p.Name, strings.Join(p.LoginKeys, ", "))
 		return
 	case from == nil:
-		in.loginMissing = secretNotFound("spec.loginSecretRef", string(ref.Name))
+		in.loginMissing = secretNotFound(loginField, string(ref.Name))
 		return
 	}
 	in.login = map[string]secret.Text{}
 	for _, key := range p.LoginKeys {
-		if in.login[key], in.loginMissing = value(from, key, "spec.loginSecretRef"); in.loginMissing != nil {
+		if in.login[key], in.loginMissing = value(from, key, loginField); in.loginMissing != nil {
 			return
 		}
 	}

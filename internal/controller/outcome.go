@@ -23,15 +23,20 @@ import (
 // next is the state after an outcome. The access token is kept only where it is
 // not simply asked for again.
 func (r *renewal) next(state rotation.State, outcome provider.Outcome) rotation.State {
-	grant := rotation.Grant(outcome.Tokens)
-	if outcome.Reason != v1alpha1.RefreshedReason || !r.keepsAccessToken() {
-		grant.AccessToken = secret.Text{}
-	}
-	next := state.Commit(grant)
+	next := state.Commit(r.grant(outcome))
 	if !r.keepsAccessToken() {
 		next = next.WithoutAccessToken()
 	}
 	return next
+}
+
+// grant is what of an outcome is kept.
+func (r *renewal) grant(outcome provider.Outcome) rotation.Grant {
+	grant := rotation.Grant(outcome.Tokens)
+	if outcome.Reason != v1alpha1.RefreshedReason || !r.keepsAccessToken() {
+		grant.AccessToken = secret.Text{}
+	}
+	return grant
 }
 
 // brought tells whether a reply holds a refresh token that must not be lost.
@@ -103,6 +108,14 @@ func (v *visit) unknownOutcome() error {
 	return problemf(v1alpha1.OutcomeUnknownReason,
 		"the single-use refresh token was sent at %s and no clear answer came, so it may be spent: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef, or set spec.onUnknownOutcome to RetryOnce to send it once more",
 		v.record.State.Attempt.Started.UTC().Format(time.RFC3339))
+}
+
+// tokenLost says that a token was spent for a reply that nobody got.
+func tokenLost() *problem {
+	lost := problemf(v1alpha1.RotatedTokenLostReason,
+		"the refresh token was spent and its successor never arrived: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef")
+	lost.attempted = true
+	return lost
 }
 
 // restored says that the state is a copy.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
@@ -164,6 +165,8 @@ func (r *renewal) login(ctx context.Context, state rotation.State) error {
 // a login needs.
 func (r *renewal) nothingToStartFrom() error {
 	switch {
+	case r.seed != rotation.SeedNew && !r.inputs.seed.IsZero():
+		return tokenLost() // there was one, and it is known to be spent
 	case r.inputs.seedMissing != nil:
 		return r.inputs.seedMissing
 	case r.credential.Spec.LoginSecretRef != nil && r.inputs.loginMissing != nil:
@@ -270,27 +273,43 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 		return errors.Join(r.withdraw(ctx), err)
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Tokens.RefreshToken.IsZero():
 		if resent && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
-			outcome.Reason = v1alpha1.RotatedTokenLostReason
-			outcome.Message = "the refresh token was spent and its successor never arrived: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef"
+			return errors.Join(r.resolve(ctx, rotation.State.Lose), tokenLost())
 		}
 		return errors.Join(r.withdraw(ctx), r.conclusion(outcome))
 	}
-	sent := r.record.State.RefreshToken
-	commit := func(stored rotation.State) (rotation.State, bool) {
-		return r.next(stored, outcome), stored.RefreshToken.Equal(sent)
-	}
-	if err := r.commit(ctx, commit); err != nil {
+	if err := r.save(ctx, outcome); err != nil {
 		return r.notSaved(err)
 	}
 	return r.conclusion(outcome)
 }
 
+// save commits what a claimed exchange brought. Until that is done it is in the
+// spool too.
+func (r *renewal) save(ctx context.Context, outcome provider.Outcome) error {
+	claim, sent := r.record.State.Attempt, r.record.State.RefreshToken
+	if err := r.Spool.Put(claim, sent, r.grant(outcome)); err != nil {
+		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
+	}
+	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
+		return r.next(stored, outcome), stored.RefreshToken.Equal(sent)
+	})
+	if err == nil {
+		r.Spool.Drop(claim)
+	}
+	return err
+}
+
 // withdraw takes the claim back after nothing was spent. It is as stubborn as a
 // commit: a claim that stays would look like a token that was sent.
 func (r *renewal) withdraw(ctx context.Context) error {
+	return r.resolve(ctx, rotation.State.Withdraw)
+}
+
+// resolve ends the claim without a new token.
+func (r *renewal) resolve(ctx context.Context, transition func(rotation.State) rotation.State) error {
 	own := r.record.State.Attempt.ID
 	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		return stored.Withdraw(), stored.Attempt != nil && stored.Attempt.ID == own
+		return transition(stored), stored.Attempt != nil && stored.Attempt.ID == own
 	})
 	if errors.Is(err, rotation.ErrSuperseded) {
 		return nil // somebody else has taken the claim over

@@ -39,6 +39,8 @@ type Options struct {
 	// Holder names this process in the claims it makes; no other process has
 	// the same.
 	Holder string
+	// Spool outlives the process; nil: there is none.
+	Spool *rotation.Spool
 	// InFlight counts the exchanges and commits under way; whoever ends the
 	// process waits for it first.
 	InFlight *sync.WaitGroup
@@ -104,6 +106,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		Events:   mgr.GetEventRecorder("tokenkeeper"),
 		Clock:    options.Clock,
 		Holder:   options.Holder,
+		Spool:    options.Spool,
 		InFlight: options.InFlight,
 	}
 	if err := credentials.SetupWithManager(ctx, mgr, controller.Options{

@@ -93,10 +93,12 @@ func (v *visit) recover(ctx context.Context) error {
 		return err
 	}
 	v.record = record
+	if err := v.unspool(ctx); err != nil {
+		return err
+	}
 	v.attempts.observe(client.ObjectKeyFromObject(v.credential), record.State.Attempt)
 	v.seed = record.Judge(v.inputs.seed)
-	if v.keepsAccessToken() && !record.State.AccessToken.IsZero() {
-		state := record.State
+	if state := v.record.State; v.keepsAccessToken() && !state.AccessToken.IsZero() {
 		v.token = &token{state.AccessToken, state.TokenType, state.IssuedAt, state.ExpiresAt, state.Outputs}
 	}
 	return nil
@@ -176,7 +178,7 @@ func (v *visit) facts() facts {
 		recovery = v.record.State.Recover(rotation.Observer{
 			Now:         v.now,
 			SeenSince:   v.attempts.seenSince(attempt, v.Clock),
-			HolderGone:  attempt.Holder == v.Holder,
+			HolderGone:  attempt.Holder == v.Holder || v.Spool.Predecessor(attempt.Holder, v.Holder),
 			NeverSent:   attempt.Holder == v.Holder && !v.attempts.wasSent(attempt.ID),
 			ReuseWindow: v.provider.Rotation.ReuseWindow,
 			Policy:      v.unknownOutcomePolicy(),

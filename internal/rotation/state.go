@@ -125,6 +125,15 @@ func (s State) Withdraw() State {
 	return s
 }
 
+// Lose gives up a token that is known to be spent and whose successor never
+// arrived. It stays as the previous one, and is never sent again.
+func (s State) Lose() State {
+	s.retire()
+	s.RefreshToken = secret.Text{}
+	s.Attempt = nil
+	return s
+}
+
 // Commit takes in what a reply brought and ends the claim. The refresh token is
 // taken over even when the access token is unusable.
 func (s State) Commit(grant Grant) State {

@@ -1,0 +1,164 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rotation
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+)
+
+// Spool keeps what a reply brought in a file until it is committed, so that it
+// outlives the process: in a pod a container is restarted while its volumes stay.
+// The directory should be in memory (an emptyDir of that medium).
+//
+// A file is sealed with a key that is made from the token that was sent, which is
+// in the state Secret: the file is of no use without it. Its name is the attempt's
+// ID.
+type Spool struct {
+	directory string
+	pod       string
+}
+
+// identityFile holds the pod's identity: it is there as long as the directory is.
+const identityFile = "pod"
+
+// OpenSpool opens a directory as a spool. No directory is no spool: nil, which
+// keeps nothing.
+func OpenSpool(directory string) (*Spool, error) {
+	if directory == "" {
+		return nil, nil
+	}
+	file := filepath.Join(directory, identityFile)
+	known, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		known = []byte(rand.Text())
+		err = os.WriteFile(file, known, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the spool directory: %w", err)
+	}
+	return &Spool{directory: directory, pod: string(known)}, nil
+}
+
+// Holder names a process for its claims: by the pod, where there is a spool, and
+// by an ID that no other process has.
+func (s *Spool) Holder(process string) string {
+	if s == nil {
+		return process
+	}
+	return s.pod + "/" + process
+}
+
+// Predecessor tells whether a holder was an earlier process of this pod, and so is
+// gone.
+func (s *Spool) Predecessor(holder, own string) bool {
+	return s != nil && holder != own && strings.HasPrefix(holder, s.pod+"/")
+}
+
+// sealed is a grant as it is written into a file.
+type sealed struct {
+	AccessToken           []byte         `json:"accessToken,omitempty"`
+	TokenType             string         `json:"tokenType,omitempty"`
+	IssuedAt              time.Time      `json:"issuedAt,omitzero"`
+	ExpiresAt             time.Time      `json:"expiresAt,omitzero"`
+	RefreshToken          []byte         `json:"refreshToken,omitempty"`
+	RefreshTokenExpiresAt time.Time      `json:"refreshTokenExpiresAt,omitzero"`
+	Outputs               map[string]any `json:"outputs,omitempty"`
+}
+
+// Put keeps what the exchange of an attempt brought.
+func (s *Spool) Put(attempt *Attempt, sent secret.Text, grant Grant) error {
+	if s == nil || attempt == nil {
+		return nil
+	}
+	plain, err := json.Marshal(sealed{
+		AccessToken:           []byte(grant.AccessToken.Reveal()),
+		TokenType:             grant.TokenType,
+		IssuedAt:              grant.IssuedAt,
+		ExpiresAt:             grant.ExpiresAt,
+		RefreshToken:          []byte(grant.RefreshToken.Reveal()),
+		RefreshTokenExpiresAt: grant.RefreshTokenExpiresAt,
+		Outputs:               grant.Outputs,
+	})
+	if err != nil {
+		return errors.New("the outputs of the reply cannot be written to the spool")
+	}
+	gcm, err := sealWith(sent, attempt.ID)
+	if err != nil {
+		return err
+	}
+	nonce := make([]byte, gcm.NonceSize())
+	_, _ = rand.Read(nonce) // never errs, by its documentation
+	temporary := s.file(attempt.ID) + ".tmp"
+	if err := os.WriteFile(temporary, gcm.Seal(nonce, nonce, plain, nil), 0o600); err != nil {
+		return fmt.Errorf("write to the spool: %w", err)
+	}
+	return os.Rename(temporary, s.file(attempt.ID))
+}
+
+// Find returns what an earlier process left of an attempt.
+func (s *Spool) Find(attempt *Attempt, sent secret.Text) (Grant, bool) {
+	if s == nil || attempt == nil {
+		return Grant{}, false
+	}
+	content, err := os.ReadFile(s.file(attempt.ID))
+	if err != nil {
+		return Grant{}, false
+	}
+	gcm, err := sealWith(sent, attempt.ID)
+	if err != nil || len(content) < gcm.NonceSize() {
+		return Grant{}, false
+	}
+	plain, err := gcm.Open(nil, content[:gcm.NonceSize()], content[gcm.NonceSize():], nil)
+	var left sealed
+	if err != nil || json.Unmarshal(plain, &left) != nil {
+		return Grant{}, false
+	}
+	return Grant{
+		AccessToken:           secret.New(string(left.AccessToken)),
+		TokenType:             left.TokenType,
+		IssuedAt:              left.IssuedAt,
+		ExpiresAt:             left.ExpiresAt,
+		RefreshToken:          secret.New(string(left.RefreshToken)),
+		RefreshTokenExpiresAt: left.RefreshTokenExpiresAt,
+		Outputs:               left.Outputs,
+	}, true
+}
+
+// Drop forgets an attempt that was committed.
+func (s *Spool) Drop(attempt *Attempt) {
+	if s != nil && attempt != nil {
+		_ = os.Remove(s.file(attempt.ID)) // a file that stays is found and dropped with the pod
+	}
+}
+
+// file of an attempt. Its ID comes from a Secret, so it is taken for a name alone.
+func (s *Spool) file(attempt string) string {
+	return filepath.Join(s.directory, filepath.Base(filepath.Clean("/"+attempt))+".sealed")
+}
+
+func sealWith(sent secret.Text, attempt string) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, []byte(sent.Reveal()), []byte(attempt), "tokenkeeper spool", 32)
+	if err != nil {
+		return nil, errors.New("no key for the spool can be made")
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, errors.New("no cipher for the spool can be made")
+	}
+	return cipher.NewGCM(block)
+}
