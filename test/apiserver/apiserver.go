@@ -31,6 +31,9 @@ var CRDDirectory = filepath.Join("..", "..", "config", "crd", "bases")
 // Each test works in a namespace or under names of its own.
 var Config *rest.Config
 
+// Kubeconfig by which another process reaches that API server.
+var Kubeconfig []byte
+
 // Run starts the API server, runs a package's tests, and stops it. It returns the
 // exit code for TestMain.
 func Run(m *testing.M) int {
@@ -56,7 +59,7 @@ func Run(m *testing.M) int {
 		return 1
 	}
 	config.QPS, config.Burst = -1, -1 // the tests' own requests need no limit
-	Config = config
+	Config, Kubeconfig = config, environment.KubeConfig
 	code := m.Run()
 	if err := environment.Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "the API server does not stop:", err)
