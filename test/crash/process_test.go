@@ -114,7 +114,9 @@ func (s *scene) start() *process {
 func (p *process) kill() {
 	p.s.t.Helper()
 	p.s.must(p.command.Process.Kill())
-	<-p.ended
+	if err := <-p.ended; err == nil {
+		p.s.t.Error("a process that was killed ended in order")
+	}
 }
 
 // terminate asks the process to end.
@@ -169,7 +171,9 @@ func (s *scene) data(secret string) map[string][]byte {
 	return found.Data
 }
 
-func (s *scene) state(key string) string { return string(s.data(name + v1alpha1.StateSecretSuffix)[key]) }
+func (s *scene) state(key string) string {
+	return string(s.data(name + v1alpha1.StateSecretSuffix)[key])
+}
 
 func (s *scene) grant() simulator.GrantState {
 	grant, _ := s.provider.Grant(simulator.DemoXiaomiGrant)
