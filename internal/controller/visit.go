@@ -71,6 +71,9 @@ func (v *visit) resolve(ctx context.Context) (err error) {
 	if v.provider, err = v.Catalog.find(ctx, v.credential.Spec.ProviderRef); err != nil {
 		return err
 	}
+	if v.credential.Spec.Renewal.Before.IsUnreadable() {
+		return problemf(v1alpha1.InvalidParametersReason, "spec.renewal.before is no duration: write one such as 90s, 5m or 1h30m")
+	}
 	if v.parameters, err = v.provider.Parameters(v.credential.Spec.Parameters); err != nil {
 		return problemf(v1alpha1.InvalidParametersReason, "%s", oneLine(err))
 	}

@@ -192,7 +192,7 @@ func (c *compiler) rateLimit() *RateLimit {
 // duration checks a span that may be absent. A zero counts as absent.
 func (c *compiler) duration(field string, spec *v1alpha1.Duration, fallback time.Duration) time.Duration {
 	value := spec.OrDefault(0)
-	if value < 0 || value > longestLifetime {
+	if spec.IsUnreadable() || value < 0 || value > longestLifetime {
 		c.problem(field, "write a duration from 0s to ten years, such as 1h")
 		return fallback
 	}
