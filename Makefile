@@ -14,6 +14,8 @@ TEST_FLAGS ?=
 # RACE turns the race detector on where a C compiler, which it needs, is there;
 # RACE= turns it off.
 RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+# VARIANT is the one variant of the model to check and tell (default: all).
+VARIANT ?=
 # DEMO_FLAGS go to the demo (--once: end by itself), RUN_FLAGS to the manager.
 DEMO_FLAGS ?=
 RUN_FLAGS ?=
@@ -52,6 +54,10 @@ test: ## Run all tests, those against a real API server among them.
 .PHONY: test-unit
 test-unit: ## Run the tests that need no API server.
 	@go test $(RACE) $(TEST_FLAGS) $$(go list $(PKG) | grep -v /test/)
+
+.PHONY: model
+model: ## Check the model of the rotation protocol to the end (needs spin and a C compiler; minutes).
+	@test/model/check.sh $(VARIANT)
 
 .PHONY: cover
 cover: ## Run all tests and show which lines they reach, by function.
