@@ -59,12 +59,10 @@ func (r *renewal) run(ctx context.Context) error {
 	return err
 }
 
-func (r *renewal) canLogin() bool { return r.provider.Login != nil && r.inputs.loginMissing == nil }
-
 // hasExpired tells whether the refresh token is known to be of no use any more.
 func (r *renewal) hasExpired(state rotation.State) bool {
 	expires := state.RefreshTokenExpiresAt
-	return !expires.IsZero() && !r.now.Before(expires)
+	return state.Lost() || !expires.IsZero() && !r.now.Before(expires)
 }
 
 // adopt takes over what the user has changed: the seed, and what is asked.
@@ -270,8 +268,9 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 		return errors.Join(r.withdraw(ctx), err)
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Tokens.RefreshToken.IsZero():
 		if resent && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
-			outcome.Reason = v1alpha1.RotatedTokenLostReason
-			outcome.Message = "the refresh token was spent and its successor never arrived: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef"
+			lost := rotatedTokenLost()
+			lost.attempted = true
+			return errors.Join(r.end(ctx, rotation.State.Lose), lost)
 		}
 		return errors.Join(r.withdraw(ctx), r.conclusion(outcome))
 	}
@@ -287,10 +286,13 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 
 // withdraw takes the claim back after nothing was spent. It is as stubborn as a
 // commit: a claim that stays would look like a token that was sent.
-func (r *renewal) withdraw(ctx context.Context) error {
+func (r *renewal) withdraw(ctx context.Context) error { return r.end(ctx, rotation.State.Withdraw) }
+
+// end ends the claim without a successor of its token.
+func (r *renewal) end(ctx context.Context, transition func(rotation.State) rotation.State) error {
 	own := r.record.State.Attempt.ID
 	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		return stored.Withdraw(), stored.Attempt != nil && stored.Attempt.ID == own
+		return transition(stored), stored.Attempt != nil && stored.Attempt.ID == own
 	})
 	if errors.Is(err, rotation.ErrSuperseded) {
 		return nil // somebody else has taken the claim over
