@@ -25,6 +25,7 @@ type facts struct {
 	// What stands against it.
 	restored bool              // the state is a copy, and its token may be spent
 	recovery rotation.Recovery // of an attempt that somebody left
+	lost     bool              // the refresh token is known to be spent, and there is no login
 	stalled  bool              // a person must act
 	retryAt  time.Time         // when a failed attempt may be tried again
 	changed  bool              // an input has changed since the last visit
@@ -48,6 +49,8 @@ const (
 	holdRestored decision = "holdRestored"
 	// holdUnknown: a token was sent and nobody knows what became of it.
 	holdUnknown decision = "holdUnknown"
+	// holdLost: the token was spent and its successor never arrived.
+	holdLost decision = "holdLost"
 )
 
 // decide is the one place that says whether a provider is called. The order of
@@ -64,6 +67,8 @@ func decide(f facts) decision {
 		return waitForHolder
 	case f.recovery == rotation.Unknown && !f.seedIsNew:
 		return holdUnknown
+	case f.lost && !f.seedIsNew:
+		return holdLost
 	case f.stalled && (!wanted || !cured): // also while the old token is fresh
 		return stayStalled
 	case !wanted:

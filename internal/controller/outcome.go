@@ -105,17 +105,20 @@ func (r *renewal) whoAsks() string {
 
 // unknownOutcome says that a token was sent and nobody knows what became of it.
 func (v *visit) unknownOutcome() error {
+	attempt := v.record.State.Attempt
+	otherWay := ", or set spec.onUnknownOutcome to RetryOnce to send it once more"
+	if attempt.Resend {
+		otherWay = " (it was sent once more already)"
+	}
 	return problemf(v1alpha1.OutcomeUnknownReason,
-		"the single-use refresh token was sent at %s and no clear answer came, so it may be spent: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef, or set spec.onUnknownOutcome to RetryOnce to send it once more",
-		v.record.State.Attempt.Started.UTC().Format(time.RFC3339))
+		"the single-use refresh token was sent at %s and no clear answer came, so it may be spent: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef%s",
+		attempt.Started.UTC().Format(time.RFC3339), otherWay)
 }
 
-// tokenLost says that a token was spent for a reply that nobody got.
-func tokenLost() *problem {
-	lost := problemf(v1alpha1.RotatedTokenLostReason,
+// rotatedTokenLost says that the one retry has shown the token to be spent.
+func rotatedTokenLost() *problem {
+	return problemf(v1alpha1.RotatedTokenLostReason,
 		"the refresh token was spent and its successor never arrived: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef")
-	lost.attempted = true
-	return lost
 }
 
 // restored says that the state is a copy.

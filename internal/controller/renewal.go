@@ -60,12 +60,10 @@ func (r *renewal) run(ctx context.Context) error {
 	return err
 }
 
-func (r *renewal) canLogin() bool { return r.provider.Login != nil && r.inputs.loginMissing == nil }
-
 // hasExpired tells whether the refresh token is known to be of no use any more.
 func (r *renewal) hasExpired(state rotation.State) bool {
 	expires := state.RefreshTokenExpiresAt
-	return !expires.IsZero() && !r.now.Before(expires)
+	return state.Lost() || !expires.IsZero() && !r.now.Before(expires)
 }
 
 // adopt takes over what the user has changed: the seed, and what is asked.
@@ -165,8 +163,6 @@ func (r *renewal) login(ctx context.Context, state rotation.State) error {
 // a login needs.
 func (r *renewal) nothingToStartFrom() error {
 	switch {
-	case r.seed != rotation.SeedNew && !r.inputs.seed.IsZero():
-		return tokenLost() // there was one, and it is known to be spent
 	case r.inputs.seedMissing != nil:
 		return r.inputs.seedMissing
 	case r.credential.Spec.LoginSecretRef != nil && r.inputs.loginMissing != nil:
@@ -273,7 +269,9 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 		return errors.Join(r.withdraw(ctx), err)
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Tokens.RefreshToken.IsZero():
 		if resent && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
-			return errors.Join(r.resolve(ctx, rotation.State.Lose), tokenLost())
+			lost := rotatedTokenLost()
+			lost.attempted = true
+			return errors.Join(r.end(ctx, rotation.State.Lose), lost)
 		}
 		return errors.Join(r.withdraw(ctx), r.conclusion(outcome))
 	}
@@ -301,12 +299,10 @@ func (r *renewal) save(ctx context.Context, outcome provider.Outcome) error {
 
 // withdraw takes the claim back after nothing was spent. It is as stubborn as a
 // commit: a claim that stays would look like a token that was sent.
-func (r *renewal) withdraw(ctx context.Context) error {
-	return r.resolve(ctx, rotation.State.Withdraw)
-}
+func (r *renewal) withdraw(ctx context.Context) error { return r.end(ctx, rotation.State.Withdraw) }
 
-// resolve ends the claim without a new token.
-func (r *renewal) resolve(ctx context.Context, transition func(rotation.State) rotation.State) error {
+// end ends the claim without a successor of its token.
+func (r *renewal) end(ctx context.Context, transition func(rotation.State) rotation.State) error {
 	own := r.record.State.Attempt.ID
 	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		return transition(stored), stored.Attempt != nil && stored.Attempt.ID == own

@@ -139,6 +139,8 @@ func (v *visit) renew(ctx context.Context) error {
 		return v.unknownOutcome()
 	case holdRestored:
 		return v.restored()
+	case holdLost:
+		return rotatedTokenLost()
 	case waitForRetry, stayStalled:
 		return standingProblem(v.credential)
 	default:
@@ -198,6 +200,7 @@ func (v *visit) facts() facts {
 		targetNeedsOne: v.standing.Drifted && v.token == nil,
 		recovery:       recovery,
 		restored:       v.singleUse() && v.record.Copied,
+		lost:           v.singleUse() && v.record.State.Lost() && !v.canLogin(),
 		stalled:        v.wasStalled(),
 		changed:        v.inputsChanged() || status.ObservedGeneration != v.credential.Generation,
 	}
@@ -222,11 +225,8 @@ func (v *visit) wasStalled() bool {
 }
 
 // corrected tells whether a person had to act and a Secret or the provider has
-// changed since. A token that is known to be spent is no use whatever changes,
-// but for the seed.
-func (v *visit) corrected() bool {
-	return v.wasStalled() && v.inputsChanged() && !isReason(standingProblem(v.credential), v1alpha1.RotatedTokenLostReason)
-}
+// changed since.
+func (v *visit) corrected() bool { return v.wasStalled() && v.inputsChanged() }
 
 // standingProblem is the problem of an earlier visit, as it was told then.
 func standingProblem(credential *v1alpha1.TokenCredential) error {
@@ -278,6 +278,8 @@ func (v *visit) behind() bool {
 }
 
 func (v *visit) inputsChanged() bool { return v.credential.Status.ObservedInputs != v.inputs.digest }
+
+func (v *visit) canLogin() bool { return v.provider.Login != nil && v.inputs.loginMissing == nil }
 
 func (v *visit) unknownOutcomePolicy() v1alpha1.UnknownOutcomePolicy {
 	if policy := v.credential.Spec.OnUnknownOutcome; policy != "" {

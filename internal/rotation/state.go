@@ -104,8 +104,7 @@ func (r *Record) Judge(seed secret.Text) SeedVerdict {
 // Adopt makes a new seed the live token. What it replaces counts as spent: the
 // user has given it up. A claim on the old token ends with it.
 func (s State) Adopt(seed secret.Text) State {
-	s.retire()
-	s.RefreshToken = seed
+	s.replace(seed)
 	s.RefreshTokenExpiresAt = time.Time{}
 	s.Seed = seed.Digest()
 	s.Attempt = nil
@@ -125,21 +124,22 @@ func (s State) Withdraw() State {
 	return s
 }
 
-// Lose gives up a token that is known to be spent and whose successor never
-// arrived. It stays as the previous one, and is never sent again.
+// Lose gives the live token up: it was spent, and its successor never arrived.
 func (s State) Lose() State {
-	s.retire()
-	s.RefreshToken = secret.Text{}
+	s.Spent = s.Spent.Add(s.RefreshToken.Digest())
 	s.Attempt = nil
 	return s
 }
+
+// Lost tells whether the live token is known to be spent, so that it must not be
+// sent again.
+func (s State) Lost() bool { return s.Spent.Contains(s.RefreshToken.Digest()) }
 
 // Commit takes in what a reply brought and ends the claim. The refresh token is
 // taken over even when the access token is unusable.
 func (s State) Commit(grant Grant) State {
 	if !grant.RefreshToken.IsZero() && !grant.RefreshToken.Equal(s.RefreshToken) {
-		s.retire()
-		s.RefreshToken = grant.RefreshToken
+		s.replace(grant.RefreshToken)
 	}
 	if !grant.RefreshTokenExpiresAt.IsZero() || !grant.RefreshToken.IsZero() {
 		s.RefreshTokenExpiresAt = grant.RefreshTokenExpiresAt
@@ -165,13 +165,15 @@ func (s State) WithoutAccessToken() State {
 	return s
 }
 
-// retire moves the live token to the ledger.
-func (s *State) retire() {
-	if s.RefreshToken.IsZero() {
-		return
+// replace makes a token the live one and moves the one before to the ledger.
+// Whoever hands out a token says that it is not spent.
+func (s *State) replace(token secret.Text) {
+	if !s.RefreshToken.IsZero() && !s.RefreshToken.Equal(token) {
+		s.PreviousRefreshToken = s.RefreshToken
+		s.Spent = s.Spent.Add(s.RefreshToken.Digest())
 	}
-	s.PreviousRefreshToken = s.RefreshToken
-	s.Spent = s.Spent.Add(s.RefreshToken.Digest())
+	s.RefreshToken = token
+	s.Spent = s.Spent.Remove(token.Digest())
 }
 
 // Ledger is a list of digests of spent tokens, oldest first. It is bounded: a
@@ -184,6 +186,14 @@ const ledgerSize = 512
 
 // Contains tells whether a digest is in the ledger.
 func (l Ledger) Contains(digest string) bool { return slices.Contains(l, digest) }
+
+// Remove returns a ledger without the digest.
+func (l Ledger) Remove(digest string) Ledger {
+	if !l.Contains(digest) {
+		return l
+	}
+	return slices.DeleteFunc(slices.Clone(l), func(spent string) bool { return spent == digest })
+}
 
 // Add returns a ledger with the digest as its newest entry.
 func (l Ledger) Add(digest string) Ledger {

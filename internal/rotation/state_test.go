@@ -328,3 +328,21 @@ func TestDecodeNamesWhatCannotBeReadAndQuotesNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestALostTokenStaysSpentUntilItIsHandedOutAgain(t *testing.T) {
+	t.Parallel()
+	live, other := secret.New("live"), secret.New("other")
+	lost := State{}.Adopt(live).Claim(Attempt{ID: "a"}).Lose()
+	if !lost.Lost() || lost.Attempt != nil || lost.Judge(live) != SeedUnchanged {
+		t.Error("a token whose successor was lost counts as good, or its claim stands")
+	}
+	if next := lost.Adopt(other); next.Lost() || next.Judge(live) != SeedSpent {
+		t.Error("another seed is lost too, or the lost token would be taken again")
+	}
+	if next := lost.Commit(Grant{RefreshToken: other}); next.Lost() {
+		t.Error("what a login brings counts as spent")
+	}
+	if next := lost.Adopt(live); next.Lost() || !next.PreviousRefreshToken.IsZero() {
+		t.Error("a token that its user says is good counts as spent, or as its own predecessor")
+	}
+}

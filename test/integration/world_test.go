@@ -5,6 +5,7 @@ package integration
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,12 +20,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/utils/clock"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	crcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
+	crconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -52,13 +53,22 @@ type world struct {
 	resync time.Duration
 	// metrics of the operator that was started last.
 	metrics *prometheus.Registry
+	// clock of the operators and of the simulator.
+	clock *shiftedClock
+	// stateWrites stands in the way of the operators' writes of state Secrets.
+	stateWrites stateWrites
+	// wire, where it is set, stands between the operators and the API server.
+	wire func(http.RoundTripper) http.RoundTripper
 }
 
 // newWorld makes a world in which the operator is not at work yet. Access tokens
 // live for the lifetime given.
 func newWorld(t *testing.T, lifetime simulator.Duration) *world {
 	t.Helper()
-	w := &world{Client: apiserver.NewClient(t), t: t, journal: &journal{}, simulator: simulator.New(simulator.DemoOptions(lifetime))}
+	w := &world{Client: apiserver.NewClient(t), t: t, journal: &journal{}, clock: &shiftedClock{}}
+	options := simulator.DemoOptions(lifetime)
+	options.Clock = w.clock.Now
+	w.simulator = simulator.New(options)
 	_, err := w.simulator.Add(simulator.Demo())
 	must(t, err)
 	w.server, err = w.simulator.Start("")
@@ -83,9 +93,10 @@ func (w *world) trust(pem []byte) {
 
 // operator is a running manager.
 type operator struct {
-	t    *testing.T
-	stop context.CancelFunc
-	done chan error
+	t        *testing.T
+	stop     context.CancelFunc
+	done     chan error
+	inFlight *sync.WaitGroup
 }
 
 // start sets the operator to work on the world's namespace, and stops it when
@@ -101,29 +112,35 @@ func (w *world) start() *operator {
 	if w.resync > 0 {
 		cache.SyncPeriod = &w.resync
 	}
-	mgr, err := ctrl.NewManager(apiserver.Config, ctrl.Options{
+	config := rest.CopyConfig(apiserver.Config)
+	if w.wire != nil {
+		config.Wrap(w.wire)
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:     w.Scheme(),
 		Logger:     funcr.NewJSON(w.journal.line, funcr.Options{Verbosity: w.verbosity}),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Cache:      cache,
 		Client:     controller.ClientOptions(),
-		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
+		NewClient:  w.stateWrites.newClient,
+		Controller: crconfig.Controller{SkipNameValidation: ptr.To(true)},
 	})
 	must(w.t, err)
 	w.metrics = prometheus.NewRegistry()
+	inFlight := &sync.WaitGroup{}
 	must(w.t, controller.SetupWithManager(w.t.Context(), mgr, controller.Options{
 		BuiltInProviders:  []string{"*"},
 		Egress:            calls,
-		Clock:             clock.RealClock{},
+		Clock:             w.clock,
 		Holder:            "test/" + uuid.NewString(),
-		InFlight:          &sync.WaitGroup{},
+		InFlight:          inFlight,
 		Namespaces:        []string{w.namespace},
 		Concurrency:       8,
 		Registry:          w.metrics,
 		CredentialMetrics: true,
 	}))
 	ctx, cancel := context.WithCancel(context.Background())
-	o := &operator{t: w.t, stop: cancel, done: make(chan error, 1)}
+	o := &operator{t: w.t, stop: cancel, done: make(chan error, 1), inFlight: inFlight}
 	go func() { o.done <- mgr.Start(ctx) }()
 	w.t.Cleanup(o.shutDown)
 	return o
@@ -136,6 +153,7 @@ func (o *operator) shutDown() {
 		if err := <-o.done; err != nil {
 			o.t.Errorf("the operator ended with an error: %v", err)
 		}
+		o.inFlight.Wait()
 		o.done = nil
 	}
 }
