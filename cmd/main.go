@@ -10,10 +10,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -48,6 +50,11 @@ func run(ctx context.Context, options options) error {
 	}
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return err
+	}
+	for _, namespace := range options.namespaces {
+		if faults := validation.IsDNS1123Label(namespace); len(faults) > 0 {
+			return fmt.Errorf("--namespaces: %q is no name of a namespace: %s", namespace, strings.Join(faults, "; "))
+		}
 	}
 	config, err := ctrl.GetConfig()
 	if err != nil {

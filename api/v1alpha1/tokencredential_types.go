@@ -370,6 +370,11 @@ type StateSecretStatus struct {
 	// resourceVersion of the Secret when it was last written or read.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
+
+	// seed is a digest of the user's refresh token that was last adopted. It keeps
+	// a token that was spent from being sent again after the Secret was deleted.
+	// +optional
+	Seed string `json:"seed,omitempty"`
 }
 
 // TokenCredentialList is a list of TokenCredentials.

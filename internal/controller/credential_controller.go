@@ -9,6 +9,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -131,7 +132,9 @@ func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
 	case errors.As(err, &told):
 	case errors.As(err, &paused):
 		log.FromContext(ctx).V(1).Info("paused", "why", paused.why)
-		_ = errors.As(standingProblem(v.credential), &told)
+		if errors.As(standingProblem(v.credential), &told) && slices.Contains(inputReasons, told.reason) {
+			told = nil // this visit got past it
+		}
 	case err != nil:
 		return ctrl.Result{}, err
 	}

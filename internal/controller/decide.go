@@ -63,7 +63,7 @@ func decide(f facts) decision {
 	switch {
 	case f.restored && !f.seedIsNew:
 		return holdRestored
-	case f.recovery == rotation.Wait:
+	case f.recovery == rotation.Wait && !f.seedIsNew:
 		return waitForHolder
 	case f.recovery == rotation.Unknown && !f.seedIsNew:
 		return holdUnknown

@@ -139,6 +139,7 @@ func (in *inputs) readSeed(ref *v1alpha1.RefreshTokenSecretReference, from *core
 		in.seedMissing = secretNotFound(seedField, string(ref.Name))
 	default:
 		in.seed, in.seedMissing = value(from, orDefault(ref.Key, "refresh_token"), "spec.refreshTokenSecretRef.key")
+		in.seed = secret.New(strings.TrimSpace(in.seed.Reveal())) // no token begins or ends so
 	}
 }
 

@@ -81,7 +81,7 @@ func (r *renewal) advice(outcome provider.Outcome) string {
 	next := map[string]string{
 		v1alpha1.ReauthorizationRequiredReason: "the provider no longer accepts the refresh token: " + authorizeAgain,
 		v1alpha1.AppRejectedReason:             "the provider refuses who asks: correct " + r.whoAsks(),
-		v1alpha1.RequestRejectedReason:         "the provider refuses the request: check spec.parameters; it is tried again",
+		v1alpha1.RequestRejectedReason:         "the provider refuses the request, or its reply holds no usable access token: check spec.parameters; it is tried again",
 		v1alpha1.RateLimitedReason:             "the provider asks for fewer calls; it is tried again later",
 		v1alpha1.ProviderUnavailableReason:     "the provider cannot serve now; it is tried again",
 	}[outcome.Reason]
@@ -103,6 +103,14 @@ func (r *renewal) whoAsks() string {
 	return strings.Join(secrets, ", or ")
 }
 
+// unclear tells what came in place of a clear answer.
+func unclear(outcome provider.Outcome, err error) string {
+	if err != nil {
+		return oneLine(err)
+	}
+	return outcome.Message
+}
+
 // unknownOutcome says that a token was sent and nobody knows what became of it.
 func (v *visit) unknownOutcome() error {
 	attempt := v.record.State.Attempt
@@ -118,7 +126,7 @@ func (v *visit) unknownOutcome() error {
 // rotatedTokenLost says that the one retry has shown the token to be spent.
 func rotatedTokenLost() *problem {
 	return problemf(v1alpha1.RotatedTokenLostReason,
-		"the refresh token was spent and its successor never arrived: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef")
+		"the refresh token was spent and its successor is not there (it never arrived, or its state Secret was deleted): authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef")
 }
 
 // restored says that the state is a copy.

@@ -51,6 +51,17 @@ var stallingReasons = []string{
 	v1alpha1.ProviderInvalidReason,
 }
 
+// inputReasons are the reasons that lie in what the user wrote. Each visit finds
+// them anew before it does anything else.
+var inputReasons = []string{
+	v1alpha1.SecretNotFoundReason,
+	v1alpha1.SecretKeyMissingReason,
+	v1alpha1.ProviderNotFoundReason,
+	v1alpha1.ProviderInvalidReason,
+	v1alpha1.InvalidParametersReason,
+	v1alpha1.TargetConflictReason,
+}
+
 // readyReasons are the reasons that Ready=False takes from a problem as they
 // are. Of any other problem Ready says only that there is no token: the rest is
 // for Refreshed.

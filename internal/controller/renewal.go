@@ -264,6 +264,7 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 	case errors.Is(err, errUnknownOutcome), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Tokens.RefreshToken.IsZero():
 		// The claim stays: the next visit finds it and decides.
 		r.Metrics.refreshed(r.provider.Name, v1alpha1.OutcomeUnknownReason)
+		log.FromContext(ctx).Info("no clear answer came to a single-use token", "error", unclear(outcome, err))
 		return &pause{until: r.now, why: "the outcome of the exchange is unknown"}
 	case err != nil:
 		return errors.Join(r.withdraw(ctx), err)
@@ -277,6 +278,9 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 	}
 	if err := r.save(ctx, outcome); err != nil {
 		return r.notSaved(err)
+	}
+	if outcome.Reason == v1alpha1.OutcomeUnknownReason {
+		outcome.Reason = v1alpha1.ProviderUnavailableReason // nothing is unknown: the successor is there
 	}
 	return r.conclusion(outcome)
 }

@@ -41,6 +41,7 @@ func (v *visit) recordObserved(status *v1alpha1.TokenCredentialStatus) {
 		status.StateSecret = &v1alpha1.StateSecretStatus{
 			Name:            v.credential.StateSecretName(),
 			ResourceVersion: v.record.ResourceVersion(),
+			Seed:            v.record.State.Seed,
 		}
 		if v.keepsAccessToken() {
 			status.RefreshTokenExpirationTime = timeOrNil(v.record.State.RefreshTokenExpiresAt)
@@ -147,6 +148,9 @@ func (v *visit) ready(status *v1alpha1.TokenCredentialStatus, told *problem) met
 		condition.Status = metav1.ConditionTrue
 		condition.Reason = v1alpha1.TokenValidReason
 		condition.Message = fmt.Sprintf("the Secret %q holds a token that expires at %s", v.credential.TargetName(), rfc3339(expires.Time))
+		if told != nil && told.reason != v1alpha1.SuspendedReason { // seen in the list, before it expires
+			condition.Message += "; it is not renewed: " + told.message
+		}
 	case told != nil && slices.Contains(readyReasons, told.reason):
 		condition.Reason, condition.Message = told.reason, told.message
 	case expires != nil && !v.now.Before(expires.Time):

@@ -91,7 +91,7 @@ func (v *visit) recover(ctx context.Context) error {
 			"the Secret %q stands where the refresh token would be kept and is not a state Secret of this credential: delete or rename it, or rename the credential", v.credential.StateSecretName())
 	case errors.Is(err, rotation.ErrUnreadable):
 		return problemf(v1alpha1.PersistBlockedReason,
-			"the state Secret %q was changed by hand and cannot be read (%s): put it back, or delete it and seed a new refresh token", v.credential.StateSecretName(), errors.Unwrap(err))
+			"the state Secret %q was changed by hand (%s): put it back; or put a new refresh token into the Secret of spec.refreshTokenSecretRef, and then delete it", v.credential.StateSecretName(), oneLine(err))
 	case err != nil:
 		return err
 	}
@@ -100,11 +100,21 @@ func (v *visit) recover(ctx context.Context) error {
 		return err
 	}
 	v.attempts.observe(client.ObjectKeyFromObject(v.credential), record.State.Attempt)
+	v.rememberSeed()
 	v.seed = record.Judge(v.inputs.seed)
 	if state := v.record.State; v.keepsAccessToken() && !state.AccessToken.IsZero() {
 		v.token = &token{state.AccessToken, state.TokenType, state.IssuedAt, state.ExpiresAt, state.Outputs}
 	}
 	return nil
+}
+
+// rememberSeed keeps a deleted state Secret from making a spent token look like a
+// new one: the status remembers which seed was adopted.
+func (v *visit) rememberSeed() {
+	adopted := v.credential.Status.StateSecret
+	if v.singleUse() && !v.record.Exists() && adopted != nil && adopted.Seed != "" && adopted.Seed == v.inputs.seed.Digest() {
+		v.record.State = v.record.State.Adopt(v.inputs.seed).Lose()
+	}
 }
 
 // preflight finds whatever would refuse the target, before anything is spent.

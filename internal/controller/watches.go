@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -42,6 +44,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		return err
 	}
 	if err := indexer.IndexField(ctx, secretMetadata(), byOwner, ownerOf); err != nil {
+		return err
+	}
+	if err := mgr.Add(manager.RunnableFunc(r.removeOrphans)); err != nil {
 		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
@@ -127,6 +132,28 @@ func (r *Reconciler) removeTargets(ctx context.Context, credential types.Namespa
 	for i := range owned.Items {
 		if err := r.Targets.Remove(ctx, &owned.Items[i]); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// removeOrphans removes, once after the start, the targets of credentials that
+// were deleted while no operator was there.
+func (r *Reconciler) removeOrphans(ctx context.Context) error {
+	targets := &metav1.PartialObjectMetadataList{}
+	targets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := r.Secrets.Metadata.List(ctx, targets, client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}); err != nil {
+		return err
+	}
+	for i := range targets.Items {
+		for _, owner := range ownerOf(&targets.Items[i]) {
+			credential := types.NamespacedName{Namespace: targets.Items[i].Namespace, Name: owner}
+			if err := r.Get(ctx, credential, &v1alpha1.TokenCredential{}); !apierrors.IsNotFound(err) {
+				continue
+			}
+			if err := r.removeTargets(ctx, credential); err != nil {
+				log.FromContext(ctx).Error(err, "the target of a deleted credential stays", "credential", credential)
+			}
 		}
 	}
 	return nil

@@ -75,7 +75,9 @@ func (e *Exchange) target() (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if encoded := query.Encode(); encoded != "" {
+	// A space as %20 is right for every reader of a query; + only for those that
+	// take it for a form.
+	if encoded := strings.ReplaceAll(query.Encode(), "+", "%20"); encoded != "" {
 		target.RawQuery = strings.TrimPrefix(target.RawQuery+"&"+encoded, "&")
 	}
 	return target, nil

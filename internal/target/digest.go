@@ -24,7 +24,7 @@ func (t *Template) Digest(live *corev1.Secret) string {
 func (t *Template) digest(content Content) string {
 	data := content.Data
 	if t.merge {
-		data = only(data, t.data)
+		data = only(data, t.keys())
 	}
 	labels := t.source.Metadata.Labels
 	if !t.merge {

@@ -55,19 +55,19 @@ func judge(credential *v1alpha1.TokenCredential, template *Template, live *corev
 	owner := metav1.GetControllerOf(live)
 	switch {
 	case !slices.Contains(allowedTypes, live.Type):
-		return conflict("the target Secret %q is of type %s, which is never written: choose another spec.target.name", name, live.Type)
+		return conflict("the target Secret %q is of type %s, which is never written: ask for another spec.target.name with a new TokenCredential", name, live.Type)
 	case live.Immutable != nil && *live.Immutable:
-		return conflict("the target Secret %q is immutable: delete it, or choose another spec.target.name", name)
+		return conflict("the target Secret %q is immutable: delete it, or ask for another spec.target.name with a new TokenCredential", name)
 	case live.DeletionTimestamp != nil:
 		return conflict("the target Secret %q is being deleted: it is made again once it is gone", name)
 	case template.merge && owner != nil && !OwnedBy(owner, credential.Name):
-		return conflict("the target Secret %q is owned by %s %q: choose another spec.target.name", name, owner.Kind, owner.Name)
+		return conflict("the target Secret %q is owned by %s %q: ask for another spec.target.name with a new TokenCredential", name, owner.Kind, owner.Name)
 	case template.merge:
 		return nil
 	case owner == nil:
-		return conflict("the target Secret %q exists and is not owned by this credential: delete it, choose another spec.target.name, or set spec.target.creationPolicy to Merge", name)
+		return conflict("the target Secret %q exists and is not owned by this credential: delete it, set spec.target.creationPolicy to Merge, or ask for another spec.target.name with a new TokenCredential", name)
 	case !OwnedBy(owner, credential.Name):
-		return conflict("the target Secret %q is owned by %s %q: choose another spec.target.name", name, owner.Kind, owner.Name)
+		return conflict("the target Secret %q is owned by %s %q: ask for another spec.target.name with a new TokenCredential", name, owner.Kind, owner.Name)
 	case live.Type != template.kind:
 		return conflict("the target Secret %q is of type %s and a Secret's type cannot change: delete it, and it is made again as %s", name, live.Type, template.kind)
 	}

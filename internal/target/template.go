@@ -56,6 +56,8 @@ type Template struct {
 	merge  bool
 	asked  string
 	data   map[string]*expression.Template
+	// outputs that are written as they are, where the template sets no data.
+	outputs []string
 }
 
 // Compile reads a credential's template. The outputs and parameters are the
@@ -72,7 +74,7 @@ func Compile(spec v1alpha1.Target, asked string, outputs, parameters []string) (
 	}
 	texts := t.source.Data
 	if len(texts) == 0 {
-		texts = defaultData(outputs)
+		texts, t.outputs = defaultData(), outputs
 	}
 	environment, err := expression.NewEnvironment(
 		expression.Text("accessToken"),
@@ -94,16 +96,14 @@ func Compile(spec v1alpha1.Target, asked string, outputs, parameters []string) (
 	return t, errors.Join(problems...)
 }
 
-// defaultData is the target's data where the template sets none.
-func defaultData(outputs []string) map[string]string {
-	data := make(map[string]string, len(outputs)+3)
-	for _, name := range outputs {
-		data[name] = fmt.Sprintf("${outputs[?%q]}", name)
+// defaultData is the target's data where the template sets none, but for the
+// outputs.
+func defaultData() map[string]string {
+	return map[string]string{
+		accessTokenKey: "${accessToken}",
+		tokenTypeKey:   "${tokenType}",
+		expiresAtKey:   "${expiresAt}",
 	}
-	data[accessTokenKey] = "${accessToken}"
-	data[tokenTypeKey] = "${tokenType}"
-	data[expiresAtKey] = "${expiresAt}"
-	return data
 }
 
 // checkMetadata finds what the API server would refuse after a token was spent.
@@ -139,6 +139,11 @@ func (t *Template) Render(token Token) (Content, error) {
 		Annotations: maps.Clone(t.source.Metadata.Annotations),
 		Data:        make(map[string][]byte, len(t.data)),
 	}
+	for _, name := range t.outputs {
+		if value, present := token.Outputs[name]; present && value != nil {
+			content.Data[name] = plain(value)
+		}
+	}
 	for key, template := range t.data {
 		text, present, err := template.Text(variables)
 		if err != nil {
@@ -152,6 +157,31 @@ func (t *Template) Render(token Token) (Content, error) {
 		content.Labels = withManagedBy(content.Labels)
 	}
 	return content, nil
+}
+
+// plain is an output as it stands in a target: a list or a map as JSON, so that a
+// provider that changes its mind about a value does not keep the token back.
+func plain(value any) []byte {
+	if text, ok := expression.TextOf(value); ok {
+		return []byte(text)
+	}
+	encoded, err := expression.EncodeJSON(value)
+	if err != nil {
+		return nil
+	}
+	return encoded
+}
+
+// keys of the data that the template writes.
+func (t *Template) keys() map[string]bool {
+	keys := make(map[string]bool, len(t.data)+len(t.outputs))
+	for key := range t.data {
+		keys[key] = true
+	}
+	for _, name := range t.outputs {
+		keys[name] = true
+	}
+	return keys
 }
 
 func withManagedBy(labels map[string]string) map[string]string {

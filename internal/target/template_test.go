@@ -48,6 +48,10 @@ func TestRender(t *testing.T) {
 			"its key is left out", v1alpha1.Target{}, func(t *Token) { delete(t.Outputs, "scope") },
 			map[string]string{"access_token": "the-token", "token_type": "mac", "expires_at": "2026-11-22T12:00:00Z", "openId": "9007199254740993"},
 		},
+		"an output that is a list": {
+			"it is written as JSON, and does not keep the token back", v1alpha1.Target{}, func(t *Token) { t.Outputs = map[string]any{"scope": []any{"a", int64(1)}, "openId": nil} },
+			map[string]string{"access_token": "the-token", "token_type": "mac", "expires_at": "2026-11-22T12:00:00Z", "scope": `["a",1]`},
+		},
 		"no outputs at all": {
 			"a reply without outputs is a reply", v1alpha1.Target{}, func(t *Token) { t.Outputs = nil },
 			map[string]string{"access_token": "the-token", "token_type": "mac", "expires_at": "2026-11-22T12:00:00Z"},

@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -105,5 +106,52 @@ func TestTwoCredentialsMergeIntoOneSecret(t *testing.T) {
 	w.awaitRefreshes(mcs.provider, 2)
 	if data := w.read("shared"); string(data["theirs"]) != "untouched" || !w.simulator.AccessTokenValid(string(data["MCS"])) {
 		t.Error("the shared Secret did not survive the deletion of one of its credentials")
+	}
+}
+
+func TestACredentialDeletedWhileNobodyLooksLeavesNoTarget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Hour)
+	operator := w.start()
+	b := builtInNamed(t, "mcs")
+	b.create(w)
+	w.awaitFresh(b.provider)
+	operator.shutDown()
+	must(t, w.Delete(t.Context(), w.look(b.provider)))
+	w.start()
+	if !w.eventually(func() bool { return w.read(b.target()) == nil }) {
+		t.Error("the target outlives its credential, which was deleted while the operator was away")
+	}
+	if w.state(b.provider, "refresh_token") == "" {
+		t.Error("the refresh token was not kept")
+	}
+}
+
+func TestADeletedStateSecretDoesNotMakeASpentSeedNew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Hour)
+	w.start()
+	b := builtInNamed(t, "xiaomi")
+	b.create(w)
+	w.awaitFresh(b.provider)
+	calls := w.calls()
+	w.deleteSecret(b.provider + v1alpha1.StateSecretSuffix)
+	_, stalled := w.awaitCondition(b.provider, v1alpha1.StalledCondition, metav1.ConditionTrue, v1alpha1.RotatedTokenLostReason)
+	if !strings.Contains(stalled.Message, "authorize again") {
+		t.Errorf("the message does not say what to do: %s", stalled.Message)
+	}
+	w.askForRefresh(b.provider, "even now")
+	w.awaitLook(b.provider)
+	if got := w.calls() - calls; got != 0 {
+		t.Errorf("a spent seed was sent %d times after its state was deleted", got)
+	}
+	_, err := w.simulator.Add(simulator.Seed{Grants: []simulator.Grant{
+		{ID: "other", Vendor: simulator.Xiaomi, App: simulator.DemoXiaomiClientID, RefreshToken: otherSeed},
+	}})
+	must(t, err)
+	w.secret(b.provider+"-seed", map[string]string{"refresh_token": otherSeed})
+	w.awaitFresh(b.provider)
+	if grant, _ := w.simulator.Grant("other"); grant.Refreshes != 1 || w.state(b.provider, "refresh_token") != grant.Current {
+		t.Error("a new seed did not cure it")
 	}
 }
