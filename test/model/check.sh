@@ -41,7 +41,7 @@ doubt-window | violated | FAULTS=2 DOUBT_FORGOTTEN WINDOW | the same, with a win
 loss-in-status | violated | FAULTS=2 LOSS_IN_STATUS RETRY | that a token is lost is written to the status alone
 window-once | violated | FAULTS=2 WINDOW_SEEN_ONCE WINDOW | the window is not looked at again at the fence
 stall-in-status | violated | FAULTS=2 STALL_IN_STATUS | a stall outlasts the attempt that it was about
-# Limits, known and documented: no protocol on this side can do better.
+# Limits, known and documented in README.md.
 gap-retry | violated | FAULTS=2 SENDGAP RETRY | frozen between the fence and the first byte, with RetryOnce
 gap-window | violated | FAULTS=2 SENDGAP WINDOW | the same, with a reuse window
 late-window | violated | FAULTS=2 WINDOW LATE | a window whose reuse voids the first successor, and a late request
