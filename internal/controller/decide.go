@@ -59,7 +59,7 @@ func decide(f facts) decision {
 	wanted := f.seedIsNew || f.sourceChanged || f.corrected || f.requested || f.targetNeedsOne ||
 		!f.hasToken || !f.now.Before(f.due) || f.recovery == rotation.Resend
 	// An input that changed may be the cure, so it is tried at once.
-	cured := f.changed || f.requested || f.recovery == rotation.Resend
+	cured := f.changed || f.requested
 	switch {
 	case f.restored && !f.seedIsNew:
 		return holdRestored

@@ -47,7 +47,7 @@ func TestDecide(t *testing.T) {
 		"an unknown outcome, asked for":        {"refreshAt never overrides it", with(expired, func(f *facts) { f.recovery, f.requested = rotation.Unknown, true }), holdUnknown},
 		"an unknown outcome, an input changed": {"only a new seed or a policy does", with(expired, func(f *facts) { f.recovery, f.changed = rotation.Unknown, true }), holdUnknown},
 		"an unknown outcome, and a new seed":   {"the old token does not matter any more", with(expired, func(f *facts) { f.recovery, f.seedIsNew, f.changed = rotation.Unknown, true, true }), call},
-		"an outcome that may be tried again":   {"inside the window, or as the one retry", with(expired, func(f *facts) { f.recovery, f.stalled = rotation.Resend, true }), call},
+		"an outcome that may be tried again":   {"inside the window, or as the one retry", with(expired, func(f *facts) { f.recovery, f.stalled, f.changed = rotation.Resend, true, true }), call},
 		"an unknown outcome while it is fresh": {"it is told at once, not when the token has expired", with(fresh, func(f *facts) { f.recovery = rotation.Unknown }), holdUnknown},
 		"a state that is a copy":               {"its token may have been spent since the copy was made", with(expired, func(f *facts) { f.restored = true }), holdRestored},
 		"a state that is a copy, asked for":    {"even then", with(expired, func(f *facts) { f.restored, f.requested, f.changed = true, true, true }), holdRestored},

@@ -38,6 +38,9 @@ const (
 type renewal struct {
 	*visit
 	recovery rotation.Recovery
+	// doubt is the attempt of unknown outcome whose token is sent again, while it
+	// has not been.
+	doubt *rotation.Attempt
 }
 
 // run asks for a token with the refresh token, where there is one, and logs in
@@ -98,6 +101,9 @@ func (r *renewal) refresh(ctx context.Context, state rotation.State) error {
 // refreshOnce sends a single-use token: claim, fence, exchange, commit.
 func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepared *prepared) error {
 	resend := r.recovery == rotation.Resend && r.seed != rotation.SeedNew
+	if resend {
+		r.doubt = state.Attempt
+	}
 	attempt := r.attempt(state, resend)
 	claimedAt := r.Clock.Now()
 	if err := r.States.Save(ctx, r.record, state.Claim(attempt)); err != nil {
@@ -111,6 +117,7 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	r.InFlight.Add(1) // the process does not end before what comes is saved
 	defer r.InFlight.Done()
 	r.attempts.send(attempt.ID)
+	r.doubt = nil
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), claimedAt.Add(claimTimeout))
 	defer cancel()
 	outcome, err := r.exchange(ctx, prepared)
@@ -132,6 +139,9 @@ func (r *renewal) fence(ctx context.Context, claimedAt time.Time) error {
 	}
 	if ctx.Err() != nil || r.Clock.Now().Sub(claimedAt) > fenceTimeout {
 		return &pause{until: r.now, why: "the claim came too late to send"}
+	}
+	if r.doubt != nil && r.recovery != r.recoveryOf(r.doubt) {
+		return &pause{until: r.now, why: "the reuse window has closed meanwhile"}
 	}
 	return nil
 }
@@ -267,12 +277,15 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 		log.FromContext(ctx).Info("no clear answer came to a single-use token", "error", unclear(outcome, err))
 		return &pause{until: r.now, why: "the outcome of the exchange is unknown"}
 	case err != nil:
-		return errors.Join(r.withdraw(ctx), err)
+		return errors.Join(r.withdraw(ctx), err) // nothing was sent
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Tokens.RefreshToken.IsZero():
 		if resent && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
 			lost := rotatedTokenLost()
 			lost.attempted = true
 			return errors.Join(r.end(ctx, rotation.State.Lose), lost)
+		}
+		if resent {
+			return r.conclusion(outcome) // this one was not spent, and nobody knows of the first: the claim stays
 		}
 		return errors.Join(r.withdraw(ctx), r.conclusion(outcome))
 	}
@@ -293,7 +306,11 @@ func (r *renewal) save(ctx context.Context, outcome provider.Outcome) error {
 		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
 	}
 	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		return r.next(stored, outcome), stored.RefreshToken.Equal(sent)
+		next, own := r.next(stored, outcome), stored.Attempt != nil && stored.Attempt.ID == claim.ID
+		if !own {
+			next.Attempt = stored.Attempt // somebody else's claim is not ours to end
+		}
+		return next, own || stored.RefreshToken.Equal(sent)
 	})
 	if err == nil {
 		r.Spool.Drop(claim)
@@ -303,7 +320,14 @@ func (r *renewal) save(ctx context.Context, outcome provider.Outcome) error {
 
 // withdraw takes the claim back after nothing was spent. It is as stubborn as a
 // commit: a claim that stays would look like a token that was sent.
-func (r *renewal) withdraw(ctx context.Context) error { return r.end(ctx, rotation.State.Withdraw) }
+// Where it was to send a token again, the doubt about the first time stays.
+func (r *renewal) withdraw(ctx context.Context) error {
+	return r.end(ctx, func(state rotation.State) rotation.State {
+		state = state.Withdraw()
+		state.Attempt = r.doubt
+		return state
+	})
+}
 
 // end ends the claim without a successor of its token.
 func (r *renewal) end(ctx context.Context, transition func(rotation.State) rotation.State) error {

@@ -190,14 +190,7 @@ func (v *visit) facts() facts {
 	issued, expires := v.validity()
 	recovery := rotation.Nothing
 	if attempt := v.record.State.Attempt; attempt != nil && v.singleUse() {
-		recovery = v.record.State.Recover(rotation.Observer{
-			Now:         v.now,
-			SeenSince:   v.attempts.seenSince(attempt, v.Clock),
-			HolderGone:  attempt.Holder == v.Holder || v.Spool.Predecessor(attempt.Holder, v.Holder),
-			NeverSent:   attempt.Holder == v.Holder && !v.attempts.wasSent(attempt.ID),
-			ReuseWindow: v.provider.Rotation.ReuseWindow,
-			Policy:      v.unknownOutcomePolicy(),
-		})
+		recovery = v.recoveryOf(attempt)
 	}
 	f := facts{
 		now:            v.now,
@@ -220,6 +213,20 @@ func (v *visit) facts() facts {
 	return f
 }
 
+// recoveryOf decides what becomes of an attempt, as things stand now.
+func (v *visit) recoveryOf(attempt *rotation.Attempt) rotation.Recovery {
+	state := v.record.State
+	state.Attempt = attempt
+	return state.Recover(rotation.Observer{
+		Now:         v.Clock.Now(),
+		SeenSince:   v.attempts.seenSince(attempt, v.Clock),
+		HolderGone:  attempt.Holder == v.Holder || v.Spool.Predecessor(attempt.Holder, v.Holder),
+		NeverSent:   attempt.Holder == v.Holder && !v.attempts.wasSent(attempt.ID),
+		ReuseWindow: v.provider.Rotation.ReuseWindow,
+		Policy:      v.unknownOutcomePolicy(),
+	})
+}
+
 // wasStalled tells whether the provider's last answer needs a person. What was
 // wrong with the inputs is found anew at each visit, and does not count here.
 func (v *visit) wasStalled() bool {
@@ -230,6 +237,10 @@ func (v *visit) wasStalled() bool {
 	switch stalled.Reason {
 	case v1alpha1.TargetConflictReason, v1alpha1.InvalidParametersReason, v1alpha1.ProviderInvalidReason:
 		return false
+	case v1alpha1.OutcomeUnknownReason: // another process may have ended the attempt
+		return v.record.State.Attempt != nil
+	case v1alpha1.RotatedTokenLostReason:
+		return v.record.State.Lost()
 	}
 	return true
 }
