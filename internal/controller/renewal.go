@@ -6,16 +6,12 @@ package controller
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/egress"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
 
@@ -184,159 +180,4 @@ func (r *renewal) nothingToStartFrom() error {
 		return problemf(v1alpha1.InvalidParametersReason,
 			"the provider %s needs a refresh token: set spec.refreshTokenSecretRef", r.provider.Name)
 	}
-}
-
-// prepared is a request that nothing stands in the way of.
-type prepared struct {
-	*provider.Exchange
-	request *egress.Request
-}
-
-// prepare builds the request of a call and checks that it may be sent, before
-// anything is claimed for it.
-func (r *renewal) prepare(ctx context.Context, call *provider.Call, state rotation.State) (*prepared, error) {
-	inputs := r.inputs.request(state.RefreshToken, state.AccessToken, r.parameters, state.Outputs)
-	exchange := call.Begin(inputs, r.Clock.Now().UTC().Truncate(time.Second), uuid.NewString())
-	request, err := exchange.Request(ctx)
-	if err != nil {
-		return nil, problemf(v1alpha1.InvalidParametersReason, "the request cannot be built: %s", oneLine(err))
-	}
-	if err := r.Egress.Check(request); err != nil {
-		return nil, r.unanswered(err)
-	}
-	if wait := r.Limits.reserve(r.provider, r.Clock.Now()); wait > 0 {
-		return nil, &pause{until: r.Clock.Now().Add(wait), why: "the provider's rate limit is reached"}
-	}
-	return &prepared{Exchange: exchange, request: request}, nil
-}
-
-// exchange sends a request and reads its reply. Neither a shutdown nor a lost
-// lease cuts it off: once a token is on its way, its successor must be awaited.
-func (r *renewal) exchange(ctx context.Context, prepared *prepared) (provider.Outcome, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeTimeout)
-	defer cancel()
-	started := r.Clock.Now()
-	r.ended = true
-	reply, err := r.Egress.Do(prepared.request.WithContext(ctx), r.singleUse())
-	took := r.Clock.Now().Sub(started)
-	if err != nil {
-		r.Metrics.exchanged(r.provider.Name, "none", took)
-		return provider.Outcome{}, r.unanswered(err)
-	}
-	r.Metrics.exchanged(r.provider.Name, strconv.Itoa(reply.Status), took)
-	outcome := prepared.Read(provider.Reply(*reply))
-	outcome.Tokens.ExpiresAt = outcome.Tokens.ExpiresAt.Truncate(time.Second) // as status carries it
-	return outcome, nil
-}
-
-// errUnknownOutcome: bytes were sent and no clear answer came.
-var errUnknownOutcome = errors.New("the outcome is unknown")
-
-// unanswered tells apart what cannot have been sent from what may have been.
-func (r *renewal) unanswered(err error) error {
-	switch {
-	case errors.Is(err, egress.ErrDenied):
-		return &problem{reason: v1alpha1.EgressDeniedReason, message: oneLine(err), attempted: true}
-	case errors.Is(err, egress.ErrNotSent):
-		return &problem{reason: v1alpha1.ProviderUnavailableReason, message: "the provider could not be reached: " + oneLine(err), attempted: true}
-	default:
-		return errors.Join(errUnknownOutcome, err)
-	}
-}
-
-// settle takes in the outcome of an exchange that spends nothing.
-func (r *renewal) settle(ctx context.Context, state rotation.State, outcome provider.Outcome, err error) error {
-	if errors.Is(err, errUnknownOutcome) {
-		return &problem{reason: v1alpha1.ProviderUnavailableReason, message: "no answer came from the provider: " + oneLine(err), attempted: true}
-	}
-	if err != nil {
-		return err
-	}
-	if outcome.Reason == v1alpha1.OutcomeUnknownReason {
-		outcome.Reason = v1alpha1.ProviderUnavailableReason
-	}
-	if outcome.Reason == v1alpha1.RefreshedReason && r.worthSaving(r.next(state, outcome)) || brought(outcome, state) {
-		before := r.record.State.RefreshToken
-		commit := func(stored rotation.State) (rotation.State, bool) {
-			return r.next(r.adopt(stored), outcome), stored.RefreshToken.Equal(before)
-		}
-		if err := r.commit(ctx, commit); err != nil {
-			return r.notSaved(err)
-		}
-		r.adopted()
-	}
-	return r.conclusion(outcome)
-}
-
-// settleClaimed takes in the outcome of an exchange under a claim.
-func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, err error, resent bool) error {
-	switch {
-	case errors.Is(err, errUnknownOutcome), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Tokens.RefreshToken.IsZero():
-		// The claim stays: the next visit finds it and decides.
-		r.Metrics.refreshed(r.provider.Name, v1alpha1.OutcomeUnknownReason)
-		log.FromContext(ctx).Info("no clear answer came to a single-use token", "error", unclear(outcome, err))
-		return &pause{until: r.now, why: "the outcome of the exchange is unknown"}
-	case err != nil:
-		return errors.Join(r.withdraw(ctx), err) // nothing was sent
-	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Tokens.RefreshToken.IsZero():
-		if resent && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
-			lost := rotatedTokenLost()
-			lost.attempted = true
-			return errors.Join(r.end(ctx, rotation.State.Lose), lost)
-		}
-		if resent {
-			return r.conclusion(outcome) // this one was not spent, and nobody knows of the first: the claim stays
-		}
-		return errors.Join(r.withdraw(ctx), r.conclusion(outcome))
-	}
-	if err := r.save(ctx, outcome); err != nil {
-		return r.notSaved(err)
-	}
-	if outcome.Reason == v1alpha1.OutcomeUnknownReason {
-		outcome.Reason = v1alpha1.ProviderUnavailableReason // nothing is unknown: the successor is there
-	}
-	return r.conclusion(outcome)
-}
-
-// save commits what a claimed exchange brought. Until that is done it is in the
-// spool too.
-func (r *renewal) save(ctx context.Context, outcome provider.Outcome) error {
-	claim, sent := r.record.State.Attempt, r.record.State.RefreshToken
-	if err := r.Spool.Put(claim, sent, r.grant(outcome)); err != nil {
-		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
-	}
-	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		next, own := r.next(stored, outcome), stored.Attempt != nil && stored.Attempt.ID == claim.ID
-		if !own {
-			next.Attempt = stored.Attempt // somebody else's claim is not ours to end
-		}
-		return next, own || stored.RefreshToken.Equal(sent)
-	})
-	if err == nil {
-		r.Spool.Drop(claim)
-	}
-	return err
-}
-
-// withdraw takes the claim back after nothing was spent. It is as stubborn as a
-// commit: a claim that stays would look like a token that was sent.
-// Where it was to send a token again, the doubt about the first time stays.
-func (r *renewal) withdraw(ctx context.Context) error {
-	return r.end(ctx, func(state rotation.State) rotation.State {
-		state = state.Withdraw()
-		state.Attempt = r.doubt
-		return state
-	})
-}
-
-// end ends the claim without a successor of its token.
-func (r *renewal) end(ctx context.Context, transition func(rotation.State) rotation.State) error {
-	own := r.record.State.Attempt.ID
-	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		return transition(stored), stored.Attempt != nil && stored.Attempt.ID == own
-	})
-	if errors.Is(err, rotation.ErrSuperseded) {
-		return nil // somebody else has taken the claim over
-	}
-	return err
 }

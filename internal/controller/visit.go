@@ -5,22 +5,16 @@ package controller
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
-	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
@@ -184,131 +178,6 @@ func (v *visit) publish(ctx context.Context) error {
 	return nil
 }
 
-// facts gathers what decide rests on.
-func (v *visit) facts() facts {
-	status := &v.credential.Status
-	issued, expires := v.validity()
-	recovery := rotation.Nothing
-	if attempt := v.record.State.Attempt; attempt != nil && v.singleUse() {
-		recovery = v.recoveryOf(attempt)
-	}
-	f := facts{
-		now:            v.now,
-		hasToken:       !expires.IsZero(),
-		due:            v.due(issued, expires),
-		seedIsNew:      v.seed == rotation.SeedNew,
-		sourceChanged:  v.token != nil && v.record.State.Source != v.source,
-		corrected:      v.corrected(),
-		requested:      v.credential.RefreshRequested(),
-		targetNeedsOne: v.standing.Drifted && v.token == nil,
-		recovery:       recovery,
-		restored:       v.singleUse() && v.record.Copied,
-		lost:           v.singleUse() && v.record.State.Lost() && !v.canLogin(),
-		stalled:        v.wasStalled(),
-		changed:        v.inputsChanged() || status.ObservedGeneration != v.credential.Generation,
-	}
-	if status.FailedAttempts > 0 && status.NextRefreshTime != nil {
-		f.retryAt = status.NextRefreshTime.Time
-	}
-	return f
-}
-
-// recoveryOf decides what becomes of an attempt, as things stand now.
-func (v *visit) recoveryOf(attempt *rotation.Attempt) rotation.Recovery {
-	state := v.record.State
-	state.Attempt = attempt
-	return state.Recover(rotation.Observer{
-		Now:         v.Clock.Now(),
-		SeenSince:   v.attempts.seenSince(attempt, v.Clock),
-		HolderGone:  attempt.Holder == v.Holder || v.Spool.Predecessor(attempt.Holder, v.Holder),
-		NeverSent:   attempt.Holder == v.Holder && !v.attempts.wasSent(attempt.ID),
-		ReuseWindow: v.provider.Rotation.ReuseWindow,
-		Policy:      v.unknownOutcomePolicy(),
-	})
-}
-
-// wasStalled tells whether the provider's last answer needs a person. What was
-// wrong with the inputs is found anew at each visit, and does not count here.
-func (v *visit) wasStalled() bool {
-	stalled := meta.FindStatusCondition(v.credential.Status.Conditions, v1alpha1.StalledCondition)
-	if stalled == nil {
-		return false
-	}
-	switch stalled.Reason {
-	case v1alpha1.TargetConflictReason, v1alpha1.InvalidParametersReason, v1alpha1.ProviderInvalidReason:
-		return false
-	case v1alpha1.OutcomeUnknownReason: // another process may have ended the attempt
-		return v.record.State.Attempt != nil
-	case v1alpha1.RotatedTokenLostReason:
-		return v.record.State.Lost()
-	}
-	return true
-}
-
-// corrected tells whether a person had to act and a Secret or the provider has
-// changed since.
-func (v *visit) corrected() bool { return v.wasStalled() && v.inputsChanged() }
-
-// standingProblem is the problem of an earlier visit, as it was told then.
-func standingProblem(credential *v1alpha1.TokenCredential) error {
-	told := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.RefreshedCondition)
-	if told == nil || told.Status != metav1.ConditionFalse {
-		return nil
-	}
-	return &problem{reason: told.Reason, message: told.Message, standing: true}
-}
-
-// validity of the current token: from the state where the token itself is kept
-// there, else from the status.
-func (v *visit) validity() (issued, expires time.Time) {
-	if v.token != nil {
-		return v.token.issuedAt, v.token.expiresAt
-	}
-	status := v.credential.Status
-	if v.keepsAccessToken() || status.LastRefreshTime == nil || status.ExpirationTime == nil {
-		return time.Time{}, time.Time{}
-	}
-	return status.LastRefreshTime.Time, status.ExpirationTime.Time
-}
-
-// due is when the current token is to be renewed.
-func (v *visit) due(issued, expires time.Time) time.Time {
-	renewal := schedule.Renewal{
-		Percentage: v.credential.Spec.Renewal.Percentage,
-		Before:     v.credential.Spec.Renewal.Before.OrDefault(0),
-	}
-	return schedule.RefreshAt(schedule.Token{IssuedAt: issued, ExpiresAt: expires}, renewal, string(v.credential.UID))
-}
-
-// keepsAccessToken tells whether the state holds the access token: where asking
-// again would spend something, or where a request builds on the last reply.
-func (v *visit) keepsAccessToken() bool {
-	return v.singleUse() || v.provider.RemembersReply
-}
-
-func (v *visit) singleUse() bool {
-	return v.provider.Rotation.Mode == v1alpha1.SingleUse && v.provider.Refresh != nil
-}
-
-// behind tells whether the state holds a token that the status does not know of:
-// a commit whose publication was cut off, or a state that was kept when its
-// credential was deleted.
-func (v *visit) behind() bool {
-	last := v.credential.Status.LastRefreshTime
-	return last == nil || !last.Time.Equal(v.token.issuedAt)
-}
-
-func (v *visit) inputsChanged() bool { return v.credential.Status.ObservedInputs != v.inputs.digest }
-
-func (v *visit) canLogin() bool { return v.provider.Login != nil && v.inputs.loginMissing == nil }
-
-func (v *visit) unknownOutcomePolicy() v1alpha1.UnknownOutcomePolicy {
-	if policy := v.credential.Spec.OnUnknownOutcome; policy != "" {
-		return policy
-	}
-	return v.provider.Rotation.OnUnknownOutcome
-}
-
 func (v *visit) key(name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: v.credential.Namespace, Name: name}
 }
@@ -320,14 +189,3 @@ func (v *visit) tell(n notice) {
 
 // notify keeps an event until the end of the visit.
 func (v *visit) notify(n notice) { v.notices = append(v.notices, n) }
-
-// sourceDigest names what tokens are asked from: the provider and its
-// parameters.
-func sourceDigest(ref v1alpha1.ProviderReference, parameters map[string]string) string {
-	encoded, err := json.Marshal([]any{ref.Kind, ref.Name, parameters})
-	if err != nil { // Strings and maps of strings always encode.
-		return ""
-	}
-	sum := sha256.Sum256(encoded)
-	return hex.EncodeToString(sum[:8])
-}

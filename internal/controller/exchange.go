@@ -1,0 +1,76 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+)
+
+// prepared is a request that nothing stands in the way of.
+type prepared struct {
+	*provider.Exchange
+	request *egress.Request
+}
+
+// prepare builds the request of a call and checks that it may be sent, before
+// anything is claimed for it.
+func (r *renewal) prepare(ctx context.Context, call *provider.Call, state rotation.State) (*prepared, error) {
+	inputs := r.inputs.request(state.RefreshToken, state.AccessToken, r.parameters, state.Outputs)
+	exchange := call.Begin(inputs, r.Clock.Now().UTC().Truncate(time.Second), uuid.NewString())
+	request, err := exchange.Request(ctx)
+	if err != nil {
+		return nil, problemf(v1alpha1.InvalidParametersReason, "the request cannot be built: %s", oneLine(err))
+	}
+	if err := r.Egress.Check(request); err != nil {
+		return nil, r.unanswered(err)
+	}
+	if wait := r.Limits.reserve(r.provider, r.Clock.Now()); wait > 0 {
+		return nil, &pause{until: r.Clock.Now().Add(wait), why: "the provider's rate limit is reached"}
+	}
+	return &prepared{Exchange: exchange, request: request}, nil
+}
+
+// exchange sends a request and reads its reply. Neither a shutdown nor a lost
+// lease cuts it off: once a token is on its way, its successor must be awaited.
+func (r *renewal) exchange(ctx context.Context, prepared *prepared) (provider.Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeTimeout)
+	defer cancel()
+	started := r.Clock.Now()
+	r.ended = true
+	reply, err := r.Egress.Do(prepared.request.WithContext(ctx), r.singleUse())
+	took := r.Clock.Now().Sub(started)
+	if err != nil {
+		r.Metrics.exchanged(r.provider.Name, "none", took)
+		return provider.Outcome{}, r.unanswered(err)
+	}
+	r.Metrics.exchanged(r.provider.Name, strconv.Itoa(reply.Status), took)
+	outcome := prepared.Read(provider.Reply(*reply))
+	outcome.Tokens.ExpiresAt = outcome.Tokens.ExpiresAt.Truncate(time.Second) // as status carries it
+	return outcome, nil
+}
+
+// errUnknownOutcome: bytes were sent and no clear answer came.
+var errUnknownOutcome = errors.New("the outcome is unknown")
+
+// unanswered tells apart what cannot have been sent from what may have been.
+func (r *renewal) unanswered(err error) error {
+	switch {
+	case errors.Is(err, egress.ErrDenied):
+		return &problem{reason: v1alpha1.EgressDeniedReason, message: oneLine(err), attempted: true}
+	case errors.Is(err, egress.ErrNotSent):
+		return &problem{reason: v1alpha1.ProviderUnavailableReason, message: "the provider could not be reached: " + oneLine(err), attempted: true}
+	default:
+		return errors.Join(errUnknownOutcome, err)
+	}
+}
