@@ -51,6 +51,6 @@ func (r *renewal) tellUnsaved(ctx context.Context, refusal error) {
 		r.credential.Status = *before
 		return
 	}
-	r.stored = patched
+	r.stored.Status = patched.Status
 	r.tell(failureNotice(told))
 }
