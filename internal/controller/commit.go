@@ -51,7 +51,7 @@ func (v *visit) tellUnsaved(ctx context.Context, refusal error) {
 		v.credential.Status = *before
 		return
 	}
-	v.stored = patched
+	v.stored.Status = patched.Status
 	v.tell(failureNotice(told))
 }
 

@@ -80,10 +80,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	credential = credential.DeepCopy()
 	stored := credential.DeepCopy()
-	r.statuses.overlay(credential)
+	owed := r.statuses.overlay(credential)
 
 	now := r.Clock.Now()
-	if wake, settled := r.settled(ctx, credential, now); settled {
+	if wake, settled := r.settled(ctx, credential, now); settled && !owed {
 		return requeueAt(wake, now), nil
 	}
 	visit := &visit{Reconciler: r, credential: credential, stored: stored, now: now}

@@ -29,20 +29,22 @@ type written struct {
 	version uint64
 }
 
-// overlay puts a remembered status over that of the cache.
-func (s *statuses) overlay(credential *v1alpha1.TokenCredential) {
+// overlay puts a remembered status over that of the cache, and tells whether it
+// is still owed to the API server.
+func (s *statuses) overlay(credential *v1alpha1.TokenCredential) (owed bool) {
 	name := client.ObjectKeyFromObject(credential)
 	known, ok := s.byName.Load(name)
 	if !ok {
-		return
+		return false
 	}
 	latest := known.(written)
 	caughtUp := latest.version != 0 && version(credential.ResourceVersion) >= latest.version
 	if caughtUp || latest.uid != credential.UID {
 		s.byName.Delete(name)
-		return
+		return false
 	}
 	latest.status.DeepCopyInto(&credential.Status)
+	return latest.version == 0
 }
 
 // remember keeps a status that was written, or that failed to be: the next visit

@@ -24,6 +24,10 @@ const (
 	// frozen in between does not send what another has taken over.
 	fenceTimeout = 10 * time.Second
 
+	// contendedPause is how long a credential waits for another that has claimed
+	// the same token.
+	contendedPause = 2 * time.Second
+
 	// claimTimeout is how long after a claim was sent its exchange must have
 	// ended: less than rotation.HolderTimeout too, so that a process which was
 	// frozen after the fence finds no time left to connect.
@@ -124,8 +128,11 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 // process is ending or has lost its lease, it was frozen since the claim, or an
 // older credential works on the same token.
 func (r *renewal) fence(ctx context.Context, claimedAt time.Time) error {
-	if r.record.State.Sequence == 0 {
+	if r.record.State.Untried() {
 		twin, err := r.States.OlderTwin(ctx, r.record)
+		if errors.Is(err, rotation.ErrContended) {
+			return &pause{until: r.now.Add(contendedPause), why: oneLine(err)}
+		}
 		if err != nil {
 			return err
 		}

@@ -39,10 +39,11 @@ func (s *Store) keyed(digest string) string {
 	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
-// OlderTwin returns the older state that works on the same refresh token, its
-// namespace and credential as in its Secret; nil where there is none. It looks at
-// the API server, after the claim has marked this state: of two that look at the
-// same time at least one sees the other, and only the younger gives way.
+// OlderTwin returns the state that goes before this one on the same refresh token,
+// its namespace and credential as in its Secret; nil where there is none. It looks
+// at the API server, after the claim has marked this state: of two that look at
+// the same time at least one sees the other. It fails with ErrContended where the
+// other cannot be told yet to have given way.
 func (s *Store) OlderTwin(ctx context.Context, record *Record) (*metav1.PartialObjectMetadata, error) {
 	mark := s.keyed(record.State.RefreshToken.Digest())
 	for _, label := range []string{seedLabel, tokenLabel} {
@@ -53,8 +54,9 @@ func (s *Store) OlderTwin(ctx context.Context, record *Record) (*metav1.PartialO
 				return nil, describe(actionRead, err)
 			}
 			for i := range marked.Items {
-				if isOlder(&marked.Items[i], record.secret) {
-					return &marked.Items[i], nil
+				other := &marked.Items[i]
+				if ahead, err := s.isAhead(ctx, other, record.secret, mark); ahead || err != nil {
+					return other, err
 				}
 			}
 		}
@@ -68,6 +70,27 @@ func (s *Store) namespaces() []string {
 		return []string{metav1.NamespaceAll}
 	}
 	return s.Namespaces
+}
+
+// isAhead tells whether another state goes before one's own on the token of a
+// mark: because it has spent it, or because it is older.
+func (s *Store) isAhead(ctx context.Context, other *metav1.PartialObjectMetadata, own *corev1.Secret, mark string) (bool, error) {
+	switch {
+	case other.UID == own.UID:
+		return false, nil
+	case other.Labels[tokenLabel] != mark, isOlder(other, own):
+		return true, nil
+	}
+	// The other is younger, but it may have looked before this claim was there to
+	// be seen, since both may be of the same second.
+	stored := &corev1.Secret{}
+	if err := s.Client.Get(ctx, client.ObjectKeyFromObject(other), stored); err != nil {
+		return false, describe(actionRead, err)
+	}
+	if stored.Data[keyAttempt] != nil {
+		return false, ErrContended
+	}
+	return stored.Labels[tokenLabel] != mark, nil
 }
 
 // isOlder puts any two Secrets in an order that everybody finds the same.

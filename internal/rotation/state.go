@@ -135,6 +135,10 @@ func (s State) Lose() State {
 // sent again.
 func (s State) Lost() bool { return s.Spent.Contains(s.RefreshToken.Digest()) }
 
+// Untried tells whether the live token is the seed itself, of which another
+// credential may have a copy.
+func (s State) Untried() bool { return s.Seed != "" && s.RefreshToken.Digest() == s.Seed }
+
 // Commit takes in what a reply brought and ends the claim. The refresh token is
 // taken over even when the access token is unusable.
 func (s State) Commit(grant Grant) State {

@@ -28,6 +28,8 @@ var (
 	// ErrSuperseded: the state has moved on to another refresh token, so what
 	// the reply brought has no place in it.
 	ErrSuperseded = errors.New("the state Secret has moved on to another refresh token")
+	// ErrContended: another state has a claim on the same refresh token.
+	ErrContended = errors.New("another credential has claimed the same refresh token")
 	// ErrGone: the namespace is gone, and the credential with it.
 	ErrGone = errors.New("the namespace is gone")
 	// ErrBlocked: the API server refuses to save, and will again until someone

@@ -46,7 +46,7 @@ func survive(t *testing.T, faults []fault) {
 	}
 }
 
-// shiftedClock is the real one, some time ahead. Safe for concurrent use.
+// shiftedClock is the direct one, some time ahead. Safe for concurrent use.
 type shiftedClock struct{ ahead atomic.Int64 }
 
 // Now is the shifted time.
@@ -85,7 +85,7 @@ func (s *stateWrites) intercept(meet func(stateWrite) error) {
 }
 
 func (s *stateWrites) newClient(config *rest.Config, options client.Options) (client.Client, error) {
-	real, err := client.NewWithWatch(config, options)
+	direct, err := client.NewWithWatch(config, options)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *stateWrites) newClient(config *rest.Config, options client.Options) (cl
 		}
 		return through()
 	}
-	return interceptor.NewClient(real, interceptor.Funcs{
+	return interceptor.NewClient(direct, interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 			return write(object, func() error { return c.Create(ctx, object, options...) })
 		},

@@ -57,6 +57,8 @@ type world struct {
 	clock *shiftedClock
 	// stateWrites stands in the way of the operators' writes of state Secrets.
 	stateWrites stateWrites
+	// namespaces that the operators watch; default: the world's own.
+	namespaces []string
 	// wire, where it is set, stands between the operators and the API server.
 	wire func(http.RoundTripper) http.RoundTripper
 }
@@ -105,7 +107,11 @@ func (w *world) start() *operator {
 	w.t.Helper()
 	calls, err := egress.New(w.policy)
 	must(w.t, err)
-	cache := controller.CacheOptions([]string{w.namespace}, labels.Everything())
+	namespaces := w.namespaces
+	if namespaces == nil {
+		namespaces = []string{w.namespace}
+	}
+	cache := controller.CacheOptions(namespaces, labels.Everything())
 	// Providers are the cluster's, and the tests share one: each operator keeps
 	// to the provider of its own world.
 	cache.ByObject[&v1alpha1.ClusterTokenProvider{}] = crcache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", w.cluster())}
@@ -134,7 +140,7 @@ func (w *world) start() *operator {
 		Clock:             w.clock,
 		Holder:            "test/" + uuid.NewString(),
 		InFlight:          inFlight,
-		Namespaces:        []string{w.namespace},
+		Namespaces:        namespaces,
 		Concurrency:       8,
 		Registry:          w.metrics,
 		CredentialMetrics: true,

@@ -169,7 +169,7 @@ byte resends[TOKENS];	/* how often it was sent again in spite of that */
 #else
 #define TOO_LATE(p) late[p]
 #endif
-#ifdef WINDOW_SEEN_ONCE		/* as coded: the window is not looked at again */
+#ifdef WINDOW_SEEN_ONCE		/* before the repair: the window is not looked at again */
 #define WINDOW_MISSED(p) false
 #else
 #define WINDOW_MISSED(p) (resend[p] && !POLICY_ALLOWS && !(HAS_WINDOW && (!SPENT(sent[p]) || windowOpen)))
@@ -187,10 +187,10 @@ byte resends[TOKENS];	/* how often it was sent again in spite of that */
 #define STALLED (told == UNKNOWN || told == LOST)
 #define TO_RECOVER(p) (claimID != 0 && (claimBy == p || HOLDER_GONE(claimBy)) && \
 	!(STALLED && (MUST_ASK_A_PERSON || !POLICY_ALLOWS)))
-#ifdef STALL_IN_STATUS		/* as coded: a stall lasts although its attempt has ended */
+#ifdef STALL_IN_STATUS		/* before the repair: a stall lasts although its attempt has ended */
 #define TO_RENEW(p) (claimID == 0 && told == FINE && (stateSeq < ROUNDS || target != stateToken))
 #else
-#ifdef LOSS_IN_STATUS		/* as coded: that a token is lost is known to the status alone */
+#ifdef LOSS_IN_STATUS		/* before the repair: that a token is lost is known to the status alone */
 #define TO_RENEW(p) (claimID == 0 && (told == FINE || told == UNKNOWN) && (told == UNKNOWN || stateSeq < ROUNDS || target != stateToken))
 #else
 #define TO_RENEW(p) (claimID == 0 && told != REAUTH && (STALLED || stateSeq < ROUNDS || target != stateToken))
@@ -368,7 +368,7 @@ end:	do
 	/* Store.Commit: reload and save until it succeeds, hence one step. */
 	:: atomic { step[me] == COMMIT && !paused[me] ->
 		if
-#ifdef COMMIT_CLEARS_ANY	/* as coded: whoever's claim stands, it is removed */
+#ifdef COMMIT_CLEARS_ANY	/* before the repair: whoever's claim stands, it is removed */
 		:: stateToken == sent[me] ->
 			stateToken = have[me]; stateSeq++; dropClaim();
 #else
@@ -411,7 +411,7 @@ end:	do
 		new = (claimID == mine[me] && claimID != 0);	/* it is this visit's to end */
 		if
 		:: !new ->
-#ifdef WITHDRAW_ANY		/* as coded: another's claim on the same token is removed */
+#ifdef WITHDRAW_ANY		/* before the repair: another's claim on the same token is removed */
 			if
 			:: claimID != 0 && stateToken == sent[me] -> dropClaim(); updated()
 			:: else
@@ -422,7 +422,7 @@ end:	do
 			if
 			:: stateToken != sent[me] -> dropClaim()	/* the token that was in doubt is replaced */
 			:: stateToken == sent[me] && !resend[me] -> dropClaim()
-#ifdef DOUBT_FORGOTTEN		/* as coded: a retry that did not take place clears the token */
+#ifdef DOUBT_FORGOTTEN		/* before the repair: a retry that did not take place clears the token */
 			:: stateToken == sent[me] && resend[me] && why[me] != REFUSED -> dropClaim()
 #else
 			:: stateToken == sent[me] && resend[me] && why[me] == NOTHING ->
