@@ -61,14 +61,14 @@ func (u *unreliable) draw() (status int, acted bool) {
 	return status, acted
 }
 
-func (u *unreliable) wrap(real http.RoundTripper) http.RoundTripper {
+func (u *unreliable) wrap(direct http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(request *http.Request) (*http.Response, error) {
 		status, acted := u.draw()
 		if status == 0 {
-			return real.RoundTrip(request)
+			return direct.RoundTrip(request)
 		}
 		if acted && request.Method != http.MethodGet {
-			response, err := real.RoundTrip(request)
+			response, err := direct.RoundTrip(request)
 			if err != nil {
 				return nil, err
 			}
@@ -135,10 +135,10 @@ type bill struct {
 	seen   int // by awaitQuiet
 }
 
-func (b *bill) wrap(real http.RoundTripper) http.RoundTripper {
+func (b *bill) wrap(direct http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(request *http.Request) (*http.Response, error) {
 		b.add(request)
-		return real.RoundTrip(request)
+		return direct.RoundTrip(request)
 	})
 }
 

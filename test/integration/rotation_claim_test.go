@@ -20,6 +20,7 @@ import (
 var secretsResource = corev1.Resource("secrets")
 
 func TestNothingIsSpentWithoutAClaim(t *testing.T) {
+	t.Parallel()
 	survive(t, []fault{
 		{
 			name:    "conflict on the claim: no call to the provider",

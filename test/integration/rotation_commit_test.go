@@ -18,6 +18,7 @@ import (
 )
 
 func TestARotatedTokenIsCommitted(t *testing.T) {
+	t.Parallel()
 	survive(t, append(refusedCommits(), []fault{
 		{
 			name:    "unrelated conflicts on the commit: merged, foreign keys kept",

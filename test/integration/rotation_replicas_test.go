@@ -10,6 +10,7 @@ import (
 )
 
 func TestTwoReplicasAtOneCredential(t *testing.T) {
+	t.Parallel()
 	survive(t, []fault{
 		{
 			name:    "two replicas that both believe they lead: one call",

@@ -19,6 +19,7 @@ import (
 )
 
 func TestARefreshTokenHasOneUser(t *testing.T) {
+	t.Parallel()
 	survive(t, []fault{
 		{
 			name:    "two credentials on one Secret",
@@ -108,6 +109,7 @@ func (w *world) younger(namespace, named string) {
 }
 
 func TestACopiedStateIsNotTrusted(t *testing.T) {
+	t.Parallel()
 	restored := func(w *world) {
 		operator := w.start()
 		w.fresh()
@@ -188,6 +190,7 @@ func (w *world) stallsRestored() {
 }
 
 func TestASpentSeedIsIgnored(t *testing.T) {
+	t.Parallel()
 	survive(t, []fault{
 		{
 			name:    "a GitOps tool puts a spent seed back, again and again",

@@ -36,6 +36,7 @@ func lostReplies() []lostReply {
 }
 
 func TestAnUnknownOutcomeIsHeldUntilAPersonSays(t *testing.T) {
+	t.Parallel()
 	var faults []fault
 	for _, lost := range lostReplies() {
 		faults = append(faults, fault{
@@ -157,6 +158,7 @@ func (w *world) nothingIsSent() {
 }
 
 func TestAReuseWindowMakesUpForALostReply(t *testing.T) {
+	t.Parallel()
 	var faults []fault
 	for _, lost := range lostReplies() {
 		faults = append(faults, fault{
@@ -207,6 +209,7 @@ func ofCluster(w *world) func(*v1alpha1.TokenCredentialSpec) {
 }
 
 func TestAnAttemptWhoseHolderIsGone(t *testing.T) {
+	t.Parallel()
 	survive(t, []fault{
 		{
 			name:    "killed after sending, without a reuse window",

@@ -30,7 +30,7 @@ type fault struct {
 
 // survive plays each fault in a world of its own.
 func survive(t *testing.T, faults []fault) {
-	t.Parallel()
+	t.Helper()
 	for _, each := range faults {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
