@@ -125,12 +125,13 @@ func (p *process) terminate() {
 	p.s.must(p.command.Process.Signal(syscall.SIGTERM))
 }
 
-// end waits until the process has ended in order.
+// end waits until the process has ended: in order, or by the very signal where it
+// came before the process had begun to listen for it.
 func (p *process) end() {
 	p.s.t.Helper()
 	select {
 	case err := <-p.ended:
-		if err != nil {
+		if state := p.command.ProcessState.Sys().(syscall.WaitStatus); err != nil && state.Signal() != syscall.SIGTERM {
 			p.s.t.Fatalf("the manager ended with %v:\n%s", err, p.output)
 		}
 	case <-time.After(patience):
