@@ -15,6 +15,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -181,6 +182,10 @@ func (r *Reconciler) settled(ctx context.Context, credential *v1alpha1.TokenCred
 	// A Secret that stood in the way is not among those that were written: once
 	// it is gone everything looks as it was left.
 	if isReason(standingProblem(credential), v1alpha1.TargetConflictReason) {
+		return time.Time{}, false
+	}
+	// An attempt that is open is told, or its end is awaited.
+	if r.attempts.isOpen(client.ObjectKeyFromObject(credential)) && !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.StalledCondition) {
 		return time.Time{}, false
 	}
 	wake := wakeTime(credential)

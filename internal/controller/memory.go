@@ -91,6 +91,14 @@ func (a *attempts) observe(credential types.NamespacedName, attempt *rotation.At
 	a.open[credential] = attempt.Started
 }
 
+// isOpen tells whether an attempt is open in a credential's state.
+func (a *attempts) isOpen(credential types.NamespacedName) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, open := a.open[credential]
+	return open
+}
+
 // opened tells how many attempts are open, and when the oldest began.
 func (a *attempts) opened() (n int, oldest time.Time) {
 	a.mu.Lock()

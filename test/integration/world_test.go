@@ -148,7 +148,10 @@ func (w *world) start() *operator {
 	ctx, cancel := context.WithCancel(context.Background())
 	o := &operator{t: w.t, stop: cancel, done: make(chan error, 1), inFlight: inFlight}
 	go func() { o.done <- mgr.Start(ctx) }()
-	w.t.Cleanup(o.shutDown)
+	w.t.Cleanup(func() {
+		w.stateWrites.intercept(nil) // a commit that is refused would hold the operator up for good
+		o.shutDown()
+	})
 	return o
 }
 
