@@ -142,16 +142,20 @@ func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
 	ctx, cancel := v.finishing(ctx)
 	defer cancel()
 	before := v.credential.Status.DeepCopy()
+	patch := client.MergeFrom(v.stored)
 	if paused != nil { // What was looked at has not been acted on yet.
 		v.recordHandled(&v.credential.Status)
 		v.setConditions(&v.credential.Status, told)
+		// Another process may be at it and know better: this view gives way to its.
+		patch = client.MergeFromWithOptions(v.stored, client.MergeFromWithOptimisticLock{})
 	} else {
 		v.summarize(told)
 	}
 	for _, n := range v.dueNotices(before, told) {
 		v.tell(n)
 	}
-	if err := v.save(ctx); err != nil {
+	err = v.save(ctx, patch)
+	if err != nil && (paused == nil || !apierrors.IsConflict(err)) {
 		return ctrl.Result{}, err
 	}
 	if paused != nil {
@@ -161,12 +165,15 @@ func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
 }
 
 // save writes the status, where it changed.
-func (v *visit) save(ctx context.Context) error {
+func (v *visit) save(ctx context.Context, patch client.Patch) error {
 	if equality.Semantic.DeepEqual(v.stored.Status, v.credential.Status) {
 		return nil
 	}
 	wanted := v.credential.DeepCopy()
-	err := v.Status().Patch(ctx, v.credential, client.MergeFrom(v.stored))
+	err := v.Status().Patch(ctx, v.credential, patch)
+	if apierrors.IsConflict(err) {
+		return err // somebody else has written it: nothing is owed
+	}
 	v.statuses.remember(wanted, v.credential.ResourceVersion, err)
 	return client.IgnoreNotFound(err)
 }

@@ -20,6 +20,7 @@ type facts struct {
 	sourceChanged  bool      // the user asks another provider, or with other parameters
 	corrected      bool      // a person had to act, and a Secret or the provider has changed
 	requested      bool      // the annotation tokenkeeper.io/refreshAt
+	failed         bool      // the last attempt failed, whatever it was made for
 	targetNeedsOne bool      // the target has drifted and its token is kept nowhere else
 
 	// What stands against it.
@@ -56,7 +57,7 @@ const (
 // decide is the one place that says whether a provider is called. The order of
 // the cases is the order of their weight.
 func decide(f facts) decision {
-	wanted := f.seedIsNew || f.sourceChanged || f.corrected || f.requested || f.targetNeedsOne ||
+	wanted := f.seedIsNew || f.sourceChanged || f.corrected || f.requested || f.failed || f.targetNeedsOne ||
 		!f.hasToken || !f.now.Before(f.due) || f.recovery == rotation.Resend
 	// An input that changed may be the cure, so it is tried at once.
 	cured := f.changed || f.requested

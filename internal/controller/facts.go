@@ -42,6 +42,7 @@ func (v *visit) facts() facts {
 	}
 	if status.FailedAttempts > 0 && status.NextRefreshTime != nil {
 		f.retryAt = status.NextRefreshTime.Time
+		f.failed = isReason(standingProblem(v.credential), providerReasons...)
 	}
 	return f
 }

@@ -62,6 +62,15 @@ var inputReasons = []string{
 	v1alpha1.TargetConflictReason,
 }
 
+// providerReasons are the failures of an exchange that are tried again. What kept
+// a token from the target is none of them: that never calls a provider again.
+var providerReasons = []string{
+	v1alpha1.ProviderUnavailableReason,
+	v1alpha1.RateLimitedReason,
+	v1alpha1.RequestRejectedReason,
+	v1alpha1.EgressDeniedReason,
+}
+
 // readyReasons are the reasons that Ready=False takes from a problem as they
 // are. Of any other problem Ready says only that there is no token: the rest is
 // for Refreshed.

@@ -112,7 +112,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err := credentials.SetupWithManager(ctx, mgr, controller.Options{
 		MaxConcurrentReconciles: options.Concurrency,
 		// What fails here is the API server: it is asked again soon after it is back.
-		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 30*time.Second),
+		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 5*time.Second),
 	}); err != nil {
 		return err
 	}
