@@ -38,8 +38,8 @@ const (
 type renewal struct {
 	*visit
 	recovery rotation.Recovery
-	// doubt is the attempt of unknown outcome whose token is sent again, while it
-	// has not been.
+	// doubt is the attempt of unknown outcome whose token is sent again. It is put
+	// back where that does not come to be sent.
 	doubt *rotation.Attempt
 }
 
@@ -117,7 +117,6 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	r.InFlight.Add(1) // the process does not end before what comes is saved
 	defer r.InFlight.Done()
 	r.attempts.send(attempt.ID)
-	r.doubt = nil
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), claimedAt.Add(claimTimeout))
 	defer cancel()
 	outcome, err := r.exchange(ctx, prepared)
