@@ -1,0 +1,136 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package faults lists what TokenKeeper survives, and what it promises in each
+// case. A test says which row it shows, and docs/reliability.md is the list with
+// the tests beside it: a row that no test shows is an error.
+package faults
+
+import (
+	"slices"
+	"testing"
+)
+
+// Fault is one row of the list.
+type Fault struct {
+	// Name of the fault, unique.
+	Name string
+	// Promise is what holds all the same.
+	Promise string
+}
+
+// Section groups faults of a kind.
+type Section struct {
+	Title  string
+	Faults []Fault
+}
+
+// All are the faults, in the order of the documentation.
+func All() []Section {
+	return []Section{
+		{"Crash and API server", crashes()},
+		{"Concurrency and time", concurrency()},
+		{"Replies", replies()},
+		{"Security", security()},
+	}
+}
+
+// Shows declares that a test shows what is promised for a fault of the list.
+func Shows(t *testing.T, name string) {
+	t.Helper()
+	for _, section := range All() {
+		if slices.ContainsFunc(section.Faults, func(f Fault) bool { return f.Name == name }) {
+			return
+		}
+	}
+	t.Errorf("the list of faults has no row %q", name)
+}
+
+func crashes() []Fault {
+	return []Fault{
+		{"killed before the claim", "nothing was sent: the next process claims and sends, once"},
+		{"killed after the claim", "the outcome counts as unknown until its holder is gone; then as the policy says"},
+		{"killed after sending, with a reuse window", "the same token is sent again inside the window, once, and all is well"},
+		{"killed after sending, without a reuse window", "the token is not sent again; a person is told what to do"},
+		{"killed after the spool (the container restarts)", "the next process saves what the spool holds, without a call"},
+		{"killed after the commit", "the next process publishes from the state, without a call"},
+		{"killed after the target, before status", "the next process tells of it, without a call"},
+		{"a panic while a reply is read", "the refresh token is kept, and the worker lives"},
+		{"SIGTERM during the exchange", "the reply is awaited, committed and published; then the process ends"},
+		{"SIGTERM during a commit that keeps failing", "the process does not end before it is saved"},
+		{"leadership lost during the commit", "the process does not end before it is saved"},
+		{"API server away for ten minutes at the commit", "the successor is kept and saved when it is back; no liveness probe ends the process"},
+		{"conflict on the claim", "the provider is not called"},
+		{"unrelated conflicts on the commit", "merged: what others wrote is kept"},
+		{"403", "found before anything is spent; on the commit kept, told and tried again"},
+		{"quota", "found before anything is spent"},
+		{"an admission webhook's refusal", "found before anything is spent; on the commit kept, told and tried again"},
+		{"an immutable Secret", "found before anything is spent"},
+		{"a Secret near 1 MiB", "found before anything is spent"},
+		{"a terminating namespace", "found before anything is spent"},
+		{"429 and 500 on a quarter of all calls", "every token is kept, and every target refreshed"},
+		{"the credential deleted during the exchange", "the successor is saved in the state, and no target is left"},
+		{"the state Secret retained and adopted again", "the credential that comes back goes on from it, without a call"},
+		{"a restart with 10,000 fresh credentials", "no call, no write"},
+	}
+}
+
+func concurrency() []Fault {
+	return []Fault{
+		{"two replicas that both believe they lead", "each refresh token is sent once"},
+		{"a process frozen for a minute between claim and exchange", "it does not send what another has taken over"},
+		{"a cache that lags", "it leads to no second call"},
+		{"events that are missed", "the next look finds what was missed"},
+		{"two credentials on one Secret", "the older works, the younger stalls and calls nobody"},
+		{"one token copied into two namespaces", "the older works, the younger stalls and calls nobody"},
+		{"the user replaces the seed during an exchange", "the successor is saved, then the new seed is adopted"},
+		{"a GitOps tool puts a spent seed back, again and again", "it is ignored and told, and calls nobody"},
+		{"state restored from a backup in the same cluster", "its token is not sent; a person is told what to do"},
+		{"state restored from a backup in another cluster", "its token is not sent; a person is told what to do"},
+		{"the clock an hour off, either way", "no spent token is sent, and the target is right once the clock is"},
+		{"1,000 due in the same second", "calls are bounded and spread, and all are served"},
+	}
+}
+
+func replies() []Fault {
+	return []Fault{
+		{"no refresh token, an empty one, null, a number, the same one", "the token at hand stays live, or the number is taken as it is written"},
+		{"200 with an error", "it counts as the failure that it is"},
+		{"200 without an access token", "the refresh token is saved; the target is left alone"},
+		{"HTML with 200", "no success: the outcome is unknown"},
+		{"form-encoded", "read by content"},
+		{"the wrong Content-Type", "read by content"},
+		{"a charset", "read by content"},
+		{"a byte order mark", "read by content"},
+		{"expires_in missing, \"3600\", 3600.5, 0, negative, 1e30, null, a word", "a usable one counts; else the default, and the tokens are kept"},
+		{"a body of 10 GiB", "no more than the cap is read; the worker lives"},
+		{"one byte a second", "the exchange ends after 30 seconds"},
+		{"a compressed bomb", "no more than the cap is expanded; the worker lives"},
+		{"a truncated body", "what it holds of a refresh token is kept; else the outcome is unknown"},
+		{"a redirect to another host", "not a byte goes there"},
+		{"503 after the provider has acted", "the outcome is unknown, and told"},
+		{"a reset after sending", "the outcome is unknown, and told; the request is not sent again"},
+		{"a timeout", "the outcome is unknown, and told"},
+		{"DNS, dial and TLS failures", "nothing was sent: a plain retry"},
+		{"a connection that HTTP/2 or keep-alive would resend on", "a single-use token is sent once"},
+		{"401 for the app", "the refresh token is kept; a person corrects the app"},
+		{"invalid_grant once, then fine", "nothing is thrown away: a corrected input tries it again"},
+		{"invalid_grant while the seed has changed", "the new seed is used, and nobody is asked"},
+		{"a token with a line feed, NUL or bad UTF-8", "the refresh token is kept byte for byte, the target is not touched"},
+		{"JSON 10,000 deep", "what it holds is kept; the worker lives"},
+	}
+}
+
+func security() []Fault {
+	return []Fault{
+		{"169.254.169.254, ::1, IPv4 in IPv6, private ranges", "refused, and nothing is spent"},
+		{"a name that resolves to them", "refused, and nothing is spent"},
+		{"canary tokens in every input and reply", "absent from logs, events, status, metrics, panics and errors"},
+		{"a target that someone else owns", "untouched"},
+		{"a target that is a service-account token", "untouched"},
+		{"one tenant with 5,000 failing credentials", "the others are on time"},
+		{"metrics without a token", "refused"},
+		{"kubectl apply of bad specs", "a clear message from the API server, field by field"},
+		{"a spec that an older CRD let in", "it does not stop the others"},
+	}
+}
