@@ -52,6 +52,11 @@ func (r *renewal) exchange(ctx context.Context, prepared *prepared) (provider.Ou
 	took := r.Clock.Now().Sub(started)
 	if err != nil {
 		r.Metrics.exchanged(r.provider.Name, "none", took)
+		if reply != nil { // it was cut short, perhaps behind the new refresh token
+			if outcome := prepared.Read(provider.Reply(*reply)); !outcome.Tokens.RefreshToken.IsZero() {
+				return outcome, nil
+			}
+		}
 		return provider.Outcome{}, r.unanswered(err)
 	}
 	r.Metrics.exchanged(r.provider.Name, strconv.Itoa(reply.Status), took)

@@ -19,7 +19,8 @@ var errEncoding = errors.New("the content encoding cannot be read")
 
 // readBody reads a reply's body to its end and undoes its Content-Encoding,
 // which it then removes from the header. Beyond MaxBody, on the wire or
-// decompressed, it is an *http.MaxBytesError.
+// decompressed, the error is an *http.MaxBytesError. With an error it returns what
+// it has read so far.
 func readBody(response *http.Response) ([]byte, error) {
 	wire := bufio.NewReader(http.MaxBytesReader(nil, response.Body, MaxBody))
 	if _, err := wire.Peek(1); errors.Is(err, io.EOF) {
@@ -32,7 +33,7 @@ func readBody(response *http.Response) ([]byte, error) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, io.NopCloser(content), MaxBody))
 	if err != nil {
-		return nil, encodingError(err)
+		return body, encodingError(err)
 	}
 	if encoding != "" {
 		response.Header.Del("Content-Encoding")

@@ -15,7 +15,8 @@ type Caller interface {
 	// error is ErrDenied.
 	Check(request *Request) error
 	// Do sends a request once. Its error is ErrDenied, ErrNotSent, or any other
-	// where bytes may have been sent.
+	// where bytes may have been sent; then what came of the reply, if any, is
+	// returned too.
 	Do(request *Request, singleUse bool) (*Reply, error)
 }
 

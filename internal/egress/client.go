@@ -47,11 +47,13 @@ type Client struct {
 	shared *http.Transport // pooled connections
 }
 
-// Reply is a provider's whole reply.
+// Reply is a provider's reply.
 type Reply struct {
 	Status int
 	Header http.Header
 	Body   []byte // decompressed
+	// CutShort tells that the body did not come to its end: Body is its start.
+	CutShort bool
 }
 
 // New makes a client. The error is about a CA file and says which.
@@ -125,6 +127,8 @@ func (c *Client) Check(request *http.Request) error { return c.policy.Check(requ
 //
 // An error is an ErrDenied (nothing was sent), an ErrNotSent, or else bytes may
 // have been sent. It holds no path or query of the URL, no header and no body.
+// Where a reply began and was cut short, what came of it is returned beside the
+// error: it may hold a token that is nowhere else.
 func (c *Client) Do(request *http.Request, singleUse bool) (*Reply, error) {
 	body, err := readAndClose(request.Body)
 	if err != nil {
@@ -176,10 +180,11 @@ func exchange(ctx context.Context, transport *http.Transport, request *http.Requ
 	}
 	defer func() { _ = response.Body.Close() }()
 	content, err := readBody(response)
+	reply = &Reply{Status: response.StatusCode, Header: response.Header, Body: content, CutShort: err != nil}
 	if err != nil {
-		return nil, false, unanswered(host, err)
+		err = unanswered(host, err)
 	}
-	return &Reply{Status: response.StatusCode, Header: response.Header, Body: content}, false, nil
+	return reply, false, err
 }
 
 // outgoing is the request as it is sent: with a body that net/http can measure

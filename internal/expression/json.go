@@ -37,6 +37,100 @@ func DecodeJSON(text []byte) (value any, rest []byte, err error) {
 	return plain(value, escaped), rest, nil
 }
 
+// deepest is how deep DecodePartialJSON looks: far deeper than any reply is meant.
+const deepest = 64
+
+// DecodePartialJSON reads what a text holds of a JSON value that it begins with,
+// up to where the text is cut short or broken. A string or a number that is not
+// whole is left out, and so is what is nested too deep; nil where nothing is left.
+func DecodePartialJSON(text []byte) any {
+	escaped := !utf8.Valid(text)
+	if escaped {
+		text = escapeInvalid(text)
+	}
+	p := partial{Decoder: json.NewDecoder(bytes.NewReader(text)), size: int64(len(text))}
+	p.UseNumber()
+	value, _ := p.value(0)
+	return plain(value, escaped)
+}
+
+// partial reads a text of so many bytes that may end anywhere.
+type partial struct {
+	*json.Decoder
+	size int64
+}
+
+// value reads the next value as far as it goes, and tells whether it was whole.
+func (p partial) value(depth int) (value any, whole bool) {
+	token, err := p.Token()
+	if err != nil {
+		return nil, false
+	}
+	switch token := token.(type) {
+	case json.Delim:
+		switch {
+		case depth >= deepest:
+			return nil, p.skip()
+		case token == '{':
+			return p.object(depth)
+		default:
+			return p.list(depth)
+		}
+	case json.Number: // whole only where something ends it
+		return token, p.InputOffset() < p.size
+	}
+	return token, true
+}
+
+func (p partial) object(depth int) (object map[string]any, whole bool) {
+	object = map[string]any{}
+	for p.More() {
+		name, err := p.Token()
+		key, isText := name.(string)
+		if err != nil || !isText {
+			return object, false
+		}
+		member, whole := p.value(depth + 1)
+		if _, isNumber := member.(json.Number); member != nil && (whole || !isNumber) {
+			object[key] = member
+		}
+		if !whole {
+			return object, false
+		}
+	}
+	_, err := p.Token()
+	return object, err == nil
+}
+
+func (p partial) list(depth int) (list []any, whole bool) {
+	list = []any{}
+	for p.More() {
+		element, whole := p.value(depth + 1)
+		if list = append(list, element); !whole {
+			return list, false
+		}
+	}
+	_, err := p.Token()
+	return list, err == nil
+}
+
+// skip reads to the end of a value that has begun, and tells whether it has one.
+func (p partial) skip() bool {
+	for open := 1; open > 0; {
+		token, err := p.Token()
+		if err != nil {
+			return false
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			open++
+		case json.Delim('}'), json.Delim(']'):
+			open--
+		}
+	}
+	return true
+}
+
 // plain turns what encoding/json decoded into plain numbers and strings.
 func plain(value any, escaped bool) any {
 	switch value := value.(type) {

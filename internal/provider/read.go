@@ -21,6 +21,8 @@ type Reply struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	// CutShort tells that Body is the start of the body alone.
+	CutShort bool
 }
 
 // Outcome is what a reply means.
@@ -56,10 +58,15 @@ func (e *Exchange) Read(reply Reply) (outcome Outcome) {
 	// tokens read so far are kept; what the panic holds may quote the reply.
 	defer func() { _ = recover() }()
 
-	r := e.reader(reply)
-	r.readTokens(&outcome)
-	outcome.RetryAfter = retryAfter(reply.Header.Get("Retry-After"), e.now)
-	outcome.Reason, outcome.Message = r.judge(outcome.Tokens)
+	if !reply.CutShort {
+		r := e.reader(reply, decode(reply.Body, e.call.response.prefix, e.call.response.format))
+		r.readTokens(&outcome)
+		outcome.RetryAfter = retryAfter(reply.Header.Get("Retry-After"), e.now)
+		outcome.Reason, outcome.Message = r.judge(outcome.Tokens)
+	}
+	if outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Tokens.RefreshToken.IsZero() {
+		e.salvage(reply, &outcome)
+	}
 	return outcome
 }
 
@@ -75,7 +82,8 @@ type reader struct {
 	brought bool
 }
 
-func (e *Exchange) reader(reply Reply) *reader {
+// reader of a reply whose body has been decoded.
+func (e *Exchange) reader(reply Reply, body any) *reader {
 	headers := make(map[string]any, len(reply.Header))
 	for name, values := range reply.Header {
 		headers[strings.ToLower(name)] = strings.Join(values, ", ")
@@ -86,7 +94,7 @@ func (e *Exchange) reader(reply Reply) *reader {
 	}
 	variables[statusVariable] = int64(reply.Status)
 	variables[headersVariable] = headers
-	variables[bodyVariable] = decode(reply.Body, e.call.response.prefix, e.call.response.format)
+	variables[bodyVariable] = body
 	return &reader{call: e.call, exchange: e, status: reply.Status, variables: variables}
 }
 
