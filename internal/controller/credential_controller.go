@@ -196,7 +196,7 @@ func (r *Reconciler) settled(ctx context.Context, credential *v1alpha1.TokenCred
 		return time.Time{}, false
 	}
 	wake := wakeTime(credential)
-	if !wake.IsZero() && !now.Before(wake) {
+	if !wake.IsZero() && !now.Before(wake) || notedInFuture(status, now) {
 		return time.Time{}, false
 	}
 	if credential.Spec.Suspend {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -25,10 +26,14 @@ func (v *visit) facts() facts {
 	if attempt := v.record.State.Attempt; attempt != nil && v.singleUse() {
 		recovery = v.recoveryOf(attempt)
 	}
+	due := v.due(issued, expires)
+	if schedule.FromFuture(issued, v.now) { // it may expire long before that
+		due = v.now
+	}
 	f := facts{
 		now:            v.now,
 		hasToken:       !expires.IsZero(),
-		due:            v.due(issued, expires),
+		due:            due,
 		seedIsNew:      v.seed == rotation.SeedNew,
 		sourceChanged:  v.token != nil && v.record.State.Source != v.source,
 		corrected:      v.corrected(),
@@ -41,10 +46,19 @@ func (v *visit) facts() facts {
 		changed:        v.inputsChanged() || status.ObservedGeneration != v.credential.Generation,
 	}
 	if status.FailedAttempts > 0 && status.NextRefreshTime != nil {
-		f.retryAt = status.NextRefreshTime.Time
+		if !notedInFuture(status, v.now) {
+			f.retryAt = status.NextRefreshTime.Time
+		}
 		f.failed = isReason(standingProblem(v.credential), providerReasons...)
 	}
 	return f
+}
+
+// notedInFuture tells whether the status was written while a clock was wrong.
+func notedInFuture(status *v1alpha1.TokenCredentialStatus, now time.Time) bool {
+	return slices.ContainsFunc([]*metav1.Time{status.LastRefreshTime, status.LastFailureTime}, func(noted *metav1.Time) bool {
+		return noted != nil && schedule.FromFuture(noted.Time, now)
+	})
 }
 
 // recoveryOf decides what becomes of an attempt, as things stand now.

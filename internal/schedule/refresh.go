@@ -29,6 +29,10 @@ const (
 	// tenth of its lifetime, if that is sooner), so that no setting makes a storm
 	// of calls.
 	earliest = 5 * time.Second
+
+	// maxSkew is how far the clocks of two processes may differ before what the
+	// one noted counts as noted with a wrong clock.
+	maxSkew = time.Minute
 )
 
 // Token is the part of a token that matters to time.
@@ -68,6 +72,11 @@ func RefreshAt(token Token, renewal Renewal, seed string) time.Time {
 	}
 	return due
 }
+
+// FromFuture tells whether a moment that somebody noted as past lies ahead: it was
+// noted while a clock was wrong, and no time that was reckoned from it can be
+// believed.
+func FromFuture(noted, now time.Time) bool { return noted.Sub(now) > maxSkew }
 
 // Jitter spreads credentials that got their tokens together: from 0 up to a
 // tenth of the delay until their renewal and 5 minutes, the same for the same

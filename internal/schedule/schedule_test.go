@@ -156,6 +156,30 @@ func TestRetryAt(t *testing.T) {
 	}
 }
 
+func TestFromFuture(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		ahead  time.Duration
+		want   bool
+	}{
+		"a minute ago":           {"what is past is past", -time.Minute, false},
+		"now":                    {"the same moment is not ahead", 0, false},
+		"half a minute ahead":    {"two machines' clocks differ by seconds", 30 * time.Second, false},
+		"a minute ahead":         {"the bound itself is still believed", time.Minute, false},
+		"an hour ahead":          {"no clocks that are kept in time differ so much", time.Hour, true},
+		"never, the zero moment": {"nothing was noted", -issued.Sub(time.Time{}), false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := FromFuture(issued.Add(c.ahead), issued); got != c.want {
+				t.Errorf("%s: got %t, want %t", c.reason, got, c.want)
+			}
+		})
+	}
+}
+
 func TestWake(t *testing.T) {
 	t.Parallel()
 	soon, later := issued.Add(time.Second), issued.Add(time.Hour)
