@@ -4,6 +4,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -46,18 +47,18 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 		r.Metrics.refreshed(r.provider.Name, v1alpha1.OutcomeUnknownReason)
 		log.FromContext(ctx).Info("no clear answer came to a single-use token", "error", unclear(outcome, err))
 		return &pause{until: r.now, why: "the outcome of the exchange is unknown"}
-	case err != nil:
-		return errors.Join(r.withdraw(ctx), err) // nothing was sent
+	case err != nil: // nothing was sent
+		return cmp.Or(r.withdraw(ctx), err)
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Tokens.RefreshToken.IsZero():
 		if resent && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
 			lost := rotatedTokenLost()
 			lost.attempted = true
-			return errors.Join(r.end(ctx, rotation.State.Lose), lost)
+			return cmp.Or(r.end(ctx, rotation.State.Lose), error(lost))
 		}
 		if resent {
 			return r.conclusion(outcome) // this one was not spent, and nobody knows of the first: the claim stays
 		}
-		return errors.Join(r.withdraw(ctx), r.conclusion(outcome))
+		return cmp.Or(r.withdraw(ctx), r.conclusion(outcome))
 	}
 	if err := r.save(ctx, outcome); err != nil {
 		return r.notSaved(err)
@@ -99,14 +100,15 @@ func (r *renewal) withdraw(ctx context.Context) error {
 	})
 }
 
-// end ends the claim without a successor of its token.
+// end ends the claim without a successor of its token. Where somebody else has
+// taken the claim over, what this process was told no longer counts.
 func (r *renewal) end(ctx context.Context, transition func(rotation.State) rotation.State) error {
 	own := r.record.State.Attempt.ID
 	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		return transition(stored), stored.Attempt != nil && stored.Attempt.ID == own
 	})
 	if errors.Is(err, rotation.ErrSuperseded) {
-		return nil // somebody else has taken the claim over
+		return &pause{until: r.now, why: "another process has taken over the refresh token"}
 	}
 	return err
 }
