@@ -62,7 +62,7 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 	flags.BoolVar(&o.enableHTTP2, "enable-http2", false, "let the metrics server speak HTTP/2")
 	flags.Var(&o.namespaces, "namespaces", "watch these namespaces alone, as A,B; default: all")
 	flags.Var(&o.labelSelector, "watch-label-selector", "work on the TokenCredentials that this label selector matches alone; default: all")
-	flags.IntVar(&o.concurrency, "max-concurrent-reconciles", 32, "how many credentials are worked on at once")
+	flags.IntVar(&o.concurrency, "max-concurrent-reconciles", 64, "how many credentials are worked on at once")
 	flags.Var(&o.builtInProviders, "builtin-providers", "which built-in providers may be used, as A,B, or * for all")
 	flags.BoolVar(&o.credentialMetrics, "credential-metrics", true, "serve gauges for each credential, read from the cache at scrape time")
 	flags.StringVar(&o.spoolDir, "spool-dir", "", "directory, in memory, that outlives the container (an emptyDir): what a provider sent is kept there, sealed, until it is saved; default: none")

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
 
@@ -91,6 +92,7 @@ func (r *renewal) refresh(ctx context.Context, state rotation.State) error {
 	if err != nil {
 		return err
 	}
+	defer prepared.leave(pace.Unasked, false)
 	if !r.singleUse() {
 		outcome, err := r.exchange(ctx, prepared)
 		return r.settle(ctx, state, outcome, err)
@@ -116,7 +118,7 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	}
 	r.InFlight.Add(1) // the process does not end before what comes is saved
 	defer r.InFlight.Done()
-	r.attempts.send(attempt.ID)
+	r.attempts.send(client.ObjectKeyFromObject(r.credential), attempt.ID)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), claimedAt.Add(claimTimeout))
 	defer cancel()
 	outcome, err := r.exchange(ctx, prepared)
@@ -167,6 +169,7 @@ func (r *renewal) login(ctx context.Context, state rotation.State) error {
 	if err != nil {
 		return err
 	}
+	defer prepared.leave(pace.Unasked, false)
 	outcome, err := r.exchange(ctx, prepared)
 	return r.settle(ctx, state, outcome, err)
 }

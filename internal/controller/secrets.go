@@ -83,3 +83,6 @@ func (s *Secrets) getLive(ctx context.Context, key types.NamespacedName) (*corev
 	})
 	return live, nil
 }
+
+// forget drops the value of a Secret: a credential that referred to it is gone.
+func (s *Secrets) forget(key types.NamespacedName) { s.read.Delete(key) }
