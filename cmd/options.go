@@ -5,11 +5,14 @@ package main
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,7 +83,7 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		Metrics:                       o.metrics(),
 		HealthProbeBindAddress:        o.probeAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "manager.tokenkeeper.io",
+		LeaderElectionID:              o.leaseName(),
 		LeaderElectionNamespace:       leaseNamespace(),
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &shutdown,
@@ -104,6 +107,19 @@ func (o *options) metrics() metricsserver.Options {
 		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
 	}
 	return metrics
+}
+
+// leaseName is the name of the leader's lease. Each shard has one of its own, which
+// its replicas find by their flags: those of another shard must not keep it from
+// working.
+func (o *options) leaseName() string {
+	const name = "manager.tokenkeeper.io"
+	if len(o.namespaces) == 0 && o.labelSelector.Empty() {
+		return name
+	}
+	namespaces := slices.Sorted(slices.Values(o.namespaces))
+	sum := sha256.Sum256([]byte(strings.Join(namespaces, ",") + "/" + o.labelSelector.String()))
+	return hex.EncodeToString(sum[:4]) + "." + name
 }
 
 // leaseNamespace is where the leader's lease is kept: the pod's own namespace,
