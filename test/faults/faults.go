@@ -21,17 +21,23 @@ type Fault struct {
 
 // Section groups faults of a kind.
 type Section struct {
-	Title  string
-	Faults []Fault
+	Title string
+	// About says what the section is about; may be empty.
+	About string
+	// Columns are the headings of name and promise.
+	Columns [2]string
+	Faults  []Fault
 }
 
 // All are the faults, in the order of the documentation.
 func All() []Section {
+	columns := [2]string{"fault", "promised"}
 	return []Section{
-		{"Crash and API server", crashes()},
-		{"Concurrency and time", concurrency()},
-		{"Replies", replies()},
-		{"Security", security()},
+		{"Crash and API server", "", columns, crashes()},
+		{"Concurrency and time", "", columns, concurrency()},
+		{"Replies", "", columns, replies()},
+		{"Security", "", columns, security()},
+		{"When a credential stalls", aboutStalls, [2]string{"it stalls with", "the step that ends it"}, stalls()},
 	}
 }
 
