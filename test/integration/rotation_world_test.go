@@ -19,21 +19,28 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // fault is something that goes wrong, and what is promised all the same.
 type fault struct {
 	name    string
 	promise string
-	play    func(*world)
+	// shows are the rows of the list of faults that the case shows.
+	shows []string
+	play  func(*world)
 }
 
 // survive plays each fault in a world of its own.
-func survive(t *testing.T, faults []fault) {
+func survive(t *testing.T, cases []fault) {
 	t.Helper()
-	for _, each := range faults {
+	for _, each := range cases {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
+			for _, row := range each.shows {
+				faults.Shows(t, row)
+			}
 			w := newWorld(t, simulator.Hour)
 			w.verbosity = 1
 			defer func() {
