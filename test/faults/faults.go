@@ -118,6 +118,7 @@ func replies() []Fault {
 		{"a reset after sending", "the outcome is unknown, and told; the request is not sent again"},
 		{"a timeout", "the outcome is unknown, and told"},
 		{"DNS, dial and TLS failures", "nothing was sent: a plain retry"},
+		{"a retry that cannot connect", "the doubt about the first time stays; the one retry is made once the provider is there"},
 		{"a connection that HTTP/2 or keep-alive would resend on", "a single-use token is sent once"},
 		{"401 for the app", "the refresh token is kept; a person corrects the app"},
 		{"invalid_grant once, then fine", "nothing is thrown away: a corrected input tries it again"},

@@ -77,10 +77,24 @@ func (w *world) versions() map[string]string {
 func (j *journal) looks(name string) int {
 	count := 0
 	for line := range strings.Lines(j.String()) {
-		ended := strings.Contains(line, `"msg":"Reconcile successful"`) || strings.Contains(line, `"msg":"Reconcile done`)
-		if ended && strings.Contains(line, `"name":"`+name+`","reconcileID"`) {
+		if endsLook(line) && strings.Contains(line, `"name":"`+name+`","reconcileID"`) {
 			count++
 		}
 	}
 	return count
+}
+
+// allLooks counts how often any credential was looked at.
+func (j *journal) allLooks() int {
+	count := 0
+	for line := range strings.Lines(j.String()) {
+		if endsLook(line) && strings.Contains(line, `"controller":"tokencredential"`) {
+			count++
+		}
+	}
+	return count
+}
+
+func endsLook(line string) bool {
+	return strings.Contains(line, `"msg":"Reconcile successful"`) || strings.Contains(line, `"msg":"Reconcile done`)
 }

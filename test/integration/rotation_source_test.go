@@ -110,17 +110,6 @@ func (w *world) younger(namespace, named string) {
 
 func TestACopiedStateIsNotTrusted(t *testing.T) {
 	t.Parallel()
-	restored := func(w *world) {
-		operator := w.start()
-		w.fresh()
-		backup := w.backup()
-		w.fallDue()
-		w.awaitRefreshes(xiaomi, 2)
-		operator.shutDown()
-		w.deleteSecret(xiaomiState)
-		must(w.t, w.Create(w.t.Context(), backup))
-		w.start()
-	}
 	survive(t, []fault{
 		{
 			name:    "state restored from a backup in the same cluster",
@@ -157,6 +146,19 @@ func TestACopiedStateIsNotTrusted(t *testing.T) {
 			},
 		},
 	})
+}
+
+// restored puts a state back whose token has been spent since.
+func restored(w *world) {
+	operator := w.start()
+	w.fresh()
+	backup := w.backup()
+	w.fallDue()
+	w.awaitRefreshes(xiaomi, 2)
+	operator.shutDown()
+	w.deleteSecret(xiaomiState)
+	must(w.t, w.Create(w.t.Context(), backup))
+	w.start()
 }
 
 // backup is the state Secret as a backup tool would create it again.

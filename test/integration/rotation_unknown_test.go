@@ -106,6 +106,59 @@ func unspentFaults() []fault {
 	}
 }
 
+func TestARetryThatCannotConnectLeavesTheDoubt(t *testing.T) {
+	t.Parallel()
+	survive(t, []fault{
+		{
+			name: "and the token is unspent", promise: "the doubt stays in the state; once the provider is there the one retry is made, and all is well",
+			shows: []string{"a retry that cannot connect"},
+			play: func(w *world) {
+				back := w.retryWithoutProvider(simulator.Fault{Reset: true})
+				back()
+				w.awaitRefreshes(xiaomi, 2)
+				w.keptAndFresh()
+				w.spentOnce(2)
+			},
+		},
+		{
+			name: "and the token is spent", promise: "the doubt stays in the state; the one retry that is made at last shows the loss",
+			shows: []string{"a retry that cannot connect"},
+			play: func(w *world) {
+				back := w.retryWithoutProvider(simulator.Fault{AfterActing: true, Reset: true})
+				back()
+				w.stalls(v1alpha1.RotatedTokenLostReason, "authorize again")
+				w.kept(simulator.DemoXiaomiGrant, 1)
+				w.nothingIsSent()
+				w.curedByAnotherSeed(1)
+			},
+		},
+	})
+}
+
+// retryWithoutProvider loses a reply and allows one retry while the provider is
+// away; what it returns brings the provider back.
+func (w *world) retryWithoutProvider(lost simulator.Fault) (back func()) {
+	w.t.Helper()
+	w.loseReply(lost)
+	w.stallsUnknown()
+	address, calls := w.server.Addr(), w.calls()
+	must(w.t, w.server.Close())
+	w.retryOnce()
+	w.await(xiaomi, "two failures to connect", func(c *v1alpha1.TokenCredential) bool { return c.Status.FailedAttempts >= 2 })
+	if w.state(xiaomi, "attempt") == "" || w.gauge("tokenkeeper_open_attempts") != 1 {
+		w.t.Error("the doubt about the token was forgotten")
+	}
+	w.kept(simulator.DemoXiaomiGrant, 0)
+	if w.calls() != calls {
+		w.t.Errorf("the provider got %d calls while it was away", w.calls()-calls)
+	}
+	return func() {
+		server, err := w.simulator.Start(address)
+		must(w.t, err)
+		w.t.Cleanup(func() { _ = server.Close() })
+	}
+}
+
 // loseReply lets the reply to the second refresh get lost.
 func (w *world) loseReply(lost simulator.Fault) {
 	w.t.Helper()

@@ -95,6 +95,9 @@ func (w *world) trust(pem []byte) {
 	must(w.t, w.policy.CAFiles.Set(file))
 }
 
+// concurrency is how many credentials an operator works on at once.
+const concurrency = 8
+
 // operator is a running manager.
 type operator struct {
 	t        *testing.T
@@ -147,7 +150,7 @@ func (w *world) start() *operator {
 		Holder:            "test/" + uuid.NewString(),
 		InFlight:          inFlight,
 		Namespaces:        namespaces,
-		Concurrency:       8,
+		Concurrency:       concurrency,
 		Registry:          w.metrics,
 		CredentialMetrics: true,
 	}))
