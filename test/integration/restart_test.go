@@ -14,10 +14,13 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestARestartWithFreshCredentialsCallsNobodyAndWritesNothing(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a restart with 10,000 fresh credentials")
 	w := newWorld(t, simulator.Hour)
 	w.verbosity = 5 // at which each look at a credential is logged
 	operator := w.start()

@@ -24,6 +24,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 	survive(t, []fault{
 		{
 			name:    "conflict on the claim: no call to the provider",
+			shows:   []string{"conflict on the claim"},
 			promise: "who loses the race for the claim stops, and looks again",
 			play: func(w *world) {
 				w.start()
@@ -53,6 +54,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "403, on the claim",
+			shows:   []string{"403"},
 			promise: "it is found before anything is spent, told, and recovers by itself",
 			play: func(w *world) {
 				blocked(w, func() {
@@ -64,6 +66,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "an admission webhook's refusal, on the claim",
+			shows:   []string{"an admission webhook's refusal"},
 			promise: "it is found before anything is spent, told, and recovers by itself",
 			play: func(w *world) {
 				blocked(w, func() {
@@ -75,6 +78,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "quota, on the claim",
+			shows:   []string{"quota"},
 			promise: "the state Secret that cannot be created is found before the seed is spent",
 			play: func(w *world) {
 				quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "full"}}
@@ -95,6 +99,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "a Secret near 1 MiB, on the claim",
+			shows:   []string{"a Secret near 1 MiB"},
 			promise: "room for the successor is found before anything is spent",
 			play: func(w *world) {
 				blocked(w, func() {
@@ -106,6 +111,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "an immutable Secret, on the claim",
+			shows:   []string{"an immutable Secret"},
 			promise: "it is found before anything is spent; made again without that, its user's word cures it",
 			play: func(w *world) {
 				operator := w.start()
@@ -128,6 +134,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "a terminating namespace, on the claim",
+			shows:   []string{"a terminating namespace"},
 			promise: "the state Secret that cannot be created is found before the seed is spent",
 			play: func(w *world) {
 				builtInNamed(w.t, xiaomi).create(w)

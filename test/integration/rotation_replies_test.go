@@ -16,6 +16,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // Each kind of reply meets the whole operator, with a refresh token that works
@@ -245,8 +247,11 @@ func unclearReplies() []fault {
 	}
 	for _, lost := range lostReplies() {
 		cases = append(cases, fault{
-			name: lost.name, promise: "the outcome is unknown, and told; the request is not sent again", shows: nil,
-			play: func(w *world) { w.staysUnknown(lost.fault) },
+			name: lost.name, promise: "the outcome is unknown, and told; the request is not sent again",
+			play: func(w *world) {
+				faults.Shows(w.t, lost.shows)
+				w.staysUnknown(lost.fault)
+			},
 		})
 	}
 	return cases

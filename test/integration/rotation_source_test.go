@@ -23,6 +23,7 @@ func TestARefreshTokenHasOneUser(t *testing.T) {
 	survive(t, []fault{
 		{
 			name:    "two credentials on one Secret",
+			shows:   []string{"two credentials on one Secret"},
 			promise: "the older works, the younger stalls and calls nobody",
 			play: func(w *world) {
 				w.start()
@@ -32,6 +33,7 @@ func TestARefreshTokenHasOneUser(t *testing.T) {
 		},
 		{
 			name:    "one token copied into two namespaces",
+			shows:   []string{"one token copied into two namespaces"},
 			promise: "the older works, the younger stalls and calls nobody; of the other namespace no more is told than that",
 			play: func(w *world) {
 				other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-other-"}}
@@ -44,6 +46,7 @@ func TestARefreshTokenHasOneUser(t *testing.T) {
 		},
 		{
 			name:    "two credentials on one Secret, made in the same moment",
+			shows:   []string{"two credentials on one Secret"},
 			promise: "one works, the other stalls; the token is sent once",
 			play: func(w *world) {
 				builtInNamed(w.t, xiaomi).create(w)
@@ -113,6 +116,7 @@ func TestACopiedStateIsNotTrusted(t *testing.T) {
 	survive(t, []fault{
 		{
 			name:    "state restored from a backup in the same cluster",
+			shows:   []string{"state restored from a backup in the same cluster"},
 			promise: "its token, which is spent, is not sent; another seed cures it",
 			play: func(w *world) {
 				restored(w)
@@ -122,6 +126,7 @@ func TestACopiedStateIsNotTrusted(t *testing.T) {
 		},
 		{
 			name:    "state restored from a backup in another cluster",
+			shows:   []string{"state restored from a backup in another cluster"},
 			promise: "its token is not sent; another seed cures it",
 			play: func(w *world) {
 				w.carryOver()
@@ -196,6 +201,7 @@ func TestASpentSeedIsIgnored(t *testing.T) {
 	survive(t, []fault{
 		{
 			name:    "a GitOps tool puts a spent seed back, again and again",
+			shows:   []string{"a GitOps tool puts a spent seed back, again and again"},
 			promise: "it is ignored and told, and calls nobody",
 			play: func(w *world) {
 				w.start()
@@ -223,6 +229,7 @@ func TestASpentSeedIsIgnored(t *testing.T) {
 		},
 		{
 			name:    "a GitOps tool puts a spent seed back while a person must authorize again",
+			shows:   []string{"a GitOps tool puts a spent seed back, again and again"},
 			promise: "it is no cure",
 			play: func(w *world) {
 				w.start()

@@ -23,23 +23,24 @@ import (
 // lostReply is a reply that does not arrive although the provider has acted.
 type lostReply struct {
 	name  string
+	shows string // row of the list of faults
 	fault simulator.Fault
 }
 
 func lostReplies() []lostReply {
 	return []lostReply{
-		{"503 after the provider has acted", simulator.Fault{AfterActing: true, Reply: &simulator.Reply{Status: http.StatusServiceUnavailable, Body: "<html>"}}},
-		{"a reset after sending", simulator.Fault{AfterActing: true, Reset: true}},
-		{"a truncated body", simulator.Fault{Truncate: true}},
-		{"HTML with 200", simulator.Fault{AfterActing: true, Reply: &simulator.Reply{Body: "<html>welcome</html>"}}},
+		{name: "503 after the provider has acted", shows: "503 after the provider has acted", fault: simulator.Fault{AfterActing: true, Reply: &simulator.Reply{Status: http.StatusServiceUnavailable, Body: "<html>"}}},
+		{name: "a reset after sending", shows: "a reset after sending", fault: simulator.Fault{AfterActing: true, Reset: true}},
+		{name: "a truncated body", shows: "a truncated body", fault: simulator.Fault{Truncate: true}},
+		{name: "HTML with 200", shows: "HTML with 200", fault: simulator.Fault{AfterActing: true, Reply: &simulator.Reply{Body: "<html>welcome</html>"}}},
 	}
 }
 
 func TestAnUnknownOutcomeIsHeldUntilAPersonSays(t *testing.T) {
 	t.Parallel()
-	var faults []fault
+	var cases []fault
 	for _, lost := range lostReplies() {
-		faults = append(faults, fault{
+		cases = append(cases, fault{
 			name:    lost.name + ", with Hold",
 			promise: "the token is sent no more, whatever is edited or asked, until there is another seed; and it is told",
 			play: func(w *world) {
@@ -69,7 +70,7 @@ func TestAnUnknownOutcomeIsHeldUntilAPersonSays(t *testing.T) {
 			},
 		})
 	}
-	survive(t, append(faults, unspentFaults()...))
+	survive(t, append(cases, unspentFaults()...))
 }
 
 // unspentFaults look like the others to the operator, but the token is unspent.
@@ -212,9 +213,9 @@ func (w *world) nothingIsSent() {
 
 func TestAReuseWindowMakesUpForALostReply(t *testing.T) {
 	t.Parallel()
-	var faults []fault
+	var cases []fault
 	for _, lost := range lostReplies() {
-		faults = append(faults, fault{
+		cases = append(cases, fault{
 			name:    lost.name + ", with a reuse window",
 			promise: "the same token is sent once more inside the window, and all is well",
 			play: func(w *world) {
@@ -235,7 +236,7 @@ func TestAReuseWindowMakesUpForALostReply(t *testing.T) {
 			},
 		})
 	}
-	survive(t, faults)
+	survive(t, cases)
 }
 
 // window in which the spent token is still honoured.
@@ -266,6 +267,7 @@ func TestAnAttemptWhoseHolderIsGone(t *testing.T) {
 	survive(t, []fault{
 		{
 			name:    "killed after sending, without a reuse window",
+			shows:   []string{"killed after sending, without a reuse window"},
 			promise: "its holder may live for 45 s; then the outcome is unknown, and a person must act",
 			play: func(w *world) {
 				w.leaveAttempt(w.clock.Now())
@@ -278,6 +280,7 @@ func TestAnAttemptWhoseHolderIsGone(t *testing.T) {
 		},
 		{
 			name:    "killed after the claim, with RetryOnce",
+			shows:   []string{"killed after the claim"},
 			promise: "its holder may live for 45 s; then the token is sent, once",
 			play: func(w *world) {
 				w.leaveAttempt(w.clock.Now())
@@ -294,6 +297,7 @@ func TestAnAttemptWhoseHolderIsGone(t *testing.T) {
 		},
 		{
 			name:    "killed after sending, with a reuse window",
+			shows:   []string{"killed after sending, with a reuse window"},
 			promise: "its holder may live for 45 s; then the token is sent again inside the window",
 			play: func(w *world) {
 				w.describeWithWindow()
@@ -306,6 +310,7 @@ func TestAnAttemptWhoseHolderIsGone(t *testing.T) {
 		},
 		{
 			name:    "killed after sending, with a reuse window that has closed",
+			shows:   []string{"killed after sending, with a reuse window"},
 			promise: "the token is not sent outside the window",
 			play: func(w *world) {
 				w.describeWithWindow()
