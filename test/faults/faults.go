@@ -109,10 +109,10 @@ func replies() []Fault {
 		{"a charset", "read by content"},
 		{"a byte order mark", "read by content"},
 		{"expires_in missing, \"3600\", 3600.5, 0, negative, 1e30, null, a word", "a usable one counts; else the default, and the tokens are kept"},
-		{"a body of 10 GiB", "no more than the cap of 1 MiB is read; the outcome is unknown, and told; the worker lives"},
+		{"a body of 10 GiB", "no more than the cap of 1 MiB is read; a refresh token in that is kept, else the outcome is unknown, and told; the worker lives"},
 		{"one byte a second", "the exchange ends after 30 seconds; the outcome is unknown, and told"},
 		{"a compressed bomb", "no more than the cap of 1 MiB is expanded; the outcome is unknown, and told; the worker lives"},
-		{"a truncated body", "half a reply is no reply: the outcome is unknown, and told"},
+		{"a truncated body", "a refresh token that is whole is kept; else the outcome is unknown, and told"},
 		{"a redirect to another host", "not a byte goes there"},
 		{"503 after the provider has acted", "the outcome is unknown, and told"},
 		{"a reset after sending", "the outcome is unknown, and told; the request is not sent again"},
@@ -124,7 +124,7 @@ func replies() []Fault {
 		{"invalid_grant once, then fine", "nothing is thrown away: a corrected input tries the same token again"},
 		{"invalid_grant while the seed has changed", "the new seed is used, and nobody is asked"},
 		{"a token with a line feed, NUL or bad UTF-8", "the refresh token is kept byte for byte, the target is not touched"},
-		{"JSON 10,000 deep", "what it holds is kept; deeper than that the outcome is unknown, and told; the worker lives"},
+		{"JSON 10,000 deep", "what it holds is kept, of deeper JSON the refresh token; the worker lives"},
 	}
 }
 

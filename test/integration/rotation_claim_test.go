@@ -172,30 +172,6 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 				}
 			},
 		},
-		{
-			name:    "DNS, dial and TLS failures (nothing was sent: plain retry)",
-			promise: "the claim is withdrawn, and the attempt is made again after a pause",
-			play: func(w *world) {
-				w.start()
-				w.fresh()
-				address, calls := w.server.Addr(), w.calls()
-				must(w.t, w.server.Close())
-				w.fallDue()
-				_, refreshed := w.awaitCondition(xiaomi, v1alpha1.RefreshedCondition, metav1.ConditionFalse, v1alpha1.ProviderUnavailableReason)
-				if !strings.Contains(refreshed.Message, "could not be reached") || w.isStalled() || w.state(xiaomi, "attempt") != "" {
-					w.t.Errorf("a claim stays or the credential is stalled although nothing was sent: %s", refreshed.Message)
-				}
-				w.await(xiaomi, "two failures", func(c *v1alpha1.TokenCredential) bool { return c.Status.FailedAttempts >= 2 })
-				server, err := w.simulator.Start(address)
-				must(w.t, err)
-				w.t.Cleanup(func() { _ = server.Close() })
-				w.awaitRefreshes(xiaomi, 2)
-				w.keptAndFresh()
-				if w.calls() != calls+1 {
-					w.t.Errorf("the provider got %d calls, want 1", w.calls()-calls)
-				}
-			},
-		},
 	})
 }
 

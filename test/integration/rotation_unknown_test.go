@@ -18,6 +18,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // lostReply is a reply that does not arrive although the provider has acted.
@@ -44,6 +46,7 @@ func TestAnUnknownOutcomeIsHeldUntilAPersonSays(t *testing.T) {
 			name:    lost.name + ", with Hold",
 			promise: "the token is sent no more, whatever is edited or asked, until there is another seed; and it is told",
 			play: func(w *world) {
+				faults.Shows(w.t, lost.shows)
 				w.loseReply(lost.fault)
 				w.stallsUnknown()
 				w.nothingIsSent()

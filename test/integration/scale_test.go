@@ -68,18 +68,17 @@ func TestATenantThatFailsDelaysNobody(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "one tenant with 5,000 failing credentials")
 	const failing, healthy, refreshes = 200, 5, 3
-	w := newWorld(t, 20*simulator.Second)
+	w := newWorld(t, 40*simulator.Second)
 	w.simulator.SetUnavailable(simulator.Match{Vendor: simulator.MCS}, true)
-	w.createMany("failing", failing, builtInNamed(t, "mcs"))
 	w.start()
-	good := builtInNamed(t, "oauth2-client-credentials")
-	w.createMany("good", healthy, good, func(spec *v1alpha1.TokenCredentialSpec) { spec.Renewal.Percentage = 50 })
+	w.createMany("good", healthy, builtInNamed(t, "oauth2-client-credentials"), func(spec *v1alpha1.TokenCredentialSpec) { spec.Renewal.Percentage = 40 })
 	var stops []func() int
 	for i := range healthy {
 		name := fmt.Sprint("good-", i)
 		w.awaitRefreshes(name, 1)
 		stops = append(stops, w.watchTarget(name))
 	}
+	w.createMany("failing", failing, builtInNamed(t, "mcs"))
 	for i := range healthy {
 		w.awaitRefreshes(fmt.Sprint("good-", i), refreshes)
 	}
