@@ -77,7 +77,7 @@ func crashes() []Fault {
 		{"429 and 500 on a quarter of all calls", "every token is kept, and every target refreshed"},
 		{"the credential deleted during the exchange", "the successor is saved in the state, and no target is left"},
 		{"the state Secret retained and adopted again", "the credential that comes back goes on from it, without a call"},
-		{"a restart with 10,000 fresh credentials", "no call, no write (the tests have 300, the benchmark 10,000)"},
+		{"a restart with 10,000 fresh credentials", "no call, no write (the tests have 100, the benchmark 10,000)"},
 	}
 }
 
@@ -94,7 +94,7 @@ func concurrency() []Fault {
 		{"state restored from a backup in the same cluster", "its token is not sent; a person is told what to do"},
 		{"state restored from a backup in another cluster", "its token is not sent; a person is told what to do"},
 		{"the clock an hour off, either way", "no spent token is sent; a token that was got meanwhile is renewed once the clock is right, so that none expires in the target"},
-		{"1,000 due in the same second", "calls are bounded and spread, and all are served (the tests have 300, the benchmark 10,000)"},
+		{"1,000 due in the same second", "calls are bounded and spread, and all are served (the tests have 100, the benchmark 10,000)"},
 	}
 }
 
@@ -135,7 +135,7 @@ func security() []Fault {
 		{"canary tokens in every input and reply", "absent from logs, events, status, metrics, panics and errors"},
 		{"a target that someone else owns", "untouched"},
 		{"a target that is a service-account token", "untouched"},
-		{"one tenant with 5,000 failing credentials", "the others are on time (the tests have 200, the benchmark 5,000)"},
+		{"one tenant with 5,000 failing credentials", "the others are on time (the tests have 100, the benchmark 5,000)"},
 		{"metrics without a token", "refused"},
 		{"kubectl apply of bad specs", "a clear message from the API server, field by field"},
 		{"a spec that an older CRD let in", "it does not stop the others (as long as its values are of the types of today's CRD)"},

@@ -104,6 +104,8 @@ func (w *world) unreachable(address string) {
 // backOnTheWay checks that a way which was closed has cost nothing, and opens it.
 func (w *world) backOnTheWay(operator *operator, right egress.Policy, calls int64) {
 	w.t.Helper()
+	failures := w.look(xiaomi).Status.FailedAttempts
+	w.await(xiaomi, "another failure", func(c *v1alpha1.TokenCredential) bool { return c.Status.FailedAttempts > failures })
 	operator.shutDown()
 	if w.isStalled() || w.state(xiaomi, "attempt") != "" || w.calls() != calls {
 		w.t.Errorf("a claim stays, the credential is stalled or the provider was called although nothing was sent:\n%s", describe(w.look(xiaomi)))

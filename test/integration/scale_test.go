@@ -26,7 +26,7 @@ func TestManyDueAtOnceAndARestart(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "1,000 due in the same second")
 	faults.Shows(t, "a restart with 10,000 fresh credentials")
-	const n = 300 // the benchmark has 10,000
+	const n = 100 // the benchmark has 10,000
 	w := newWorld(t, simulator.Hour)
 	w.verbosity = 5 // at which each look at a credential is logged
 	var inFlight, most atomic.Int64
@@ -67,7 +67,7 @@ func TestManyDueAtOnceAndARestart(t *testing.T) {
 func TestATenantThatFailsDelaysNobody(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "one tenant with 5,000 failing credentials")
-	const failing, healthy, refreshes = 200, 5, 3
+	const failing, healthy, refreshes = 100, 5, 3 // the benchmark has 5,000
 	w := newWorld(t, 40*simulator.Second)
 	w.simulator.SetUnavailable(simulator.Match{Vendor: simulator.MCS}, true)
 	w.start()
