@@ -10,6 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func limited(requests int, per time.Duration) found {
@@ -18,6 +20,7 @@ func limited(requests int, per time.Duration) found {
 
 func TestNoPeriodSeesMoreCallsThanItsAllowance(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "1,000 due in the same second")
 	rapid.Check(t, func(t *rapid.T) {
 		requests := rapid.IntRange(1, 50).Draw(t, "requests")
 		per := time.Duration(rapid.Int64Range(int64(time.Second), int64(10*time.Minute)).Draw(t, "per"))
