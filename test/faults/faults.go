@@ -62,6 +62,7 @@ func crashes() []Fault {
 		{"killed after the commit", "the next process publishes from the state, without a call"},
 		{"killed after the target, before status", "the next process tells of it, without a call"},
 		{"a panic while a reply is read", "the worker lives; the refresh token that was sent counts as of unknown outcome, which is told or, inside a reuse window, sent again"},
+		{"SIGTERM during the claim", "the claim is withdrawn before the process ends, and nothing is sent"},
 		{"SIGTERM during the exchange", "the reply is awaited, committed and published; then the process ends"},
 		{"SIGTERM during a commit that keeps failing", "the process does not end before it is saved"},
 		{"leadership lost during the commit", "the process does not end before it is saved"},

@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -85,6 +86,42 @@ func TestARotatedTokenIsCommitted(t *testing.T) {
 				if w.calls() != calls || w.state(xiaomi, "refresh_token") == before {
 					w.t.Errorf("the provider got %d calls for a token that was kept", w.calls()-calls)
 				}
+			},
+		},
+		{
+			name:    "SIGTERM during the claim",
+			shows:   []string{"SIGTERM during the claim"},
+			promise: "a claim that was applied as the process was told to end is withdrawn, and the next process goes on",
+			play: func(w *world) {
+				var onClaim atomic.Pointer[func()]
+				w.wire = func(direct http.RoundTripper) http.RoundTripper {
+					return roundTrip(func(request *http.Request) (*http.Response, error) {
+						end := onClaim.Load()
+						if end == nil || request.Method != http.MethodPut || !strings.HasSuffix(request.URL.Path, "/"+xiaomiState) || !onClaim.CompareAndSwap(end, nil) {
+							return direct.RoundTrip(request)
+						}
+						(*end)()
+						response, err := direct.RoundTrip(request.WithContext(context.WithoutCancel(request.Context())))
+						if ended := request.Context().Err(); err == nil && ended != nil { // applied, and nobody hears of it
+							_ = response.Body.Close()
+							return nil, ended
+						}
+						return response, err
+					})
+				}
+				operator := w.start()
+				w.fresh()
+				calls := w.calls()
+				onClaim.Store((*func())(&operator.stop))
+				w.fallDue()
+				w.await(xiaomi, "the claim", func(*v1alpha1.TokenCredential) bool { return onClaim.Load() == nil })
+				operator.shutDown()
+				if w.state(xiaomi, "attempt") != "" || w.calls() != calls {
+					w.t.Errorf("a claim stays, and the provider got %d calls, want none", w.calls()-calls)
+				}
+				w.start()
+				w.awaitRefreshes(xiaomi, 2)
+				w.keptAndFresh()
 			},
 		},
 		{
