@@ -65,6 +65,10 @@ type Observer struct {
 // provider's word that it does no harm, or where the policy allows it.
 func (s State) Recover(observer Observer) Recovery {
 	attempt := s.Attempt
+	inWindow := func() bool { // an attempt from the future tells that the clocks differ, and not how long ago it was
+		ago := observer.Now.Sub(attempt.Started)
+		return ago >= 0 && ago < observer.ReuseWindow
+	}
 	switch {
 	case attempt == nil, observer.NeverSent:
 		return Nothing
@@ -72,7 +76,7 @@ func (s State) Recover(observer Observer) Recovery {
 		return Wait
 	case attempt.Resend, s.Spent.Contains(attempt.Token):
 		return Unknown
-	case observer.Now.Sub(attempt.Started) < observer.ReuseWindow, observer.Policy == v1alpha1.RetryOnce:
+	case inWindow(), observer.Policy == v1alpha1.RetryOnce:
 		return Resend
 	default:
 		return Unknown
