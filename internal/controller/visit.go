@@ -45,6 +45,8 @@ type visit struct {
 	ended bool
 	// refreshed is true once this visit has brought a token.
 	refreshed bool
+	// unpublished is true while the target does not hold the token at hand.
+	unpublished bool
 	// repaired is true once this visit has mended a target.
 	repaired bool
 	// notices are events that are due once, whatever comes of the visit.
@@ -157,6 +159,7 @@ func (v *visit) publish(ctx context.Context) error {
 	if v.token == nil || !v.standing.Drifted && !v.refreshed && !v.behind() {
 		return nil
 	}
+	v.unpublished = true
 	content, err := v.template.Render(target.Token{
 		AccessToken: v.token.accessToken,
 		TokenType:   v.token.tokenType,
@@ -172,6 +175,7 @@ func (v *visit) publish(ctx context.Context) error {
 	if err != nil {
 		return asProblem(err)
 	}
+	v.unpublished = false
 	v.credential.Status.Target = written
 	v.standing = &target.Standing{Exists: true, ResourceVersion: written.ResourceVersion}
 	v.repaired = before != nil && before.Digest == written.Digest && !v.refreshed
