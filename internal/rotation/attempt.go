@@ -70,12 +70,12 @@ func (s State) Recover(observer Observer) Recovery {
 		return ago >= 0 && ago < observer.ReuseWindow
 	}
 	switch {
-	case attempt == nil, observer.NeverSent:
+	case attempt == nil, observer.NeverSent && !attempt.Resend:
 		return Nothing
 	case !observer.HolderGone && observer.Now.Sub(observer.SeenSince) < HolderTimeout:
 		return Wait
-	case attempt.Resend, s.Spent.Contains(attempt.Token):
-		return Unknown
+	case attempt.Resend && !observer.NeverSent, s.Spent.Contains(attempt.Token):
+		return Unknown // and a retry that never left does not clear the first time
 	case inWindow(), observer.Policy == v1alpha1.RetryOnce:
 		return Resend
 	default:
