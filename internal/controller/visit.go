@@ -104,12 +104,22 @@ func (v *visit) recover(ctx context.Context) error {
 	return nil
 }
 
-// rememberSeed keeps a deleted state Secret from making a spent token look like a
-// new one: the status remembers which seed was adopted.
+// rememberSeed keeps a state Secret that was deleted, or replaced by an older copy,
+// from making a spent token look like a new one: the status remembers which seed
+// was adopted.
 func (v *visit) rememberSeed() {
 	adopted := v.credential.Status.StateSecret
-	if v.singleUse() && !v.record.Exists() && adopted != nil && adopted.Seed != "" && adopted.Seed == v.inputs.seed.Digest() {
+	if !v.singleUse() || adopted == nil || adopted.Seed == "" {
+		return
+	}
+	same := adopted.Seed == v.inputs.seed.Digest()
+	switch {
+	case !v.record.Exists() && same:
 		v.record.State = v.record.State.Adopt(v.inputs.seed).Lose()
+	case !v.record.Exists(): // a cache that lags may show it once more
+		v.record.State.Spent = v.record.State.Spent.Add(adopted.Seed)
+	case v.record.Copied && same:
+		v.record.State.Seed = adopted.Seed
 	}
 }
 
