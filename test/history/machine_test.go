@@ -67,6 +67,9 @@ func (w *world) run(t *rapid.T, v *visit) {
 		w.next(v, done)
 		w.check()
 	}
+	if v.at != nil && rapid.Bool().Draw(t, "then a fault") {
+		w.strike(t, v)
+	}
 }
 
 // next lets a visit's next effect meet its fate.
@@ -84,8 +87,9 @@ func (w *world) next(v *visit, decided fate) {
 }
 
 // fault lets something go wrong with the next effect of a visit.
-func (w *world) fault(t *rapid.T) {
-	v := w.anyVisit(t)
+func (w *world) fault(t *rapid.T) { w.strike(t, w.anyVisit(t)) }
+
+func (w *world) strike(t *rapid.T, v *visit) {
 	decided := rapid.SampledFrom(v.at.fates).Draw(t, "fate")
 	w.stats.Faults++
 	w.next(v, decided)

@@ -6,6 +6,7 @@ package history
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -63,6 +64,9 @@ type shared struct {
 	// directory for spools, in memory where the system has one.
 	directory string
 	stats     stats
+	began     time.Time
+	reports   io.Writer // nil: nobody asked
+	reported  time.Time
 }
 
 // newShared compiles the providers: the built-in oauth2, each with another way
@@ -80,7 +84,7 @@ func newShared(directory string) (*shared, error) {
 		specs[each.name] = spec
 	}
 	catalog, err := controller.NewCatalog(nil, specs, []string{"*"})
-	return &shared{catalog: catalog, metrics: controller.NewMetrics(prometheus.NewRegistry()), directory: directory}, err
+	return &shared{catalog: catalog, metrics: controller.NewMetrics(prometheus.NewRegistry()), directory: directory, reports: openReports()}, err
 }
 
 // world is one history.
