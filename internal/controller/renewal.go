@@ -148,6 +148,7 @@ func (r *renewal) fence(ctx context.Context, claimedAt time.Time) error {
 			return err
 		}
 		if twin != nil {
+			r.ended = true // a refresh that was asked for is answered by that
 			return r.duplicate(twin)
 		}
 	}
