@@ -103,9 +103,8 @@ func (s *scene) leader() string {
 	return *lease.Spec.HolderIdentity
 }
 
-// What ten minutes would show is shown after some retries, of which the last are as
-// far apart as they ever are: nothing in the manager counts the time that the API
-// server is away.
+// What ten minutes would show is shown after some retries, of which the last are
+// seconds apart: nothing in the manager counts the time that the API server is away.
 func TestAPIServerAwayAtTheCommit(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "API server away for ten minutes at the commit")
