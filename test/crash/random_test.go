@@ -17,7 +17,7 @@ func TestKilledAtRandom(t *testing.T) {
 	t.Parallel()
 	const lives = 8
 	seed := rand.Uint64()
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // chance is for the test, not for secrets
+	random := rand.New(rand.NewPCG(seed, 0))
 	defer func() {
 		if t.Failed() {
 			t.Logf("seed %d", seed)
