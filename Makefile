@@ -16,6 +16,10 @@ TEST_FLAGS ?=
 RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # VARIANT is the one variant of the model to check and tell (default: all).
 VARIANT ?=
+# HISTORIES is how many random histories fuzz-rotation plays, SEED where it begins
+# (default: anywhere).
+HISTORIES ?= 100000
+SEED ?=
 # DEMO_FLAGS go to the demo (--once: end by itself), RUN_FLAGS to the manager.
 DEMO_FLAGS ?=
 RUN_FLAGS ?=
@@ -59,6 +63,12 @@ test-unit: ## Run the tests that need no API server.
 model: ## Check the model of the rotation protocol to the end (needs spin and a C compiler; minutes).
 	@test/model/check.sh $(VARIANT)
 
+.PHONY: fuzz-rotation
+fuzz-rotation: ## Play HISTORIES random histories of the rotation protocol, and show that they have teeth (a quarter of an hour).
+	@mkdir -p bin; go test -c -o bin/history.test ./test/history
+	@cd test/history; HISTORIES=$(HISTORIES) SEED=$(SEED) ../../bin/history.test -test.run '^TestManyHistories$$' -test.timeout 0
+	@TEETH=all go test ./test/history -count=1 -run '^TestTheHistoriesHaveTeeth$$' -timeout 0 -v
+
 .PHONY: cover
 cover: ## Run all tests and show which lines they reach, by function.
 	@$(with-control-plane) go test -timeout 10m -coverpkg=./api/...,./cmd/...,./internal/... -coverprofile=bin/cover.out $(TEST_FLAGS) $(PKG)
@@ -91,6 +101,11 @@ manifests: $(CONTROLLER_GEN) ## Generate the CRDs and the manager's role from th
 .PHONY: api-docs
 api-docs: $(CRD_REF_DOCS) ## Generate docs/api.md from the types.
 	@$(CRD_REF_DOCS) --log-level=ERROR --source-path=api/v1alpha1 --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/api.md
+
+.PHONY: reliability-docs
+reliability-docs: ## Generate docs/reliability.md from the list of faults and the tests.
+	@mkdir -p $(BIN); go run ./hack/reliability > $(BIN)/reliability.md
+	@mv $(BIN)/reliability.md docs/reliability.md
 
 .PHONY: control-plane
 control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.

@@ -89,6 +89,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	credential = credential.DeepCopy()
 	stored := credential.DeepCopy()
 	owed := r.statuses.overlay(credential)
+	if !owed {
+		stored = credential.DeepCopy() // the API server has it, though the cache may not show it yet
+	}
 
 	now := r.Clock.Now()
 	if wake, settled := r.settled(ctx, credential, now); settled && !owed {

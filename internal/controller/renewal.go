@@ -106,9 +106,11 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	if resend {
 		r.doubt = state.Attempt
 	}
+	r.InFlight.Add(1) // the process does not end before what comes is saved
+	defer r.InFlight.Done()
 	attempt := r.attempt(state, resend)
 	claimedAt := r.Clock.Now()
-	if err := r.States.Save(ctx, r.record, state.Claim(attempt)); err != nil {
+	if err := r.claim(ctx, state.Claim(attempt)); err != nil {
 		return r.notSaved(err)
 	}
 	r.adopted()
@@ -116,13 +118,23 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	if err := r.fence(ctx, claimedAt); err != nil {
 		return errors.Join(r.withdraw(ctx), err)
 	}
-	r.InFlight.Add(1) // the process does not end before what comes is saved
-	defer r.InFlight.Done()
 	r.attempts.send(client.ObjectKeyFromObject(r.credential), attempt.ID)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), claimedAt.Add(claimTimeout))
 	defer cancel()
 	outcome, err := r.exchange(ctx, prepared)
 	return r.settleClaimed(ctx, outcome, err, resend)
+}
+
+// claim saves a claim, unless the process is ending. Once it is under way a shutdown
+// does not cut it off: a claim that is applied and not heard of would stay, and tell
+// the next process of a token that was never sent.
+func (r *renewal) claim(ctx context.Context, claimed rotation.State) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fenceTimeout)
+	defer cancel()
+	return r.States.Save(ctx, r.record, claimed)
 }
 
 // fence holds back a token that should not be sent although it is claimed: the
@@ -138,6 +150,7 @@ func (r *renewal) fence(ctx context.Context, claimedAt time.Time) error {
 			return err
 		}
 		if twin != nil {
+			r.ended = true // a refresh that was asked for is answered by that
 			return r.duplicate(twin)
 		}
 	}

@@ -48,7 +48,7 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 		log.FromContext(ctx).Info("no clear answer came to a single-use token", "error", unclear(outcome, err))
 		return &pause{until: r.now, why: "the outcome of the exchange is unknown"}
 	case err != nil: // nothing was sent
-		return cmp.Or(r.withdraw(ctx), err)
+		return cmp.Or(r.withdraw(ctx), r.doubtful(err))
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Tokens.RefreshToken.IsZero():
 		if resent && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
 			lost := rotatedTokenLost()
@@ -56,7 +56,7 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 			return cmp.Or(r.end(ctx, rotation.State.Lose), error(lost))
 		}
 		if resent {
-			return r.conclusion(outcome) // this one was not spent, and nobody knows of the first: the claim stays
+			return r.doubtful(r.conclusion(outcome)) // this one was not spent, and nobody knows of the first: the claim stays
 		}
 		return cmp.Or(r.withdraw(ctx), r.conclusion(outcome))
 	}
@@ -98,6 +98,15 @@ func (r *renewal) withdraw(ctx context.Context) error {
 		state.Attempt = r.doubt
 		return state
 	})
+}
+
+// doubtful adds to a failure of a retry that the doubt about the first time stays.
+func (r *renewal) doubtful(err error) error {
+	var told *problem
+	if r.doubt != nil && errors.As(err, &told) {
+		told.message += "; what became of the refresh token when it was sent at " + rfc3339(r.doubt.Started) + " is still unknown"
+	}
+	return err
 }
 
 // end ends the claim without a successor of its token. Where somebody else has

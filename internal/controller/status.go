@@ -65,7 +65,7 @@ func (v *visit) recordToken(status *v1alpha1.TokenCredentialStatus) {
 	} else if v.refreshed {
 		status.RefreshCount++
 	}
-	if v.upToDate() {
+	if v.upToDate() && !v.unpublished {
 		status.LastRefreshTime = timeOrNil(v.token.issuedAt)
 		status.ExpirationTime = timeOrNil(v.token.expiresAt)
 	}

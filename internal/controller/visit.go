@@ -45,6 +45,8 @@ type visit struct {
 	ended bool
 	// refreshed is true once this visit has brought a token.
 	refreshed bool
+	// unpublished is true while the target does not hold the token at hand.
+	unpublished bool
 	// repaired is true once this visit has mended a target.
 	repaired bool
 	// notices are events that are due once, whatever comes of the visit.
@@ -102,12 +104,22 @@ func (v *visit) recover(ctx context.Context) error {
 	return nil
 }
 
-// rememberSeed keeps a deleted state Secret from making a spent token look like a
-// new one: the status remembers which seed was adopted.
+// rememberSeed keeps a state Secret that was deleted, or replaced by an older copy,
+// from making a spent token look like a new one: the status remembers which seed
+// was adopted.
 func (v *visit) rememberSeed() {
 	adopted := v.credential.Status.StateSecret
-	if v.singleUse() && !v.record.Exists() && adopted != nil && adopted.Seed != "" && adopted.Seed == v.inputs.seed.Digest() {
+	if !v.singleUse() || adopted == nil || adopted.Seed == "" {
+		return
+	}
+	same := adopted.Seed == v.inputs.seed.Digest()
+	switch {
+	case !v.record.Exists() && same:
 		v.record.State = v.record.State.Adopt(v.inputs.seed).Lose()
+	case !v.record.Exists(): // a cache that lags may show it once more
+		v.record.State.Spent = v.record.State.Spent.Add(adopted.Seed)
+	case v.record.Copied && same:
+		v.record.State.Seed = adopted.Seed
 	}
 }
 
@@ -157,6 +169,7 @@ func (v *visit) publish(ctx context.Context) error {
 	if v.token == nil || !v.standing.Drifted && !v.refreshed && !v.behind() {
 		return nil
 	}
+	v.unpublished = true
 	content, err := v.template.Render(target.Token{
 		AccessToken: v.token.accessToken,
 		TokenType:   v.token.tokenType,
@@ -172,6 +185,7 @@ func (v *visit) publish(ctx context.Context) error {
 	if err != nil {
 		return asProblem(err)
 	}
+	v.unpublished = false
 	v.credential.Status.Target = written
 	v.standing = &target.Standing{Exists: true, ResourceVersion: written.ResourceVersion}
 	v.repaired = before != nil && before.Digest == written.Digest && !v.refreshed

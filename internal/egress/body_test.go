@@ -12,10 +12,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestBodies(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a body of 10 GiB")
+	faults.Shows(t, "a compressed bomb")
 	const plain = `{"access_token":"canary"}`
 	compressed := func(to func(io.Writer) io.WriteCloser, text []byte) []byte {
 		var buffer bytes.Buffer

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestDoSendsWhatItIsGiven(t *testing.T) {
@@ -110,6 +112,7 @@ func TestConnections(t *testing.T) {
 
 func TestARedirectIsAReply(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a redirect to another host")
 	bothModes(t, func(t *testing.T, singleUse bool) {
 		var bytesSeen atomic.Int64
 		target := listen(t, func(conn net.Conn) {
@@ -136,6 +139,7 @@ func TestARedirectIsAReply(t *testing.T) {
 // its mind would come to.
 func TestTheDialledAddressIsChecked(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a name that resolves to them")
 	bothModes(t, func(t *testing.T, singleUse bool) {
 		var reached atomic.Bool
 		address := listen(t, func(net.Conn) { reached.Store(true) })
@@ -192,6 +196,8 @@ func TestProxiesOfTheEnvironmentAreIgnored(t *testing.T) {
 
 func TestBounded(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "one byte a second")
+	faults.Shows(t, "a timeout")
 	ctx, cancel := bounded(t.Context())
 	defer cancel()
 	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > MaxExchange {

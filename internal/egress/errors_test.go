@@ -15,10 +15,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestNothingWasSent(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "DNS, dial and TLS failures")
 	trusted := startTLS(t, func(http.ResponseWriter, *http.Request) { t.Error("a request arrived") })
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // policyOf parses flags, as the manager does.
@@ -30,6 +32,7 @@ func policyOf(t *testing.T, flags ...string) Policy {
 
 func TestNonPublicAddresses(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "169.254.169.254, ::1, IPv4 in IPv6, private ranges")
 	tests := map[string]struct {
 		addresses []string
 		kind      string // "": public

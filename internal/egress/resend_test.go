@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/http2"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // hangsUp answers every request but those for a path that ends in /hangup: these
@@ -58,6 +60,7 @@ func request(t *testing.T, ctx context.Context, method, address, idempotencyKey 
 
 func TestOneRequestIsSentOnceOverHTTP1(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a connection that HTTP/2 or keep-alive would resend on")
 	tests := map[string]struct {
 		reason         string
 		method         string
@@ -158,6 +161,7 @@ func refuses(t *testing.T, refuse func(*http2.Framer, uint32) error, seen func()
 
 func TestOneRequestIsSentOnceOverHTTP2(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a connection that HTTP/2 or keep-alive would resend on")
 	for name, refuse := range refusals {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -20,6 +22,7 @@ func credential(n int) types.NamespacedName {
 
 func TestNoPeriodSeesMoreCallsThanItsAllowance(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "1,000 due in the same second")
 	rapid.Check(t, func(t *rapid.T) {
 		allowance := Allowance{
 			Requests: rapid.IntRange(1, 50).Draw(t, "requests"),

@@ -14,6 +14,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -148,6 +150,7 @@ func TestAReusableProviderLosesNothingByAnEmptySuccess(t *testing.T) {
 
 func TestLifetimes(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "expires_in missing, \"3600\", 3600.5, 0, negative, 1e30, null, a word")
 	type want struct {
 		Life    time.Duration
 		Ignored bool

@@ -65,14 +65,18 @@ type Observer struct {
 // provider's word that it does no harm, or where the policy allows it.
 func (s State) Recover(observer Observer) Recovery {
 	attempt := s.Attempt
+	inWindow := func() bool { // an attempt from the future tells that the clocks differ, and not how long ago it was
+		ago := observer.Now.Sub(attempt.Started)
+		return ago >= 0 && ago < observer.ReuseWindow
+	}
 	switch {
-	case attempt == nil, observer.NeverSent:
+	case attempt == nil, observer.NeverSent && !attempt.Resend:
 		return Nothing
 	case !observer.HolderGone && observer.Now.Sub(observer.SeenSince) < HolderTimeout:
 		return Wait
-	case attempt.Resend, s.Spent.Contains(attempt.Token):
-		return Unknown
-	case observer.Now.Sub(attempt.Started) < observer.ReuseWindow, observer.Policy == v1alpha1.RetryOnce:
+	case attempt.Resend && !observer.NeverSent, s.Spent.Contains(attempt.Token):
+		return Unknown // and a retry that never left does not clear the first time
+	case inWindow(), observer.Policy == v1alpha1.RetryOnce:
 		return Resend
 	default:
 		return Unknown

@@ -93,9 +93,10 @@ func (s State) Judge(seed secret.Text) SeedVerdict {
 }
 
 // Judge says what becomes of a seed. The live token of a state that is a copy may
-// be given as a seed: it is its user's word that it was not spent since.
+// be given as a seed: it is its user's word that it was not spent since. A seed
+// that was adopted before the copy was made is nobody's word.
 func (r *Record) Judge(seed secret.Text) SeedVerdict {
-	if r.Copied && !seed.IsZero() && seed.Equal(r.State.RefreshToken) {
+	if r.Copied && !seed.IsZero() && seed.Equal(r.State.RefreshToken) && seed.Digest() != r.State.Seed {
 		return SeedNew
 	}
 	return r.State.Judge(seed)

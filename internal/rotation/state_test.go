@@ -75,6 +75,14 @@ func TestJudgeOfACopy(t *testing.T) {
 	}
 }
 
+func TestTheSeedOfACopyIsNobodysWord(t *testing.T) {
+	t.Parallel()
+	copied := &Record{State: State{}.Adopt(text("first")), Copied: true}
+	if got := copied.Judge(text("first")); got != SeedUnchanged {
+		t.Errorf("a seed that was there before the copy was made says nothing new: got %s", got)
+	}
+}
+
 func TestACopyDiffersFromItsOriginal(t *testing.T) {
 	t.Parallel()
 	own := Identity{Secret: "secret", Cluster: "cluster"}
@@ -209,6 +217,18 @@ func TestRecover(t *testing.T) {
 		"our own claim that was never acted on": {
 			"its update seemed to fail and stands all the same; nothing was sent", claimed,
 			with(func(o *Observer) { o.NeverSent = true }), Nothing,
+		},
+		"our own retry that was never acted on": {
+			"the first time the token was sent is as much in doubt as before", resent,
+			with(func(o *Observer) { o.NeverSent = true }), Unknown,
+		},
+		"our own retry that was never acted on, with RetryOnce": {
+			"the one retry is still to come", resent,
+			with(func(o *Observer) { o.NeverSent, o.Policy = true, v1alpha1.RetryOnce }), Resend,
+		},
+		"an attempt from the future": {
+			"clocks that differ do not put it inside a window, least of all one of nothing", claimed,
+			with(func(o *Observer) { o.Now = noon.Add(-time.Hour) }), Unknown,
 		},
 		"the holder may be at it": {
 			"an exchange takes up to 30 s, and the clock that counts is the observer's", claimed,

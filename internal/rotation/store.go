@@ -4,6 +4,7 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,6 +63,9 @@ type Store struct {
 	Cluster string
 	// Namespaces that are watched; all where there are none.
 	Namespaces []string
+	// Backoff paces the retries of a commit; nil: commitBackoff. A simulation
+	// has a clock of its own and does not wait.
+	Backoff *wait.Backoff
 }
 
 // Record is a state together with the Secret that it was read from.
@@ -176,7 +180,7 @@ func (s *Store) Commit(ctx context.Context, credential *v1alpha1.TokenCredential
 		}
 		return sent.Attempt == nil && !stale, nil
 	}
-	if err := commitBackoff.DelayFunc().Until(ctx, true, true, try); err != nil {
+	if err := cmp.Or(s.Backoff, &commitBackoff).DelayFunc().Until(ctx, true, true, try); err != nil {
 		return errors.Join(refusal, err)
 	}
 	return refusal

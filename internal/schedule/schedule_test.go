@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 var issued = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -110,6 +112,7 @@ func TestRefreshAtKeepsItsPromisesForEveryInput(t *testing.T) {
 
 func TestJitterSpreadsCredentialsThatBeganTogether(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "1,000 due in the same second")
 	const credentials, slots = 10_000, 10
 	var filled [slots]int
 	for i := range credentials {

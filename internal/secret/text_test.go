@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 const canary = "xK7qPz2mWv9tLs4"
 
 func TestTextNeverPrints(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "canary tokens in every input and reply")
 	text := New(canary)
 	type hidden struct{ inner Text }
 	type shown struct{ Inner Text }

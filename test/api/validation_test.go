@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 const credentialManifest = `
@@ -101,12 +102,14 @@ type validation struct {
 
 func TestTokenCredentialValidation(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "kubectl apply of bad specs")
 	testValidations(t, credentialManifest, "tokenkeeper.io_tokencredentials.yaml", credentialValidations(),
 		"object rule: "+targetNameImmutable)
 }
 
 func TestClusterTokenProviderValidation(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "kubectl apply of bad specs")
 	testValidations(t, providerManifest, "tokenkeeper.io_clustertokenproviders.yaml", providerValidations())
 }
 

@@ -6,8 +6,14 @@
 package apiserver
 
 import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,6 +39,9 @@ var Config *rest.Config
 
 // Kubeconfig by which another process reaches that API server.
 var Kubeconfig []byte
+
+// Etcd is where the API server keeps its objects.
+var Etcd *url.URL
 
 // Run starts the API server, runs a package's tests, and stops it. It returns the
 // exit code for TestMain.
@@ -60,6 +69,7 @@ func Run(m *testing.M) int {
 	}
 	config.QPS, config.Burst = -1, -1 // the tests' own requests need no limit
 	Config, Kubeconfig = config, environment.KubeConfig
+	Etcd = environment.ControlPlane.Etcd.URL
 	code := m.Run()
 	if err := environment.Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "the API server does not stop:", err)
@@ -82,4 +92,52 @@ func NewClient(t *testing.T) client.Client {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// Smuggle changes an object in etcd, behind the back of the API server, which
+// then serves what it would not have let in: what an older CRD did. The path is
+// that of the object's key, such as tokenkeeper.io/tokencredentials/ns/name.
+func Smuggle(ctx context.Context, path string, change func(object map[string]any)) error {
+	key := base64.StdEncoding.EncodeToString([]byte("/registry/" + path))
+	var found struct {
+		KVs []struct {
+			Value []byte `json:"value"`
+		} `json:"kvs"`
+	}
+	if err := askEtcd(ctx, "range", map[string]any{"key": key}, &found); err != nil {
+		return err
+	}
+	if len(found.KVs) != 1 {
+		return fmt.Errorf("etcd has no object %s", path)
+	}
+	var object map[string]any
+	if err := json.Unmarshal(found.KVs[0].Value, &object); err != nil {
+		return err
+	}
+	change(object)
+	changed, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	return askEtcd(ctx, "put", map[string]any{"key": key, "value": changed}, &struct{}{})
+}
+
+func askEtcd(ctx context.Context, what string, question, into any) error {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, Etcd.JoinPath("v3", "kv", what).String(), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("etcd answers %s with %s", what, response.Status)
+	}
+	return json.NewDecoder(response.Body).Decode(into)
 }

@@ -16,12 +16,16 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // badInput is something that a user or admin got wrong, at first or later.
 type badInput struct {
 	name   string
 	reason string // why it must be as it is
+	// shows is the row of the list of faults that the case shows, if any.
+	shows string
 
 	provider string                              // built-in that the credential is of
 	good     func(*v1alpha1.TokenCredentialSpec) // shapes the credential, beside spoil and mend
@@ -44,6 +48,9 @@ func TestBadInputIsToldAndHealsByItself(t *testing.T) {
 	for _, each := range badInputs() {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
+			if each.shows != "" {
+				faults.Shows(t, each.shows)
+			}
 			w := newWorld(t, simulator.Hour)
 			if each.prepare != nil {
 				each.prepare(w)
@@ -305,6 +312,7 @@ func badTargets() []badInput {
 	return []badInput{
 		{
 			name: "the target is owned by someone else", reason: "what someone else owns is never written", takesToken: true,
+			shows: "a target that someone else owns",
 			spoil: replace(func(s *corev1.Secret) {
 				s.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "theirs", UID: "00000000-0000-0000-0000-000000000001", Controller: ptr.To(true)}}
 			}),
@@ -313,6 +321,7 @@ func badTargets() []badInput {
 		},
 		{
 			name: "the target is owned by nobody", reason: "it may be anybody's, so it is never taken over", takesToken: true,
+			shows: "a target that someone else owns",
 			spoil: replace(func(*corev1.Secret) {}), mend: remove,
 			condition: v1alpha1.TargetConflictReason, says: []string{"not owned by this credential", "delete it", "Merge"},
 		},
@@ -323,6 +332,7 @@ func badTargets() []badInput {
 		},
 		{
 			name: "the target is a service-account token", reason: "it must never be written", takesToken: true,
+			shows: "a target that is a service-account token",
 			spoil: replace(func(s *corev1.Secret) {
 				s.Type = corev1.SecretTypeServiceAccountToken
 				s.Annotations = map[string]string{corev1.ServiceAccountNameKey: "default"}
@@ -332,7 +342,8 @@ func badTargets() []badInput {
 		},
 		{
 			name: "the target to merge into is a service-account token", reason: "Merge does not widen what may be written", takesToken: true,
-			good: merge,
+			shows: "a target that is a service-account token",
+			good:  merge,
 			spoil: replace(func(s *corev1.Secret) {
 				s.Type = corev1.SecretTypeServiceAccountToken
 				s.Annotations = map[string]string{corev1.ServiceAccountNameKey: "default"}
@@ -373,6 +384,7 @@ func deniedAddresses() []badInput {
 		},
 		{
 			name: "the address is private", reason: "a tenant must not reach into the network", provider: "oauth2",
+			shows: "169.254.169.254, ::1, IPv4 in IPv6, private ranges",
 			spoil: call("https://169.254.169.254/token"), mend: mend,
 			condition: v1alpha1.EgressDeniedReason, ready: v1alpha1.PendingReason, says: []string{"169.254.169.254", "--egress-allow-cidrs"},
 		},

@@ -11,6 +11,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // remove deletes a credential and waits until its target has gone too.
@@ -24,6 +26,7 @@ func (w *world) remove(b builtIn) {
 
 func TestADeletedCredentialLeavesItsStateAndComesBackToIt(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "the state Secret retained and adopted again")
 	w := newWorld(t, simulator.Hour)
 	w.start()
 	b := builtInNamed(t, "xiaomi")

@@ -14,10 +14,13 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestARestartWithFreshCredentialsCallsNobodyAndWritesNothing(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a restart with 10,000 fresh credentials")
 	w := newWorld(t, simulator.Hour)
 	w.verbosity = 5 // at which each look at a credential is logged
 	operator := w.start()
@@ -77,10 +80,24 @@ func (w *world) versions() map[string]string {
 func (j *journal) looks(name string) int {
 	count := 0
 	for line := range strings.Lines(j.String()) {
-		ended := strings.Contains(line, `"msg":"Reconcile successful"`) || strings.Contains(line, `"msg":"Reconcile done`)
-		if ended && strings.Contains(line, `"name":"`+name+`","reconcileID"`) {
+		if endsLook(line) && strings.Contains(line, `"name":"`+name+`","reconcileID"`) {
 			count++
 		}
 	}
 	return count
+}
+
+// allLooks counts how often any credential was looked at.
+func (j *journal) allLooks() int {
+	count := 0
+	for line := range strings.Lines(j.String()) {
+		if endsLook(line) && strings.Contains(line, `"controller":"tokencredential"`) {
+			count++
+		}
+	}
+	return count
+}
+
+func endsLook(line string) bool {
+	return strings.Contains(line, `"msg":"Reconcile successful"`) || strings.Contains(line, `"msg":"Reconcile done`)
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // roundTrip is a function that carries a request to the API server.
@@ -88,6 +90,7 @@ func (u *unreliable) wrap(direct http.RoundTripper) http.RoundTripper {
 
 func TestAnUnreliableAPIServer(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "429 and 500 on a quarter of all calls")
 	const seed = 1
 	t.Run("429 and 500 on a quarter of all calls", func(t *testing.T) {
 		t.Parallel()

@@ -24,6 +24,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 	survive(t, []fault{
 		{
 			name:    "conflict on the claim: no call to the provider",
+			shows:   []string{"conflict on the claim"},
 			promise: "who loses the race for the claim stops, and looks again",
 			play: func(w *world) {
 				w.start()
@@ -53,6 +54,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "403, on the claim",
+			shows:   []string{"403"},
 			promise: "it is found before anything is spent, told, and recovers by itself",
 			play: func(w *world) {
 				blocked(w, func() {
@@ -64,6 +66,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "an admission webhook's refusal, on the claim",
+			shows:   []string{"an admission webhook's refusal"},
 			promise: "it is found before anything is spent, told, and recovers by itself",
 			play: func(w *world) {
 				blocked(w, func() {
@@ -75,6 +78,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "quota, on the claim",
+			shows:   []string{"quota"},
 			promise: "the state Secret that cannot be created is found before the seed is spent",
 			play: func(w *world) {
 				quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "full"}}
@@ -95,6 +99,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "a Secret near 1 MiB, on the claim",
+			shows:   []string{"a Secret near 1 MiB"},
 			promise: "room for the successor is found before anything is spent",
 			play: func(w *world) {
 				blocked(w, func() {
@@ -106,6 +111,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "an immutable Secret, on the claim",
+			shows:   []string{"an immutable Secret"},
 			promise: "it is found before anything is spent; made again without that, its user's word cures it",
 			play: func(w *world) {
 				operator := w.start()
@@ -128,6 +134,7 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 		},
 		{
 			name:    "a terminating namespace, on the claim",
+			shows:   []string{"a terminating namespace"},
 			promise: "the state Secret that cannot be created is found before the seed is spent",
 			play: func(w *world) {
 				builtInNamed(w.t, xiaomi).create(w)
@@ -162,30 +169,6 @@ func TestNothingIsSpentWithoutAClaim(t *testing.T) {
 				}
 				if w.events(xiaomi, v1alpha1.OutcomeUnknownReason) != 0 {
 					w.t.Error("the outcome was told as unknown")
-				}
-			},
-		},
-		{
-			name:    "DNS, dial and TLS failures (nothing was sent: plain retry)",
-			promise: "the claim is withdrawn, and the attempt is made again after a pause",
-			play: func(w *world) {
-				w.start()
-				w.fresh()
-				address, calls := w.server.Addr(), w.calls()
-				must(w.t, w.server.Close())
-				w.fallDue()
-				_, refreshed := w.awaitCondition(xiaomi, v1alpha1.RefreshedCondition, metav1.ConditionFalse, v1alpha1.ProviderUnavailableReason)
-				if !strings.Contains(refreshed.Message, "could not be reached") || w.isStalled() || w.state(xiaomi, "attempt") != "" {
-					w.t.Errorf("a claim stays or the credential is stalled although nothing was sent: %s", refreshed.Message)
-				}
-				w.await(xiaomi, "two failures", func(c *v1alpha1.TokenCredential) bool { return c.Status.FailedAttempts >= 2 })
-				server, err := w.simulator.Start(address)
-				must(w.t, err)
-				w.t.Cleanup(func() { _ = server.Close() })
-				w.awaitRefreshes(xiaomi, 2)
-				w.keptAndFresh()
-				if w.calls() != calls+1 {
-					w.t.Errorf("the provider got %d calls, want 1", w.calls()-calls)
 				}
 			},
 		},

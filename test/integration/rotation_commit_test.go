@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestARotatedTokenIsCommitted(t *testing.T) {
@@ -22,6 +25,7 @@ func TestARotatedTokenIsCommitted(t *testing.T) {
 	survive(t, append(refusedCommits(), []fault{
 		{
 			name:    "unrelated conflicts on the commit: merged, foreign keys kept",
+			shows:   []string{"unrelated conflicts on the commit"},
 			promise: "the commit goes on from what others have written",
 			play: func(w *world) {
 				w.start()
@@ -63,6 +67,7 @@ func TestARotatedTokenIsCommitted(t *testing.T) {
 		},
 		{
 			name:    "the credential deleted during the exchange; the state Secret retained and adopted again",
+			shows:   []string{"the credential deleted during the exchange", "the state Secret retained and adopted again"},
 			promise: "the successor is saved, no target is left, and the same credential goes on from it without a call",
 			play: func(w *world) {
 				w.start()
@@ -84,7 +89,44 @@ func TestARotatedTokenIsCommitted(t *testing.T) {
 			},
 		},
 		{
+			name:    "SIGTERM during the claim",
+			shows:   []string{"SIGTERM during the claim"},
+			promise: "a claim that was applied as the process was told to end is withdrawn, and the next process goes on",
+			play: func(w *world) {
+				var onClaim atomic.Pointer[func()]
+				w.wire = func(direct http.RoundTripper) http.RoundTripper {
+					return roundTrip(func(request *http.Request) (*http.Response, error) {
+						end := onClaim.Load()
+						if end == nil || request.Method != http.MethodPut || !strings.HasSuffix(request.URL.Path, "/"+xiaomiState) || !onClaim.CompareAndSwap(end, nil) {
+							return direct.RoundTrip(request)
+						}
+						(*end)()
+						response, err := direct.RoundTrip(request.WithContext(context.WithoutCancel(request.Context())))
+						if ended := request.Context().Err(); err == nil && ended != nil { // applied, and nobody hears of it
+							_ = response.Body.Close()
+							return nil, ended
+						}
+						return response, err
+					})
+				}
+				operator := w.start()
+				w.fresh()
+				calls := w.calls()
+				onClaim.Store((*func())(&operator.stop))
+				w.fallDue()
+				w.await(xiaomi, "the claim", func(*v1alpha1.TokenCredential) bool { return onClaim.Load() == nil })
+				operator.shutDown()
+				if w.state(xiaomi, "attempt") != "" || w.calls() != calls {
+					w.t.Errorf("a claim stays, and the provider got %d calls, want none", w.calls()-calls)
+				}
+				w.start()
+				w.awaitRefreshes(xiaomi, 2)
+				w.keptAndFresh()
+			},
+		},
+		{
 			name:    "SIGTERM during the exchange",
+			shows:   []string{"SIGTERM during the exchange"},
 			promise: "the reply is awaited, committed, published and told; then the process ends",
 			play: func(w *world) {
 				operator := w.start()
@@ -99,6 +141,7 @@ func TestARotatedTokenIsCommitted(t *testing.T) {
 		},
 		{
 			name:    "SIGTERM during a commit that keeps failing",
+			shows:   []string{"SIGTERM during a commit that keeps failing"},
 			promise: "the process does not end before it is saved",
 			play: func(w *world) {
 				operator := w.start()
@@ -118,6 +161,7 @@ func TestARotatedTokenIsCommitted(t *testing.T) {
 		},
 		{
 			name:    "the user replaces the seed during an exchange",
+			shows:   []string{"the user replaces the seed during an exchange"},
 			promise: "the successor is saved, then the new seed is adopted",
 			play: func(w *world) {
 				w.start()
@@ -136,6 +180,7 @@ func TestARotatedTokenIsCommitted(t *testing.T) {
 		},
 		{
 			name:    "invalid_grant while the seed has changed",
+			shows:   []string{"invalid_grant while the seed has changed"},
 			promise: "the new seed is used, and nobody is asked to authorize again",
 			play: func(w *world) {
 				w.start()
@@ -174,21 +219,26 @@ func TestARotatedTokenIsCommitted(t *testing.T) {
 
 // refusedCommits: the API server takes no commit for a while.
 func refusedCommits() []fault {
-	var faults []fault
-	for name, refusal := range map[string]error{
-		"403, on the commit":                            apierrors.NewForbidden(secretsResource, xiaomiState, nil),
-		"429 and 500, on the commit":                    apierrors.NewTooManyRequestsError("later"),
-		"API server away at the commit":                 http.ErrServerClosed,
-		"an admission webhook's refusal, on the commit": apierrors.NewBadRequest("admission webhook denied the request"),
+	var cases []fault
+	for _, each := range []struct {
+		name, shows string
+		refusal     error
+	}{
+		{name: "403, on the commit", shows: "403", refusal: apierrors.NewForbidden(secretsResource, xiaomiState, nil)},
+		{name: "429 and 500, on the commit", shows: "429 and 500 on a quarter of all calls", refusal: apierrors.NewTooManyRequestsError("later")},
+		{name: "API server away at the commit", shows: "API server away for ten minutes at the commit", refusal: http.ErrServerClosed},
+		{name: "an admission webhook's refusal, on the commit", shows: "an admission webhook's refusal",
+			refusal: apierrors.NewBadRequest("admission webhook denied the request")},
 	} {
-		faults = append(faults, fault{
-			name:    name,
+		cases = append(cases, fault{
+			name:    each.name,
 			promise: "the successor is kept in memory, told, and saved as soon as that can be",
 			play: func(w *world) {
 				w.start()
 				w.fresh()
 				calls := w.calls()
-				refusals := w.refuseCommits(refusal)
+				faults.Shows(w.t, each.shows)
+				refusals := w.refuseCommits(each.refusal)
 				w.fallDue()
 				w.awaitCondition(xiaomi, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, v1alpha1.PersistBlockedReason)
 				_, told := w.awaitCondition(xiaomi, v1alpha1.RefreshedCondition, metav1.ConditionFalse, v1alpha1.PersistBlockedReason)
@@ -215,7 +265,7 @@ func refusedCommits() []fault {
 			},
 		})
 	}
-	return faults
+	return cases
 }
 
 // refuseCommits has every commit refused, and counts how many were.

@@ -18,6 +18,7 @@ func TestTwoReplicasAtOneCredential(t *testing.T) {
 	survive(t, []fault{
 		{
 			name:    "two replicas that both believe they lead: one call",
+			shows:   []string{"two replicas that both believe they lead"},
 			promise: "each time the token falls due it is sent once",
 			play: func(w *world) {
 				w.start()
@@ -37,6 +38,7 @@ func TestTwoReplicasAtOneCredential(t *testing.T) {
 		},
 		{
 			name:    "two replicas that both believe they lead, and a reply that is lost",
+			shows:   []string{"two replicas that both believe they lead"},
 			promise: "neither sends the token again, and a person is told",
 			play: func(w *world) {
 				w.start()

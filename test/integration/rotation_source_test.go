@@ -23,6 +23,7 @@ func TestARefreshTokenHasOneUser(t *testing.T) {
 	survive(t, []fault{
 		{
 			name:    "two credentials on one Secret",
+			shows:   []string{"two credentials on one Secret"},
 			promise: "the older works, the younger stalls and calls nobody",
 			play: func(w *world) {
 				w.start()
@@ -32,6 +33,7 @@ func TestARefreshTokenHasOneUser(t *testing.T) {
 		},
 		{
 			name:    "one token copied into two namespaces",
+			shows:   []string{"one token copied into two namespaces"},
 			promise: "the older works, the younger stalls and calls nobody; of the other namespace no more is told than that",
 			play: func(w *world) {
 				other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-other-"}}
@@ -44,6 +46,7 @@ func TestARefreshTokenHasOneUser(t *testing.T) {
 		},
 		{
 			name:    "two credentials on one Secret, made in the same moment",
+			shows:   []string{"two credentials on one Secret"},
 			promise: "one works, the other stalls; the token is sent once",
 			play: func(w *world) {
 				builtInNamed(w.t, xiaomi).create(w)
@@ -110,20 +113,10 @@ func (w *world) younger(namespace, named string) {
 
 func TestACopiedStateIsNotTrusted(t *testing.T) {
 	t.Parallel()
-	restored := func(w *world) {
-		operator := w.start()
-		w.fresh()
-		backup := w.backup()
-		w.fallDue()
-		w.awaitRefreshes(xiaomi, 2)
-		operator.shutDown()
-		w.deleteSecret(xiaomiState)
-		must(w.t, w.Create(w.t.Context(), backup))
-		w.start()
-	}
 	survive(t, []fault{
 		{
 			name:    "state restored from a backup in the same cluster",
+			shows:   []string{"state restored from a backup in the same cluster"},
 			promise: "its token, which is spent, is not sent; another seed cures it",
 			play: func(w *world) {
 				restored(w)
@@ -133,6 +126,7 @@ func TestACopiedStateIsNotTrusted(t *testing.T) {
 		},
 		{
 			name:    "state restored from a backup in another cluster",
+			shows:   []string{"state restored from a backup in another cluster"},
 			promise: "its token is not sent; another seed cures it",
 			play: func(w *world) {
 				w.carryOver()
@@ -157,6 +151,19 @@ func TestACopiedStateIsNotTrusted(t *testing.T) {
 			},
 		},
 	})
+}
+
+// restored puts a state back whose token has been spent since.
+func restored(w *world) {
+	operator := w.start()
+	w.fresh()
+	backup := w.backup()
+	w.fallDue()
+	w.awaitRefreshes(xiaomi, 2)
+	operator.shutDown()
+	w.deleteSecret(xiaomiState)
+	must(w.t, w.Create(w.t.Context(), backup))
+	w.start()
 }
 
 // backup is the state Secret as a backup tool would create it again.
@@ -194,6 +201,7 @@ func TestASpentSeedIsIgnored(t *testing.T) {
 	survive(t, []fault{
 		{
 			name:    "a GitOps tool puts a spent seed back, again and again",
+			shows:   []string{"a GitOps tool puts a spent seed back, again and again"},
 			promise: "it is ignored and told, and calls nobody",
 			play: func(w *world) {
 				w.start()
@@ -221,6 +229,7 @@ func TestASpentSeedIsIgnored(t *testing.T) {
 		},
 		{
 			name:    "a GitOps tool puts a spent seed back while a person must authorize again",
+			shows:   []string{"a GitOps tool puts a spent seed back, again and again"},
 			promise: "it is no cure",
 			play: func(w *world) {
 				w.start()

@@ -18,31 +18,35 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // lostReply is a reply that does not arrive although the provider has acted.
 type lostReply struct {
 	name  string
+	shows string // row of the list of faults
 	fault simulator.Fault
 }
 
 func lostReplies() []lostReply {
 	return []lostReply{
-		{"503 after the provider has acted", simulator.Fault{AfterActing: true, Reply: &simulator.Reply{Status: http.StatusServiceUnavailable, Body: "<html>"}}},
-		{"a reset after sending", simulator.Fault{AfterActing: true, Reset: true}},
-		{"a truncated body", simulator.Fault{Truncate: true}},
-		{"HTML with 200", simulator.Fault{AfterActing: true, Reply: &simulator.Reply{Body: "<html>welcome</html>"}}},
+		{name: "503 after the provider has acted", shows: "503 after the provider has acted", fault: simulator.Fault{AfterActing: true, Reply: &simulator.Reply{Status: http.StatusServiceUnavailable, Body: "<html>"}}},
+		{name: "a reset after sending", shows: "a reset after sending", fault: simulator.Fault{AfterActing: true, Reset: true}},
+		{name: "a truncated body", shows: "a truncated body", fault: simulator.Fault{Truncate: true}},
+		{name: "HTML with 200", shows: "HTML with 200", fault: simulator.Fault{AfterActing: true, Reply: &simulator.Reply{Body: "<html>welcome</html>"}}},
 	}
 }
 
 func TestAnUnknownOutcomeIsHeldUntilAPersonSays(t *testing.T) {
 	t.Parallel()
-	var faults []fault
+	var cases []fault
 	for _, lost := range lostReplies() {
-		faults = append(faults, fault{
+		cases = append(cases, fault{
 			name:    lost.name + ", with Hold",
 			promise: "the token is sent no more, whatever is edited or asked, until there is another seed; and it is told",
 			play: func(w *world) {
+				faults.Shows(w.t, lost.shows)
 				w.loseReply(lost.fault)
 				w.stallsUnknown()
 				w.nothingIsSent()
@@ -69,7 +73,7 @@ func TestAnUnknownOutcomeIsHeldUntilAPersonSays(t *testing.T) {
 			},
 		})
 	}
-	survive(t, append(faults, unspentFaults()...))
+	survive(t, append(cases, unspentFaults()...))
 }
 
 // unspentFaults look like the others to the operator, but the token is unspent.
@@ -103,6 +107,59 @@ func unspentFaults() []fault {
 				w.curedByAnotherSeed(0)
 			},
 		},
+	}
+}
+
+func TestARetryThatCannotConnectLeavesTheDoubt(t *testing.T) {
+	t.Parallel()
+	survive(t, []fault{
+		{
+			name: "and the token is unspent", promise: "the doubt stays in the state; once the provider is there the one retry is made, and all is well",
+			shows: []string{"a retry that cannot connect"},
+			play: func(w *world) {
+				back := w.retryWithoutProvider(simulator.Fault{Reset: true})
+				back()
+				w.awaitRefreshes(xiaomi, 2)
+				w.keptAndFresh()
+				w.spentOnce(2)
+			},
+		},
+		{
+			name: "and the token is spent", promise: "the doubt stays in the state; the one retry that is made at last shows the loss",
+			shows: []string{"a retry that cannot connect"},
+			play: func(w *world) {
+				back := w.retryWithoutProvider(simulator.Fault{AfterActing: true, Reset: true})
+				back()
+				w.stalls(v1alpha1.RotatedTokenLostReason, "authorize again")
+				w.kept(simulator.DemoXiaomiGrant, 1)
+				w.nothingIsSent()
+				w.curedByAnotherSeed(1)
+			},
+		},
+	})
+}
+
+// retryWithoutProvider loses a reply and allows one retry while the provider is
+// away; what it returns brings the provider back.
+func (w *world) retryWithoutProvider(lost simulator.Fault) (back func()) {
+	w.t.Helper()
+	w.loseReply(lost)
+	w.stallsUnknown()
+	address, calls := w.server.Addr(), w.calls()
+	must(w.t, w.server.Close())
+	w.retryOnce()
+	w.await(xiaomi, "two failures to connect", func(c *v1alpha1.TokenCredential) bool { return c.Status.FailedAttempts >= 2 })
+	if w.state(xiaomi, "attempt") == "" || w.gauge("tokenkeeper_open_attempts") != 1 {
+		w.t.Error("the doubt about the token was forgotten")
+	}
+	w.kept(simulator.DemoXiaomiGrant, 0)
+	if w.calls() != calls {
+		w.t.Errorf("the provider got %d calls while it was away", w.calls()-calls)
+	}
+	return func() {
+		server, err := w.simulator.Start(address)
+		must(w.t, err)
+		w.t.Cleanup(func() { _ = server.Close() })
 	}
 }
 
@@ -159,9 +216,9 @@ func (w *world) nothingIsSent() {
 
 func TestAReuseWindowMakesUpForALostReply(t *testing.T) {
 	t.Parallel()
-	var faults []fault
+	var cases []fault
 	for _, lost := range lostReplies() {
-		faults = append(faults, fault{
+		cases = append(cases, fault{
 			name:    lost.name + ", with a reuse window",
 			promise: "the same token is sent once more inside the window, and all is well",
 			play: func(w *world) {
@@ -182,7 +239,7 @@ func TestAReuseWindowMakesUpForALostReply(t *testing.T) {
 			},
 		})
 	}
-	survive(t, faults)
+	survive(t, cases)
 }
 
 // window in which the spent token is still honoured.
@@ -213,6 +270,7 @@ func TestAnAttemptWhoseHolderIsGone(t *testing.T) {
 	survive(t, []fault{
 		{
 			name:    "killed after sending, without a reuse window",
+			shows:   []string{"killed after sending, without a reuse window"},
 			promise: "its holder may live for 45 s; then the outcome is unknown, and a person must act",
 			play: func(w *world) {
 				w.leaveAttempt(w.clock.Now())
@@ -225,6 +283,7 @@ func TestAnAttemptWhoseHolderIsGone(t *testing.T) {
 		},
 		{
 			name:    "killed after the claim, with RetryOnce",
+			shows:   []string{"killed after the claim"},
 			promise: "its holder may live for 45 s; then the token is sent, once",
 			play: func(w *world) {
 				w.leaveAttempt(w.clock.Now())
@@ -241,6 +300,7 @@ func TestAnAttemptWhoseHolderIsGone(t *testing.T) {
 		},
 		{
 			name:    "killed after sending, with a reuse window",
+			shows:   []string{"killed after sending, with a reuse window"},
 			promise: "its holder may live for 45 s; then the token is sent again inside the window",
 			play: func(w *world) {
 				w.describeWithWindow()
@@ -253,6 +313,7 @@ func TestAnAttemptWhoseHolderIsGone(t *testing.T) {
 		},
 		{
 			name:    "killed after sending, with a reuse window that has closed",
+			shows:   []string{"killed after sending, with a reuse window"},
 			promise: "the token is not sent outside the window",
 			play: func(w *world) {
 				w.describeWithWindow()

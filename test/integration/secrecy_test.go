@@ -21,6 +21,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // canaries are secrets that must be found nowhere. Safe for concurrent use.
@@ -67,6 +69,7 @@ func (c *canaries) find(text string) string {
 
 func TestNoSecretIsShownAnywhere(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "canary tokens in every input and reply")
 	w := newWorld(t, simulator.Hour)
 	w.verbosity = 10
 	hidden := &canaries{}

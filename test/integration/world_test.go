@@ -63,6 +63,8 @@ type world struct {
 	selector labels.Selector
 	// wire, where it is set, stands between the operators and the API server.
 	wire func(http.RoundTripper) http.RoundTripper
+	// way, where it is set, stands between the operators and the providers.
+	way func(egress.Caller) egress.Caller
 }
 
 // newWorld makes a world in which the operator is not at work yet. Access tokens
@@ -95,6 +97,9 @@ func (w *world) trust(pem []byte) {
 	must(w.t, w.policy.CAFiles.Set(file))
 }
 
+// concurrency is how many credentials an operator works on at once.
+const concurrency = 8
+
 // operator is a running manager.
 type operator struct {
 	t        *testing.T
@@ -107,8 +112,12 @@ type operator struct {
 // the test ends.
 func (w *world) start() *operator {
 	w.t.Helper()
-	calls, err := egress.New(w.policy)
+	direct, err := egress.New(w.policy)
 	must(w.t, err)
+	var calls egress.Caller = direct
+	if w.way != nil {
+		calls = w.way(direct)
+	}
 	namespaces := w.namespaces
 	if namespaces == nil {
 		namespaces = []string{w.namespace}
@@ -147,7 +156,7 @@ func (w *world) start() *operator {
 		Holder:            "test/" + uuid.NewString(),
 		InFlight:          inFlight,
 		Namespaces:        namespaces,
-		Concurrency:       8,
+		Concurrency:       concurrency,
 		Registry:          w.metrics,
 		CredentialMetrics: true,
 	}))

@@ -1,0 +1,237 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// namespace of everything in a history.
+const namespace = "team"
+
+// kind of object that the double keeps.
+type kind string
+
+const (
+	secrets     kind = "Secret"
+	credentials kind = "TokenCredential"
+)
+
+func (k kind) resource() schema.GroupResource {
+	if k == secrets {
+		return corev1.Resource("secrets")
+	}
+	return schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "tokencredentials"}
+}
+
+// apiServer stands in for the API server: Secrets and TokenCredentials of one
+// namespace, with resourceVersions, generations and UIDs, in memory. It keeps
+// every version of an object, so that a cache may show any of them.
+//
+// controller-runtime's own fake client, which tracks field owners, took 730 µs
+// for an update of a Secret and 1.1 ms for a patch of a status on the machine
+// where a whole history is to take some 10 ms; this one takes 3 µs and 40 µs.
+type apiServer struct {
+	now      func() time.Time
+	latest   uint64 // resourceVersion of the last write
+	changes  uint64 // those that wake a credential: all but those of a status
+	uids     int
+	versions map[objectKey][]version // oldest first
+	// written is told of each write.
+	written func(kind, client.Object)
+}
+
+type objectKey struct {
+	kind kind
+	name string
+}
+
+// version of an object from a resourceVersion on; without an object it is gone.
+type version struct {
+	from   uint64
+	object client.Object // never changed
+}
+
+func newAPIServer(now func() time.Time) *apiServer {
+	return &apiServer{now: now, latest: 100, versions: map[objectKey][]version{}, written: func(kind, client.Object) {}}
+}
+
+// at is an object as it was at a resourceVersion; nil where there was none.
+func (a *apiServer) at(kind kind, name string, resourceVersion uint64) client.Object {
+	for _, each := range slices.Backward(a.versions[objectKey{kind, name}]) {
+		if each.from <= resourceVersion {
+			return each.object
+		}
+	}
+	return nil
+}
+
+// now is an object as it is; nil where there is none.
+func (a *apiServer) find(kind kind, name string) client.Object { return a.at(kind, name, a.latest) }
+
+func (a *apiServer) secret(name string) *corev1.Secret {
+	found, _ := a.find(secrets, name).(*corev1.Secret)
+	return found
+}
+
+func (a *apiServer) credential(name string) *v1alpha1.TokenCredential {
+	found, _ := a.find(credentials, name).(*v1alpha1.TokenCredential)
+	return found
+}
+
+// all lists the objects of a kind as they were at a resourceVersion, by name.
+func (a *apiServer) all(kind kind, resourceVersion uint64) []client.Object {
+	var found []client.Object
+	for _, key := range slices.SortedFunc(maps.Keys(a.versions), func(x, y objectKey) int { return cmpString(x.name, y.name) }) {
+		if key.kind != kind {
+			continue
+		}
+		if object := a.at(kind, key.name, resourceVersion); object != nil {
+			found = append(found, object)
+		}
+	}
+	return found
+}
+
+func cmpString(x, y string) int {
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
+}
+
+func (a *apiServer) put(kind kind, object client.Object) {
+	a.latest++
+	a.changes++
+	object.SetResourceVersion(strconv.FormatUint(a.latest, 10))
+	key := objectKey{kind, object.GetName()}
+	a.versions[key] = append(a.versions[key], version{a.latest, object})
+	a.written(kind, object)
+}
+
+// create is POST.
+func (a *apiServer) create(kind kind, object client.Object) error {
+	if a.find(kind, object.GetName()) != nil {
+		return apierrors.NewAlreadyExists(kind.resource(), object.GetName())
+	}
+	if object.GetResourceVersion() != "" {
+		return apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
+	}
+	a.uids++
+	object.SetUID(types.UID(fmt.Sprintf("uid-%d", a.uids)))
+	object.SetCreationTimestamp(metav1.Time{Time: a.now().Truncate(time.Second)})
+	if kind == credentials {
+		object.SetGeneration(1)
+	}
+	a.put(kind, object.DeepCopyObject().(client.Object))
+	object.SetResourceVersion(strconv.FormatUint(a.latest, 10))
+	return nil
+}
+
+// update is PUT.
+func (a *apiServer) update(kind kind, object client.Object) error {
+	before := a.find(kind, object.GetName())
+	if before == nil {
+		return apierrors.NewNotFound(kind.resource(), object.GetName())
+	}
+	if version := object.GetResourceVersion(); version != "" && version != before.GetResourceVersion() ||
+		object.GetUID() != "" && object.GetUID() != before.GetUID() {
+		return apierrors.NewConflict(kind.resource(), object.GetName(), fmt.Errorf("the object has been modified"))
+	}
+	stored := object.DeepCopyObject().(client.Object)
+	stored.SetUID(before.GetUID())
+	stored.SetCreationTimestamp(before.GetCreationTimestamp())
+	stored.SetResourceVersion(before.GetResourceVersion())
+	if equality.Semantic.DeepEqual(before, stored) {
+		return nil // an update that changes nothing makes no version
+	}
+	a.put(kind, stored)
+	object.SetResourceVersion(stored.GetResourceVersion())
+	object.SetUID(stored.GetUID())
+	object.SetCreationTimestamp(stored.GetCreationTimestamp())
+	return nil
+}
+
+// patchStatus is PATCH of a credential's status by a JSON merge patch, the answer
+// in into.
+func (a *apiServer) patchStatus(name string, patch []byte, into *v1alpha1.TokenCredential) error {
+	before := a.credential(name)
+	if before == nil {
+		return apierrors.NewNotFound(credentials.resource(), name)
+	}
+	var wanted struct {
+		Metadata struct {
+			ResourceVersion string `json:"resourceVersion"`
+			UID             string `json:"uid"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(patch, &wanted); err != nil {
+		return err
+	}
+	if version := wanted.Metadata.ResourceVersion; version != "" && version != before.ResourceVersion {
+		return apierrors.NewConflict(credentials.resource(), name, fmt.Errorf("the object has been modified"))
+	}
+	encoded, err := json.Marshal(before)
+	if err != nil {
+		return err
+	}
+	merged, err := jsonpatch.MergePatch(encoded, patch)
+	if err != nil {
+		return err
+	}
+	var decoded v1alpha1.TokenCredential
+	if err := json.Unmarshal(merged, &decoded); err != nil {
+		return err
+	}
+	after := before.DeepCopy()
+	after.Status = decoded.Status
+	if !equality.Semantic.DeepEqual(before, after) {
+		a.put(credentials, after)
+		a.changes--
+	}
+	after.DeepCopyInto(into)
+	return nil
+}
+
+// remove is DELETE.
+func (a *apiServer) remove(kind kind, name string) error {
+	before := a.find(kind, name)
+	if before == nil {
+		return apierrors.NewNotFound(kind.resource(), name)
+	}
+	a.latest++
+	a.changes++
+	key := objectKey{kind, name}
+	a.versions[key] = append(a.versions[key], version{from: a.latest})
+	return nil
+}
+
+// change changes an object as a user does.
+func change[T client.Object](a *apiServer, kind kind, name string, how func(T)) {
+	object := a.find(kind, name).DeepCopyObject().(T)
+	how(object)
+	if kind == credentials {
+		object.SetGeneration(object.GetGeneration() + 1)
+	}
+	a.put(kind, object)
+}

@@ -1,0 +1,182 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// apiClient is a process's client, as far as the reconciler uses one: what it does
+// not use panics. What is read from the cache is read at once; every request to
+// the API server waits for the machine.
+type apiClient struct {
+	client.Client // nil
+	process       *process
+	// cached kinds are read from the process's cache.
+	cachedCredentials, cachedMetadata bool
+}
+
+// Get implements client.Reader.
+func (c *apiClient) Get(ctx context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	api := c.process.world.api
+	switch into := into.(type) {
+	case *v1alpha1.TokenCredential:
+		if c.cachedCredentials {
+			return read(api.at(credentials, key.Name, c.process.seenCredentials), into, key.Name)
+		}
+		return c.request(ctx, "get credential", key.Name, func() error { return read(api.find(credentials, key.Name), into, key.Name) })
+	case *metav1.PartialObjectMetadata:
+		if !c.cachedMetadata {
+			panic("metadata is read from the cache alone")
+		}
+		return read(api.at(secrets, key.Name, c.process.seenSecrets), into, key.Name)
+	case *corev1.Secret:
+		return c.request(ctx, "get", key.Name, func() error { return read(api.find(secrets, key.Name), into, key.Name) })
+	}
+	panic("a kind that is not expected")
+}
+
+// read copies what was found.
+func read(found, into client.Object, name string) error {
+	switch into := into.(type) {
+	case *v1alpha1.TokenCredential:
+		if found, ok := found.(*v1alpha1.TokenCredential); ok {
+			found.DeepCopyInto(into)
+			return nil
+		}
+		return apierrors.NewNotFound(credentials.resource(), name)
+	case *corev1.Secret:
+		if found, ok := found.(*corev1.Secret); ok {
+			found.DeepCopyInto(into)
+			return nil
+		}
+	case *metav1.PartialObjectMetadata:
+		if found, ok := found.(*corev1.Secret); ok {
+			found.ObjectMeta.DeepCopyInto(&into.ObjectMeta)
+			return nil
+		}
+	}
+	return apierrors.NewNotFound(secrets.resource(), name)
+}
+
+// List implements client.Reader, for the metadata of Secrets.
+func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ...client.ListOption) error {
+	asked := (&client.ListOptions{}).ApplyOptions(options)
+	list := into.(*metav1.PartialObjectMetadataList)
+	collect := func(resourceVersion uint64) {
+		for _, found := range c.process.world.api.all(secrets, resourceVersion) {
+			secret := found.(*corev1.Secret)
+			if asked.LabelSelector != nil && !asked.LabelSelector.Matches(labelSet(secret.Labels)) {
+				continue
+			}
+			if asked.FieldSelector != nil { // the cache's index of targets by their owners
+				owner := metav1.GetControllerOf(secret)
+				if wanted, _ := asked.FieldSelector.RequiresExactMatch("owner"); owner == nil || owner.Name != wanted {
+					continue
+				}
+			}
+			metadata := metav1.PartialObjectMetadata{}
+			secret.ObjectMeta.DeepCopyInto(&metadata.ObjectMeta)
+			list.Items = append(list.Items, metadata)
+		}
+	}
+	if c.cachedMetadata {
+		collect(c.process.seenSecrets)
+		return nil
+	}
+	return c.request(ctx, "list", "states", func() error {
+		collect(c.process.world.api.latest)
+		return nil
+	})
+}
+
+// Create implements client.Writer.
+func (c *apiClient) Create(ctx context.Context, object client.Object, _ ...client.CreateOption) error {
+	return c.write(ctx, "create", object.GetName(), func() error { return c.process.world.api.create(secrets, object.(*corev1.Secret)) })
+}
+
+// Update implements client.Writer.
+func (c *apiClient) Update(ctx context.Context, object client.Object, _ ...client.UpdateOption) error {
+	return c.write(ctx, "update", object.GetName(), func() error { return c.process.world.api.update(secrets, object.(*corev1.Secret)) })
+}
+
+// Delete implements client.Writer, for targets.
+func (c *apiClient) Delete(ctx context.Context, object client.Object, options ...client.DeleteOption) error {
+	asked := (&client.DeleteOptions{}).ApplyOptions(options)
+	api := c.process.world.api
+	return c.write(ctx, "delete", object.GetName(), func() error {
+		found := api.find(secrets, object.GetName())
+		if found != nil && asked.Preconditions != nil &&
+			(*asked.Preconditions.UID != found.GetUID() || *asked.Preconditions.ResourceVersion != found.GetResourceVersion()) {
+			return apierrors.NewConflict(secrets.resource(), object.GetName(), nil)
+		}
+		return api.remove(secrets, object.GetName())
+	})
+}
+
+// Status implements client.StatusClient.
+func (c *apiClient) Status() client.SubResourceWriter { return &statusWriter{client: c} }
+
+type statusWriter struct {
+	client.SubResourceWriter // nil
+	client                   *apiClient
+}
+
+// Patch implements client.SubResourceWriter.
+func (s *statusWriter) Patch(ctx context.Context, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+	data, err := patch.Data(object)
+	if err != nil {
+		return err
+	}
+	credential := object.(*v1alpha1.TokenCredential)
+	return s.client.write(ctx, "patch status", credential.Name, func() error {
+		return s.client.process.world.api.patchStatus(credential.Name, data, credential)
+	})
+}
+
+// request is what reads from the API server.
+func (c *apiClient) request(ctx context.Context, verb, name string, do func() error) error {
+	return c.meet(ctx, &effect{verb: verb, name: name, do: do, fates: readFates})
+}
+
+// write is what changes something there.
+func (c *apiClient) write(ctx context.Context, verb, name string, do func() error) error {
+	return c.meet(ctx, &effect{verb: verb, name: name, do: do, fates: writeFates})
+}
+
+// meet waits for the machine and does what it says.
+func (c *apiClient) meet(ctx context.Context, e *effect) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	visit := visitOf(ctx)
+	switch visit.park(e) {
+	case refusedForbidden:
+		return apierrors.NewForbidden(secrets.resource(), e.name, nil)
+	case refusedInternal:
+		return apierrors.NewInternalError(context.DeadlineExceeded)
+	case notReached:
+		return context.DeadlineExceeded
+	case appliedReplyLost:
+		_ = e.do() // nobody hears of it
+		return apierrors.NewTimeoutError("the request timed out", 1)
+	case replyLate:
+		err := e.do()
+		visit.park(&effect{verb: "reply to " + e.verb, name: e.name, fates: replyFates})
+		return err
+	case killedAfter:
+		_ = e.do() // nobody is there to hear of it
+		visit.die()
+	default:
+		return e.do()
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// actions are what may happen next. Some are listed more than once, since they
+// are to happen more often.
+func (w *world) actions() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"":               func(*rapid.T) { w.stats.Steps++; w.check() },
+		"visit":          w.visit,
+		"visit again":    w.visit,
+		"visit more":     w.visit,
+		"go on":          w.goOn,
+		"go on more":     w.goOn,
+		"fault":          w.fault,
+		"fault more":     w.fault,
+		"time passes":    w.timePasses,
+		"cache moves":    w.cacheMoves,
+		"process ends":   w.processEnds,
+		"request lands":  w.requestLands,
+		"user":           w.user,
+		"asks for token": w.askForRefresh,
+	}
+}
+
+// visit begins a visit and runs some of it.
+func (w *world) visit(t *rapid.T) {
+	r := rapid.SampledFrom(w.replicas).Draw(t, "replica")
+	name := rapid.SampledFrom(w.names).Draw(t, "credential")
+	if r.process.visits[name] != nil || r.process.draining {
+		t.Skip("one visit at a time")
+	}
+	if rapid.IntRange(0, 3).Draw(t, "cache") > 0 {
+		r.process.catchUp()
+	}
+	w.run(t, r.process.begin(name))
+}
+
+// goOn runs some more of a visit under way.
+func (w *world) goOn(t *rapid.T) { w.run(t, w.anyVisit(t)) }
+
+// anyVisit is one that is under way.
+func (w *world) anyVisit(t *rapid.T) *visit {
+	under := w.visits()
+	if len(under) == 0 {
+		t.Skip("no visit is under way")
+	}
+	return rapid.SampledFrom(under).Draw(t, "visit")
+}
+
+// run lets a visit do some of its effects, most often all, and checks the
+// invariant after each.
+func (w *world) run(t *rapid.T, v *visit) {
+	const all = 40
+	for range rapid.SampledFrom([]int{all, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, all, all, all}).Draw(t, "effects") {
+		if v.at == nil {
+			return
+		}
+		w.next(v, done)
+		w.check()
+	}
+	if v.at != nil && rapid.Bool().Draw(t, "then a fault") {
+		w.strike(t, v)
+	}
+}
+
+// next lets a visit's next effect meet its fate.
+func (w *world) next(v *visit, decided fate) {
+	w.t.Logf("%s %s, %s: %s: %s", w.now.Format("15:04:05"), v.process.name, v.credential, v.at, decided)
+	w.stats.Effects++
+	v.resume <- decided
+	v.await()
+	if v.at == nil {
+		w.t.Logf("         %s, %s: ended: %+v %v", v.process.name, v.credential, v.result, v.err)
+	}
+	if p := v.process; p.draining && len(p.visits) == 0 {
+		w.start(p.replica)
+	}
+}
+
+// fault lets something go wrong with the next effect of a visit.
+func (w *world) fault(t *rapid.T) { w.strike(t, w.anyVisit(t)) }
+
+func (w *world) strike(t *rapid.T, v *visit) {
+	decided := rapid.SampledFrom(v.at.fates).Draw(t, "fate")
+	w.stats.Faults++
+	w.next(v, decided)
+	if decided == killedBefore || decided == killedAfter {
+		w.crash(t, v.process.replica)
+	}
+}
+
+// crash ends a replica's process, and starts another: in the same pod or in
+// another.
+func (w *world) crash(t *rapid.T, r *replica) {
+	w.stats.Crashes++
+	r.process.kill()
+	if rapid.Bool().Draw(t, "the pod too") {
+		w.newPod(r, r.spool != nil)
+	} else {
+		w.start(r)
+	}
+}
+
+// processEnds kills a process, or asks it to end.
+func (w *world) processEnds(t *rapid.T) {
+	r := rapid.SampledFrom(w.replicas).Draw(t, "replica")
+	if rapid.Bool().Draw(t, "killed") {
+		w.crash(t, r)
+		return
+	}
+	r.process.draining = true
+	r.process.stop()
+	if len(r.process.visits) == 0 {
+		w.start(r)
+	}
+}
+
+// timePasses for everybody: whoever is in the middle of something is frozen
+// meanwhile, or its request is slow.
+func (w *world) timePasses(t *rapid.T) {
+	spans := []time.Duration{time.Second, 5 * time.Second, 12 * time.Second, 31 * time.Second, 46 * time.Second, 4 * time.Minute, 9 * time.Minute, 9 * time.Minute, 20 * time.Minute}
+	span := rapid.SampledFrom(spans).Draw(t, "span")
+	if w.variant.window > 0 && slices.ContainsFunc(w.visits(), func(v *visit) bool { return v.at.verb == "send" }) {
+		t.Skip("a freeze between the fence and the first byte, with a window, is a known limit")
+	}
+	w.now = w.now.Add(span)
+}
+
+// cacheMoves brings a cache nearer to what is so.
+func (w *world) cacheMoves(t *rapid.T) {
+	p := rapid.SampledFrom(w.replicas).Draw(t, "replica").process
+	seen := &p.seenSecrets
+	if rapid.Bool().Draw(t, "of credentials") {
+		seen = &p.seenCredentials
+	}
+	*seen = rapid.Uint64Range(*seen, w.api.latest).Draw(t, "resourceVersion")
+}
+
+// requestLands lets a request arrive that its sender has given up.
+func (w *world) requestLands(t *rapid.T) {
+	if len(w.underWay) == 0 {
+		t.Skip("no request is under way")
+	}
+	late := w.underWay[0]
+	w.underWay = w.underWay[1:]
+	w.t.Logf("%s the request with %s lands", w.now.Format("15:04:05"), late.token)
+	w.act(late)
+}
+
+// sendFates are the fates of a request to the provider. With a window a request
+// that lands late voids the token that was obtained since: a known limit. A
+// token that is sent again is refused truthfully alone, or nobody could tell.
+func (w *world) sendFates(string) []fate {
+	if w.variant.window > 0 || w.variant.revokes {
+		return sendFates
+	}
+	return append(slices.Clone(sendFates), underWayForLong)
+}

@@ -1,0 +1,246 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+)
+
+// caller carries requests to the simulator, in this process, and loses some.
+type caller struct{ world *world }
+
+var _ egress.Caller = (*caller)(nil)
+
+// errUnanswered stands for every error after bytes were sent.
+var errUnanswered = errors.New("the exchange broke off")
+
+// Check implements egress.Caller.
+func (*caller) Check(*egress.Request) error { return nil }
+
+// Do implements egress.Caller. The request's deadline counts by the simulated
+// clock: after it nothing is sent, and no reply is awaited.
+func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
+	w := c.world
+	sent, err := newRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	visit := visitOf(request.Context())
+	deadline := w.now
+	if until, ok := request.Context().Deadline(); ok { // the real time until then is what was asked for
+		deadline = deadline.Add(time.Until(until).Round(time.Second))
+	}
+	decided := visit.park(&effect{verb: "send", name: sent.token, fates: w.sendFates(sent.token)})
+	if decided == notSent || w.now.After(deadline) {
+		return nil, fmt.Errorf("%w: in time", egress.ErrNotSent)
+	}
+	w.sending(visit, sent.token)
+	w.now = w.now.Add(time.Second) // an exchange takes time: no two tokens are of the same second
+	reply := c.befall(visit, sent, decided)
+	if reply == nil {
+		w.tokens[sent.token].doubtful++
+		return nil, errUnanswered
+	}
+	if decided == answeredAfterLong {
+		visit.park(&effect{verb: "reply to", name: sent.token, fates: replyFates})
+		if w.now.After(deadline) {
+			w.tokens[sent.token].doubtful++
+			return nil, errUnanswered
+		}
+	}
+	if reply.Status == http.StatusServiceUnavailable {
+		w.tokens[sent.token].doubtful++
+	}
+	visit.holds = refreshTokenIn(reply.Body)
+	return &egress.Reply{Status: reply.Status, Header: reply.Header, Body: reply.Body}, nil
+}
+
+// reply is what comes back.
+type reply struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// befall lets the provider act, or not, and gives the reply that arrives; nil
+// where none does.
+func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
+	w := c.world
+	switch decided {
+	case lostOnTheWay:
+		return nil
+	case underWayForLong:
+		w.underWay = append(w.underWay, sent)
+		return nil
+	case plain503:
+		return &reply{Status: http.StatusServiceUnavailable}
+	case rateLimited:
+		return &reply{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"20"}}}
+	case invalidGrant:
+		w.tokens[sent.token].refused = true
+		return &reply{Status: http.StatusBadRequest, Body: []byte(`{"error":"invalid_grant"}`)}
+	}
+	answer := w.act(sent)
+	switch decided {
+	case actedReplyLost:
+		return nil
+	case killedAfter:
+		w.tokens[sent.token].doubtful++
+		visit.die()
+	case actedThen503:
+		return &reply{Status: http.StatusServiceUnavailable}
+	case withoutAccess:
+		answer.Body = []byte(strings.Replace(string(answer.Body), `"access_token"`, `"other_token"`, 1))
+	case withAnError:
+		if answer.Status == http.StatusOK {
+			answer.Status = http.StatusBadRequest
+			answer.Body = []byte(strings.Replace(string(answer.Body), `{`, `{"error":"temporarily_unavailable",`, 1))
+		}
+	}
+	return answer
+}
+
+// act has the provider answer a request.
+func (w *world) act(sent *request) *reply {
+	recorder := httptest.NewRecorder()
+	w.simulator.ServeHTTP(recorder, sent.again())
+	w.stats.Answers++
+	answer := &reply{Status: recorder.Code, Header: recorder.Header(), Body: recorder.Body.Bytes()}
+	if answer.Status == http.StatusBadRequest {
+		w.tokens[sent.token].refused = true
+	}
+	return answer
+}
+
+// request is one that can be sent, now or later.
+type request struct {
+	*http.Request
+	body  string
+	token string
+}
+
+func newRequest(asked *egress.Request) (*request, error) {
+	body, err := io.ReadAll(asked.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(body))
+	return &request{Request: asked, body: string(body), token: form.Get("refresh_token")}, err
+}
+
+func (r *request) again() *http.Request {
+	return &http.Request{
+		Method: r.Method, URL: r.URL, Host: r.URL.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: r.Header, Body: io.NopCloser(strings.NewReader(r.body)), ContentLength: int64(len(r.body)), RemoteAddr: "simulated",
+	}
+}
+
+// refreshTokenIn finds the refresh token of a reply, as the simulator writes it.
+func refreshTokenIn(body []byte) string {
+	_, rest, _ := strings.Cut(string(body), `"refresh_token":"`)
+	token, _, _ := strings.Cut(rest, `"`)
+	return token
+}
+
+// newSimulator makes a provider that rotates as the variant says.
+func (w *world) newSimulator() *simulator.Simulator {
+	s := simulator.New(simulator.Options{
+		Clock: func() time.Time { return w.now },
+		NewToken: func(r simulator.TokenRequest) string {
+			return fmt.Sprintf("%s-%s-%d", r.Grant, r.Kind, r.Number)
+		},
+		LogSize: 1,
+		OAuth: simulator.OAuthOptions{
+			AccessTokenLifetime:  simulator.Duration(lifetime),
+			RefreshTokenLifetime: simulator.Duration(1000 * 24 * time.Hour),
+			Rotation: simulator.Rotation{
+				Mode: simulator.SingleUse, NewRefreshToken: simulator.Always,
+				ReuseWindow: simulator.Duration(w.variant.window), RevokeOnReuse: w.variant.revokes,
+			},
+		},
+	})
+	_, err := s.Add(simulator.Seed{Apps: []simulator.App{{Vendor: simulator.OAuth, Key: "app", Secret: appSecret}}})
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// authorize has the user authorize again: a grant of its own, and its first
+// refresh token.
+func (w *world) authorize() string {
+	w.grants++
+	id := fmt.Sprintf("grant%d", w.grants)
+	token := id + "-refresh-1"
+	_, err := w.simulator.Add(simulator.Seed{Grants: []simulator.Grant{{ID: id, Vendor: simulator.OAuth, App: "app", RefreshToken: token}}})
+	if err != nil {
+		panic(err)
+	}
+	w.tokens[token] = &tokenFate{}
+	return token
+}
+
+// tokenFate is what the machine knows of a refresh token that was sent.
+type tokenFate struct {
+	// sends that left, and how many of them had no clear answer.
+	sends, doubtful int
+	// refused is true once a reply said invalid_grant.
+	refused bool
+}
+
+// sending judges a request that leaves: its token is unspent, or inside the
+// window, or this is the one retry that RetryOnce allows and the claim records.
+func (w *world) sending(visit *visit, token string) {
+	known := w.tokens[token]
+	if known == nil {
+		known = &tokenFate{}
+		w.tokens[token] = known
+	}
+	known.sends++
+	w.stats.Sends++
+	if known.doubtful > 1 {
+		w.violated(fmt.Sprintf("the token %s was sent %d times without a clear answer, and is sent again", token, known.doubtful))
+	}
+	grant, found := w.simulator.GrantOf(token)
+	if !found {
+		w.violated(fmt.Sprintf("the token %q is sent, which nobody ever issued", token))
+		return
+	}
+	if !w.isSpent(grant, token) {
+		return
+	}
+	state := w.state(visit.credential)
+	if state.attempt != nil && state.attempt.Resend && visit.policy == retryOnce {
+		w.stats.Retries++
+		return
+	}
+	w.violated(fmt.Sprintf("the spent token %s is sent", token))
+}
+
+// isSpent tells whether a token is spent, and outside the provider's window.
+func (w *world) isSpent(grant simulator.GrantState, token string) bool {
+	used := 0
+	for _, each := range grant.History {
+		if each.Uses > 0 {
+			used = each.Number
+		}
+	}
+	for _, each := range grant.History {
+		if each.Value == token {
+			inWindow := w.now.Sub(each.SpentAt) < w.variant.window && each.Number >= used
+			return !each.SpentAt.IsZero() && !inWindow
+		}
+	}
+	return true
+}

@@ -1,0 +1,119 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"time"
+)
+
+// settle lets everything come to rest: no faults any more, clocks that are right,
+// caches that are up to date, and time, twice the lifetime of a token and more.
+func (w *world) settle() {
+	for _, v := range w.visits() {
+		for range maxEffects {
+			if v.at == nil {
+				break
+			}
+			w.next(v, done)
+			w.check()
+		}
+		if v.at != nil {
+			w.violated("a visit does not end: " + v.at.String())
+		}
+	}
+	for _, late := range w.underWay {
+		w.act(late)
+	}
+	for _, r := range w.replicas {
+		if r.clock != 0 { // a process whose clock was set right is started again
+			r.clock = 0
+			r.process.kill()
+			w.start(r)
+		}
+	}
+	if w.appWrong && len(w.seeds)%2 == 0 {
+		w.appWrong = false
+		w.correctApp(true)
+	}
+	w.check()
+	w.rest()
+	w.now = w.now.Add(3 * time.Hour)
+	w.rest()
+	for _, name := range w.names {
+		w.checkAtRest(name)
+	}
+	w.check()
+}
+
+const (
+	maxEffects = 200
+	maxRounds  = 100
+	// restful is how far away what is due next may be at rest.
+	restful = 2 * time.Minute
+	late    = 16 * time.Second
+)
+
+func latest(x, y time.Time) time.Time {
+	if x.After(y) {
+		return x
+	}
+	return y
+}
+
+// rest visits whoever is due or has seen a change, until nobody is.
+func (w *world) rest() {
+	looked := map[string]uint64{}
+	for range maxRounds {
+		busy := false
+		for _, r := range w.replicas {
+			for _, name := range w.names {
+				key := r.process.name + "/" + name
+				wake, planned := r.process.wake[name]
+				if looked[key] == w.api.changes && (!planned || wake.After(w.now)) {
+					continue
+				}
+				looked[key] = w.api.changes
+				busy = true
+				w.visitToTheEnd(r.process, name)
+			}
+		}
+		if busy {
+			continue
+		}
+		next, planned := w.nextWake()
+		if !planned || next.Sub(w.now) > restful {
+			return
+		}
+		w.now = latest(next, w.now.Add(late)) // a busy operator comes late, and this one is not to look each second
+	}
+	w.violated("it does not come to rest")
+	w.check()
+}
+
+func (w *world) visitToTheEnd(p *process, name string) {
+	p.catchUp()
+	v := p.begin(name)
+	for range maxEffects {
+		if v.at == nil {
+			break
+		}
+		w.next(v, done)
+		w.check()
+	}
+	if v.at != nil {
+		w.violated("a visit does not end: " + v.at.String())
+	}
+}
+
+// nextWake is the earliest planned look at a credential.
+func (w *world) nextWake() (next time.Time, planned bool) {
+	for _, r := range w.replicas {
+		for _, name := range w.names {
+			if wake, ok := r.process.wake[name]; ok && (!planned || wake.Before(next)) {
+				next, planned = wake, true
+			}
+		}
+	}
+	return next, planned
+}
