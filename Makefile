@@ -19,6 +19,10 @@ VARIANT ?=
 # DEMO_FLAGS go to the demo (--once: end by itself), RUN_FLAGS to the manager.
 DEMO_FLAGS ?=
 RUN_FLAGS ?=
+# BENCH are the scenarios to measure (default: all), BENCH_FLAGS further flags
+# (--help lists both).
+BENCH ?=
+BENCH_FLAGS ?=
 
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
@@ -58,6 +62,11 @@ test-unit: ## Run the tests that need no API server.
 .PHONY: model
 model: ## Check the model of the rotation protocol to the end (needs spin and a C compiler; minutes).
 	@test/model/check.sh $(VARIANT)
+
+.PHONY: bench
+bench: build ## Measure the operator on this machine, BENCH=name for one scenario (all: an hour).
+	@$(with-control-plane) go build -o bin/simulator ./cmd/simulator; go build -o bin/bench ./test/bench; \
+		exec bin/bench $(BENCH_FLAGS) $(BENCH)
 
 .PHONY: cover
 cover: ## Run all tests and show which lines they reach, by function.
