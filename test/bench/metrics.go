@@ -171,6 +171,7 @@ type reading struct {
 	idle      float64
 	calls     calls
 	api       requests
+	refreshes float64 // when api was read: an API server takes a while to tell
 	manager   samples // none while it does not run
 }
 
@@ -199,6 +200,11 @@ func (l *lab) read(ctx context.Context) (*reading, error) {
 		return nil, err
 	}
 	r.api = served.requests()
+	after, err := l.simulator.counts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.refreshes = (r.calls.refreshes + after.refreshes) / 2
 	if l.manager != nil {
 		r.manager, err = l.scrape(ctx)
 	}

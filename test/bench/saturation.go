@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -150,10 +151,15 @@ func (l *lab) measure(ctx context.Context, length time.Duration, what string, du
 func (s *span) seconds() float64   { return s.to.at.Sub(s.from.at).Seconds() }
 func (s *span) refreshes() float64 { return s.to.calls.refreshes - s.from.calls.refreshes }
 func (s *span) rate() float64      { return s.refreshes() / s.seconds() }
-func (s *span) writes() float64    { return s.asked.writes() / s.refreshes() }
+
+// refreshesAsked are those that the requests in asked were made for.
+func (s *span) refreshesAsked() float64 { return s.to.refreshes - s.from.refreshes }
+
+// writes for each refresh.
+func (s *span) writes() float64 { return s.asked.writes() / s.refreshesAsked() }
 
 // reads of single Secrets for each refresh.
-func (s *span) reads() float64 { return s.asked[request{"GET", "secrets"}] / s.refreshes() }
+func (s *span) reads() float64 { return s.asked[request{"GET", "secrets"}] / s.refreshesAsked() }
 
 // processor time that a process used for each refresh, in milliseconds.
 func (s *span) cost(process string) float64 {
@@ -170,19 +176,19 @@ func (s *span) report(r *result, kind string) {
 	}
 	r.add(kind+": processor time per refresh, operator", s.cost("manager"), "ms")
 	r.add(kind+": processor time per refresh, everything", all, "ms")
-	var shares []string
+	shares := make([]string, 0, len(processes))
 	for _, process := range processes {
 		shares = append(shares, fmt.Sprintf("%s %s ms", process, number(rounded(s.cost(process)))))
 	}
-	r.note("%s: processor time per refresh: %s; the machine was busy to %.0f %%", kind, shares, 100*s.busy)
-	r.note("%s: requests per refresh: %s", kind, s.asked.per(s.refreshes()))
+	r.note("%s: processor time per refresh: %s; the machine was busy to %.0f %%", kind, strings.Join(shares, ", "), 100*s.busy)
+	r.note("%s: requests per refresh: %s", kind, s.asked.per(s.refreshesAsked()))
 	counted := s.to.manager.sum("tokenkeeper_refresh_total", nil) - s.from.manager.sum("tokenkeeper_refresh_total", nil)
 	good := s.to.manager.sum("tokenkeeper_refresh_total", refreshed) - s.from.manager.sum("tokenkeeper_refresh_total", refreshed)
 	if counted > good {
 		r.note("%s: %.0f of %.0f attempts failed", kind, counted-good, counted)
 	}
 	depth := s.to.manager.sum("workqueue_depth", map[string]string{"name": "tokencredential"})
-	r.note("%s: %.0f credentials waited in the queue at the end", kind, depth)
+	r.judge(kind+": credentials in the queue at the end (0: it was not saturated)", depth, "", atLeast(1))
 }
 
 var refreshed = map[string]string{"result": v1alpha1.RefreshedReason}

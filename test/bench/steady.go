@@ -126,7 +126,7 @@ func (l *lab) steady(ctx context.Context, r *result, kind string, vendor simulat
 	r.add(kind+": age of a token when replaced, max", quantile(1, age), "% of its lifetime")
 	r.judge(kind+": tokens ever expired in a target", float64(expired), "", atMost(0))
 	r.add(kind+": operator", 100*(span.to.processor["manager"]-span.from.processor["manager"])/span.seconds(), "% of one processor")
-	r.note("%s: requests per refresh: %s; the machine was busy to %.0f %%", kind, span.asked.per(span.refreshes()), 100*span.busy)
+	r.note("%s: requests per refresh: %s; the machine was busy to %.0f %%", kind, span.asked.per(span.refreshesAsked()), 100*span.busy)
 	if n := len(seen); n == 0 {
 		return false, 0, fmt.Errorf("no target of %d was replaced", n)
 	}
