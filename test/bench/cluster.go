@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-const crdFolder = "config/crd/bases"
+const crdFolder = "config/crd/bases" // in a checkout
 
 // auditPolicy logs who reads an app's Secret, and nothing else, so that the
 // others cost as they would without it.
@@ -40,21 +40,16 @@ type cluster struct {
 }
 
 // startCluster starts both and installs the CRDs.
-func startCluster(folder string) (*cluster, error) {
+func startCluster(root, folder string) (*cluster, error) {
 	assets := os.Getenv("KUBEBUILDER_ASSETS")
 	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); assets == "" || err != nil {
 		return nil, fmt.Errorf("KUBEBUILDER_ASSETS is %q, which holds no kube-apiserver: run `make bench`, which finds or builds one", assets)
 	}
-	// Etcd's data and the certificates go to the lab's folder too.
-	if err := os.Setenv("TMPDIR", folder); err != nil {
-		return nil, err
-	}
-	defer os.Unsetenv("TMPDIR")
 	c := &cluster{
 		kubeconfig: filepath.Join(folder, "kubeconfig"),
 		auditLog:   filepath.Join(folder, "audit.log"),
 		environment: &envtest.Environment{
-			CRDDirectoryPaths:        []string{crdFolder},
+			CRDDirectoryPaths:        []string{filepath.Join(root, crdFolder)},
 			ErrorIfCRDPathMissing:    true,
 			ControlPlaneStartTimeout: time.Minute,
 			ControlPlaneStopTimeout:  time.Minute,
@@ -67,7 +62,7 @@ func startCluster(folder string) (*cluster, error) {
 	c.environment.ControlPlane.GetAPIServer().Configure().
 		Set("audit-policy-file", policy).
 		Set("audit-log-path", c.auditLog)
-	c.environment.ControlPlane.Etcd = &envtest.Etcd{}
+	c.environment.ControlPlane.Etcd = &envtest.Etcd{DataDir: filepath.Join(folder, "etcd")}
 	c.environment.ControlPlane.Etcd.Configure().
 		Set("quota-backend-bytes", fmt.Sprint(8<<30)) // fifty thousand credentials write more history than 2 GiB
 	config, err := c.environment.Start()

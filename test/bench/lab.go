@@ -45,7 +45,7 @@ func newLab(ctx context.Context, s *suite) (l *lab, err error) {
 	if l.folder, err = os.MkdirTemp("", "tokenkeeper-bench-"); err != nil {
 		return l, err
 	}
-	if l.cluster, err = startCluster(l.folder); err != nil {
+	if l.cluster, err = startCluster(s.root, l.folder); err != nil {
 		return l, err
 	}
 	if err := ctx.Err(); err != nil { // what is being started cannot be cut short
@@ -61,7 +61,7 @@ func newLab(ctx context.Context, s *suite) (l *lab, err error) {
 	if l.metrics, err = metricsClient(l.cluster.config); err != nil {
 		return l, err
 	}
-	if l.simulator, err = startSimulator(ctx, s.settings.simulator, l.folder); err != nil {
+	if l.simulator, err = startSimulator(ctx, s.simulatorBinary, l.folder); err != nil {
 		return l, err
 	}
 	return l, l.prepare(ctx)

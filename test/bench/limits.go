@@ -63,8 +63,8 @@ func measureLimits(ctx context.Context, l *lab) (*result, error) {
 
 // rawLimits are measured once in a run, by the first scenario that asks.
 func (l *lab) rawLimits(ctx context.Context) (*limits, error) {
-	if l.suite.limits != nil {
-		return l.suite.limits, nil
+	if l.raw != nil {
+		return l.raw, nil
 	}
 	raw := &limits{writes: map[int]float64{}}
 	span := l.window / 6
@@ -95,7 +95,7 @@ func (l *lab) rawLimits(ctx context.Context) (*limits, error) {
 		return nil, err
 	}
 	err = l.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(namespace), client.MatchingLabels{"bench": "raw"})
-	l.suite.limits = raw
+	l.raw = raw
 	return raw, err
 }
 

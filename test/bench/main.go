@@ -36,9 +36,10 @@ import (
 
 // settings are the flags.
 type settings struct {
-	manager      string
-	managerFlags string
-	simulator    string
+	root            string // of the checkout
+	managerBinary   string
+	managerFlags    string
+	simulatorBinary string
 
 	credentials int
 	scale       float64
@@ -53,9 +54,9 @@ type settings struct {
 }
 
 func (s *settings) addFlags(flags *flag.FlagSet) {
-	flags.StringVar(&s.manager, "manager", "bin/manager", "the operator's `binary`; `make build` builds it")
+	flags.StringVar(&s.managerBinary, "manager", "bin/manager", "the operator's `binary`; `make build` builds it")
 	flags.StringVar(&s.managerFlags, "manager-flags", "", "further `flags` for the operator, separated by blanks")
-	flags.StringVar(&s.simulator, "simulator", "bin/simulator", "the simulator's `binary`: go build -o bin/simulator ./cmd/simulator")
+	flags.StringVar(&s.simulatorBinary, "simulator", "bin/simulator", "the simulator's `binary`: go build -o bin/simulator ./cmd/simulator")
 	flags.IntVar(&s.credentials, "credentials", 10000, "how many credentials the scenarios begin with that count in ten thousands")
 	flags.Float64Var(&s.scale, "scale", 1, "factor for the `number` of all objects: 0.02 for a quick look")
 	flags.DurationVar(&s.lifetime, "lifetime", 120*time.Second, "how long tokens live where their renewal is watched; an outage lasts for half of it")
@@ -71,7 +72,7 @@ func (s *settings) addFlags(flags *flag.FlagSet) {
 func (s *settings) number(n int) int { return max(10, int(float64(n)*s.scale)) }
 
 func main() {
-	given := settings{}
+	given := settings{root: "."}
 	given.addFlags(flag.CommandLine)
 	flag.Usage = usage
 	flag.Parse()
@@ -186,7 +187,7 @@ func run(ctx context.Context, given *settings, chosen []scenario, output io.Writ
 type suite struct {
 	*settings
 	*progress
-	limits *limits // once measured
+	raw *limits // once measured
 }
 
 // play runs one scenario in a lab of its own.

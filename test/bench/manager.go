@@ -5,7 +5,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -61,8 +63,8 @@ func startManager(ctx context.Context, l *lab) (*manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()                                                                      // the process has its own
-	m.command = exec.Command(l.settings.manager, append(flags, l.managerFlagList()...)...) //nolint:noctx // kill ends it
+	defer log.Close()                                                                   // the process has its own
+	m.command = exec.Command(l.managerBinary, append(flags, l.managerFlagList()...)...) //nolint:noctx // kill ends it
 	m.command.Stdout, m.command.Stderr = log, log
 	m.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C is not for it
 	if err := m.command.Start(); err != nil {
@@ -107,7 +109,7 @@ func (m *manager) hasEnded() bool {
 
 // died is the error of a manager that ended by itself.
 func (m *manager) died() error {
-	return fmt.Errorf("the operator has ended unexpectedly (%v); its log ends:\n%s", m.err, m.lastLines())
+	return fmt.Errorf("the operator has ended unexpectedly (%w); its log ends:\n%s", cmp.Or(m.err, errors.New("exit status 0")), m.lastLines())
 }
 
 func (m *manager) lastLines() string {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -81,12 +83,15 @@ func (l *lab) observe(ctx context.Context, targets bool) (*observer, error) {
 
 // follow hands over each object as it changes, until the context ends.
 func (l *lab) follow(ctx context.Context, o *observer, list client.ObjectList, saw func(client.Object, time.Time), options ...client.ListOption) error {
-	options = append(options, client.InNamespace(namespace))
+	options = slices.Clip(append(options, client.InNamespace(namespace)))
 	if err := l.List(ctx, list, append(options, client.Limit(1))...); err != nil {
 		return err
 	}
-	options = append(options, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}})
-	stream, err := l.Watch(ctx, list, options...)
+	// It goes on where it was when the API server ends a watch, as one does that
+	// has other things to do.
+	stream, err := watchtools.NewRetryWatcherWithContext(ctx, list.GetResourceVersion(), watcher(func(ctx context.Context, from metav1.ListOptions) (watch.Interface, error) {
+		return l.Watch(ctx, list, append(options, &client.ListOptions{Raw: &from})...)
+	}))
 	if err != nil {
 		return err
 	}
@@ -107,6 +112,14 @@ func (l *lab) follow(ctx context.Context, o *observer, list client.ObjectList, s
 		}
 	}()
 	return nil
+}
+
+// watcher is a function as client-go wants it.
+type watcher func(context.Context, metav1.ListOptions) (watch.Interface, error)
+
+// WatchWithContext implements cache.WatcherWithContext.
+func (w watcher) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	return w(ctx, options)
 }
 
 func (o *observer) fail(err error) {

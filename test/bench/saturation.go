@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
@@ -42,7 +44,7 @@ func measureSaturation(ctx context.Context, l *lab) (*result, error) {
 		if err := l.renew(ctx); err != nil {
 			return r, err
 		}
-		span, err := l.saturate(ctx, kind.vendor)
+		span, err := l.saturate(ctx, r, kind.vendor)
 		if err != nil {
 			return r, err
 		}
@@ -71,7 +73,7 @@ func (l *lab) renew(ctx context.Context) error {
 }
 
 // saturate measures while refreshes are always due.
-func (l *lab) saturate(ctx context.Context, vendor simulator.Vendor) (*span, error) {
+func (l *lab) saturate(ctx context.Context, r *result, vendor simulator.Vendor) (*span, error) {
 	n := l.number(saturatedCredentials)
 	if err := l.populate(ctx, population{vendor: vendor, renewal: always(), count: n}); err != nil {
 		return nil, err
@@ -83,16 +85,54 @@ func (l *lab) saturate(ctx context.Context, vendor simulator.Vendor) (*span, err
 	if err != nil {
 		return nil, err
 	}
-	// The first refresh of each makes what later ones change.
-	err = l.await(ctx, "each credential has been refreshed", 10*time.Minute, func(ctx context.Context) (bool, string, error) {
-		now, err := l.simulator.counts(ctx)
-		done := now.refreshes - before.refreshes
-		return done >= 1.5*float64(n), fmt.Sprintf("%.0f of %d refreshes to warm up", done, n*3/2), err
-	})
-	if err != nil {
+	if err := l.warmUp(ctx, r, n, before.refreshes); err != nil {
 		return nil, err
 	}
 	return l.measure(ctx, l.window, "saturated with "+string(vendor), l.profileOf(string(vendor)))
+}
+
+// warmUp waits until every credential has had its first refresh, which makes what
+// later ones change. Under saturation some may wait long for it.
+func (l *lab) warmUp(ctx context.Context, r *result, n int, before float64) error {
+	refreshes := 0.0
+	err := l.await(ctx, "credentials are refreshed", 10*time.Minute, func(ctx context.Context) (bool, string, error) {
+		now, err := l.simulator.counts(ctx)
+		refreshes = now.refreshes - before
+		return refreshes >= 1.5*float64(n), fmt.Sprintf("%.0f of %d refreshes to warm up", refreshes, n*3/2), err
+	})
+	if err != nil {
+		return err
+	}
+	late, err := l.withoutToken(ctx)
+	if err != nil || late == 0 {
+		return err
+	}
+	r.note("%d of %d credentials had not got their first token when %.0f refreshes had been made: new ones wait behind old ones", late, n, refreshes)
+	for until := time.Now().Add(2 * time.Minute); late > 0 && time.Now().Before(until) && err == nil; late, err = l.withoutToken(ctx) {
+		l.say("  %d credentials without a first token", late)
+		if err := pause(ctx, 5*time.Second); err != nil {
+			return err
+		}
+	}
+	if late > 0 {
+		r.note("%d of them still had none two minutes later", late)
+	}
+	return err
+}
+
+// withoutToken counts the credentials that never had a token.
+func (l *lab) withoutToken(ctx context.Context) (int, error) {
+	var all v1alpha1.TokenCredentialList
+	if err := l.List(ctx, &all, client.InNamespace(namespace)); err != nil {
+		return 0, err
+	}
+	n := 0
+	for i := range all.Items {
+		if all.Items[i].Status.LastRefreshTime == nil {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // profileOf takes the profiles that the flag asks for.

@@ -27,6 +27,8 @@ import (
 
 // apps are the two that all credentials share: one whose refresh tokens may be
 // sent again, one whose work once.
+//
+//nolint:gosec // they work nowhere but in this simulator
 var apps = []simulator.App{
 	{Vendor: simulator.MCS, Key: "bench-mcs", Secret: "bench-mcs-secret"},
 	{Vendor: simulator.Xiaomi, Key: "2882303761517000042", Secret: "bench-xiaomi-secret==", RedirectURI: "https://bench.example.com/callback"},
