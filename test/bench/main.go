@@ -76,10 +76,6 @@ func main() {
 	given.addFlags(flag.CommandLine)
 	flag.Usage = usage
 	flag.Parse()
-	// What these would print tears the report apart; what matters is returned.
-	ctrl.SetLogger(logr.Discard())
-	klog.SetLogger(logr.Discard())
-
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
 	chosen, err := choose(flag.Args())
@@ -154,6 +150,9 @@ func choose(names []string) ([]scenario, error) {
 // run plays the scenarios and writes the reports. A scenario that fails does not
 // keep the others from running.
 func run(ctx context.Context, given *settings, chosen []scenario, output io.Writer) error {
+	// What these would print tears the report apart; what matters is returned.
+	ctrl.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
 	progress := newProgress(output)
 	report := newReport(ctx, progress.began)
 	suite := &suite{settings: given, progress: progress}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -67,7 +68,7 @@ func TestQuantilesBetweenScrapes(t *testing.T) {
 	}{
 		{"within the first bucket, evenly spread", 0.45, nil, 0.005},
 		{"within the second", 0.95, nil, 0.055},
-		{"only what came since the first scrape", 0.5, map[float64]float64{0.01: 90, 0.1: 90}, 0.055},
+		{"only what came since the first scrape", 0.5, map[float64]float64{0.01: 90, 0.1: 90, math.Inf(1): 90}, 0.055},
 		{"the largest is at most the bound of the last bucket that got any", 1, nil, 0.1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
