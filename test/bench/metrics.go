@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -154,7 +155,9 @@ func (r requests) writes() float64 {
 
 // per tells the counts in units of something, the most frequent first.
 func (r requests) per(n float64) string {
-	keys := slices.SortedFunc(maps.Keys(r), func(a, b request) int { return int(math.Copysign(1, r[b]-r[a])) })
+	keys := slices.SortedFunc(maps.Keys(r), func(a, b request) int {
+		return cmp.Or(cmp.Compare(r[b], r[a]), strings.Compare(a.String(), b.String()))
+	})
 	var parts []string
 	for _, key := range keys {
 		if share := r[key] / n; share >= 0.005 && key.verb != "WATCH" {
