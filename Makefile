@@ -64,7 +64,7 @@ model: ## Check the model of the rotation protocol to the end (needs spin and a 
 	@test/model/check.sh $(VARIANT)
 
 .PHONY: bench
-bench: build ## Measure the operator on this machine, BENCH=name for one scenario (all: an hour).
+bench: build ## Measure the operator on this machine, BENCH=name for one scenario (all: over an hour).
 	@$(with-control-plane) go build -o bin/simulator ./cmd/simulator; go build -o bin/bench ./test/bench; \
 		exec bin/bench $(BENCH_FLAGS) $(BENCH)
 

@@ -116,7 +116,7 @@ func (l *lab) start(ctx context.Context) (time.Duration, error) {
 	if l.manager, err = startManager(ctx, l); err != nil {
 		return 0, err
 	}
-	err = l.await(ctx, "the operator is ready", 2*time.Minute, func(ctx context.Context) (bool, string, error) {
+	err = l.awaitEvery(ctx, 10*time.Millisecond, "the operator is ready", 2*time.Minute, func(ctx context.Context) (bool, string, error) {
 		return l.manager.ready(ctx), "", nil
 	})
 	return time.Since(began), err
@@ -131,6 +131,10 @@ func (l *lab) kill() {
 // await asks again and again whether something is so, tells how it goes, and
 // gives up after the time given, or when the manager ends by itself.
 func (l *lab) await(ctx context.Context, what string, patience time.Duration, is func(context.Context) (bool, string, error)) error {
+	return l.awaitEvery(ctx, 200*time.Millisecond, what, patience, is)
+}
+
+func (l *lab) awaitEvery(ctx context.Context, interval time.Duration, what string, patience time.Duration, is func(context.Context) (bool, string, error)) error {
 	began, told := time.Now(), time.Now()
 	for {
 		so, state, err := is(ctx)
@@ -150,7 +154,7 @@ func (l *lab) await(ctx context.Context, what string, patience time.Duration, is
 			told = time.Now()
 			l.say("  %s", state)
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := pause(ctx, interval); err != nil {
 			return err
 		}
 	}
