@@ -18,6 +18,9 @@ import (
 // TestSmallRun plays one scenario with a handful of credentials, so that the
 // benchmark still runs on the day that somebody needs it.
 func TestSmallRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts a control plane, and waits for tokens to fall due")
+	}
 	t.Parallel()
 	folder := t.TempDir()
 	given := &settings{

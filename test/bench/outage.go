@@ -97,7 +97,7 @@ func (l *lab) reportOutage(r *result, seen []replacement, began, back time.Time)
 	r.add("overdue tokens renewed after the provider is back, p50", quantile(0.5, waited), "s")
 	r.add("overdue tokens renewed after the provider is back, p99", quantile(0.99, waited), "s")
 	r.add("order of recovery: rank correlation with expiry", rankCorrelation(order, came), "")
-	r.note("1 is deadline order, 0 none, -1 the reverse; of %d overdue tokens that were renewed then; %d overdue ones were renewed before they expired", len(order), inTime)
+	r.note("1 is deadline order, 0 none, -1 the reverse, over %d tokens that were overdue; %d overdue ones were renewed before they expired", len(order), inTime)
 }
 
 // awaitRecovery waits until no target is expired and none overdue.
