@@ -34,6 +34,7 @@ type options struct {
 	metricsCertName string
 	metricsCertKey  string
 	probeAddress    string
+	pprofAddress    string
 	leaderElect     bool
 	enableHTTP2     bool
 
@@ -61,6 +62,7 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 	flags.StringVar(&o.metricsCertName, "metrics-cert-name", "tls.crt", "file name of that certificate")
 	flags.StringVar(&o.metricsCertKey, "metrics-cert-key", "tls.key", "file name of its key")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
+	flags.StringVar(&o.pprofAddress, "pprof-bind-address", "0", "where profiles are served without authentication, such as 127.0.0.1:6060; 0 serves none")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false, "take part in the election of a leader, so that one of several replicas works")
 	flags.BoolVar(&o.enableHTTP2, "enable-http2", false, "let the metrics server speak HTTP/2")
 	flags.Var(&o.namespaces, "namespaces", "watch these namespaces alone, as A,B; default: all")
@@ -82,6 +84,7 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		Scheme:                        scheme,
 		Metrics:                       o.metrics(),
 		HealthProbeBindAddress:        o.probeAddress,
+		PprofBindAddress:              o.pprofAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              o.leaseName(),
 		LeaderElectionNamespace:       leaseNamespace(),

@@ -60,10 +60,11 @@ type Reconciler struct {
 	// InFlight counts the exchanges and commits under way.
 	InFlight *sync.WaitGroup
 
-	attempts attempts
-	statuses statuses
-	hosts    hosts
-	wake     atomic.Pointer[queue]
+	templates target.Compiler
+	attempts  attempts
+	statuses  statuses
+	hosts     hosts
+	wake      atomic.Pointer[queue]
 }
 
 // Reconcile looks at one credential and brings its token, its state and its
