@@ -78,7 +78,7 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 	return ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       o.metrics(),
-		HealthProbeBindAddress:        o.probeAddress,
+		HealthProbeBindAddress:        "0", // see serveProbes
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              "manager.tokenkeeper.io",
 		LeaderElectionNamespace:       leaseNamespace(),
