@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
 
 // actions are what may happen next. Some are listed more than once, since they
@@ -93,6 +95,9 @@ func (w *world) strike(t *rapid.T, v *visit) {
 	decided := rapid.SampledFrom(v.at.fates).Draw(t, "fate")
 	w.stats.Faults++
 	w.next(v, decided)
+	if (decided == replyLate || decided == answeredAfterLong) && rapid.Bool().Draw(t, "very late") {
+		w.now = w.now.Add(rotation.HolderTimeout + time.Second)
+	}
 	if decided == killedBefore || decided == killedAfter {
 		w.crash(t, v.process.replica)
 	}
