@@ -153,7 +153,7 @@ func (w *world) checkAtRest(name string) {
 		return
 	}
 	state := w.state(name)
-	if target := w.api.secret(targetOf(name)); state.accessToken != "" && (target == nil || string(target.Data["access_token"]) != state.accessToken) {
+	if target := w.api.secret(targetOf(name)); state.accessToken != "" && !state.restored && (target == nil || string(target.Data["access_token"]) != state.accessToken) {
 		w.violated(fmt.Sprintf("at rest: the target of %s does not hold %s, as the state does", name, state.accessToken))
 	}
 	stalled := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.StalledCondition)

@@ -26,6 +26,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"fault more":     w.fault,
 		"time passes":    w.timePasses,
 		"cache moves":    w.cacheMoves,
+		"taken over":     w.takenOver,
 		"process ends":   w.processEnds,
 		"request lands":  w.requestLands,
 		"user":           w.user,
@@ -138,6 +139,22 @@ func (w *world) timePasses(t *rapid.T) {
 		t.Skip("a freeze between the fence and the first byte, with a window, is a known limit")
 	}
 	w.now = w.now.Add(span)
+}
+
+// takenOver freezes a visit while another replica looks at the same credential,
+// waits until the holder counts as gone, and looks again.
+func (w *world) takenOver(t *rapid.T) {
+	frozen := w.anyVisit(t)
+	other := w.replicas[len(w.replicas)-1]
+	if other == frozen.process.replica {
+		other = w.replicas[0]
+	}
+	if p := other.process; other == frozen.process.replica || p.draining || p.visits[frozen.credential] != nil || w.variant.window > 0 && frozen.at.verb == "send" {
+		t.Skip("nobody else is there, or it is a known limit")
+	}
+	w.visitToTheEnd(other.process, frozen.credential)
+	w.now = w.now.Add(rotation.HolderTimeout + time.Second)
+	w.visitToTheEnd(other.process, frozen.credential)
 }
 
 // cacheMoves brings a cache nearer to what is so.
