@@ -116,7 +116,7 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	r.adopted()
 	r.attempts.observe(client.ObjectKeyFromObject(r.credential), r.record.State.Attempt)
 	if err := r.fence(ctx, claimedAt); err != nil {
-		return errors.Join(r.withdraw(ctx), err)
+		return r.withdraw(ctx, err)
 	}
 	r.InFlight.Add(1) // the process does not end before what comes is saved
 	defer r.InFlight.Done()

@@ -47,17 +47,17 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 		log.FromContext(ctx).Info("no clear answer came to a single-use token", "error", unclear(outcome, err))
 		return &pause{until: r.now, why: "the outcome of the exchange is unknown"}
 	case err != nil:
-		return errors.Join(r.withdraw(ctx), err) // nothing was sent
+		return r.withdraw(ctx, err) // nothing was sent
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Tokens.RefreshToken.IsZero():
 		if resent && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
 			lost := rotatedTokenLost()
 			lost.attempted = true
-			return errors.Join(r.end(ctx, rotation.State.Lose), lost)
+			return r.end(ctx, rotation.State.Lose, lost)
 		}
 		if resent {
 			return r.conclusion(outcome) // this one was not spent, and nobody knows of the first: the claim stays
 		}
-		return errors.Join(r.withdraw(ctx), r.conclusion(outcome))
+		return r.withdraw(ctx, r.conclusion(outcome))
 	}
 	if err := r.save(ctx, outcome); err != nil {
 		return r.notSaved(err)
@@ -88,25 +88,28 @@ func (r *renewal) save(ctx context.Context, outcome provider.Outcome) error {
 	return err
 }
 
-// withdraw takes the claim back after nothing was spent. It is as stubborn as a
-// commit: a claim that stays would look like a token that was sent.
-// Where it was to send a token again, the doubt about the first time stays.
-func (r *renewal) withdraw(ctx context.Context) error {
+// withdraw takes the claim back after nothing was spent, and gives what is to be
+// told of that. It is as stubborn as a commit: a claim that stays would look like a
+// token that was sent. Where it was to send a token again, the doubt about the
+// first time stays.
+func (r *renewal) withdraw(ctx context.Context, told error) error {
 	return r.end(ctx, func(state rotation.State) rotation.State {
 		state = state.Withdraw()
 		state.Attempt = r.doubt
 		return state
-	})
+	}, told)
 }
 
-// end ends the claim without a successor of its token.
-func (r *renewal) end(ctx context.Context, transition func(rotation.State) rotation.State) error {
+// end ends the claim without a successor of its token, and gives what is to be told
+// of that. Where somebody else has taken the claim over there is nothing to tell:
+// that one knows better.
+func (r *renewal) end(ctx context.Context, transition func(rotation.State) rotation.State, told error) error {
 	own := r.record.State.Attempt.ID
 	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		return transition(stored), stored.Attempt != nil && stored.Attempt.ID == own
 	})
 	if errors.Is(err, rotation.ErrSuperseded) {
-		return nil // somebody else has taken the claim over
+		return &pause{until: r.now, why: "another process has taken the claim over"}
 	}
-	return err
+	return errors.Join(err, told)
 }
