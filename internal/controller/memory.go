@@ -75,6 +75,42 @@ type attempts struct {
 	since map[string]time.Time // by the attempt's ID
 	sent  map[string]bool      // by the attempt's ID
 	open  map[types.NamespacedName]time.Time
+	// contended credentials met another's claim on their token.
+	contended map[types.NamespacedName]contention
+}
+
+// contention is since when, and when last, another credential was met that has
+// claimed the same token.
+type contention struct{ since, last time.Time }
+
+// contend notes another's claim, and returns for how long it has been there.
+func (a *attempts) contend(credential types.NamespacedName, now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.contended == nil {
+		a.contended = map[types.NamespacedName]contention{}
+	}
+	known, ok := a.contended[credential]
+	if !ok {
+		known.since = now
+	}
+	known.last = now
+	a.contended[credential] = known
+	return now.Sub(known.since)
+}
+
+// uncontend notes that no other's claim was met.
+func (a *attempts) uncontend(credential types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.contended, credential)
+}
+
+// lastContended is when another's claim was last met; zero: it was not.
+func (a *attempts) lastContended(credential types.NamespacedName) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.contended[credential].last
 }
 
 // observe notes whether an attempt is open in a credential's state.

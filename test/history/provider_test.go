@@ -217,8 +217,8 @@ func (w *world) sending(visit *visit, token string) {
 		w.violated(fmt.Sprintf("the token %q is sent, which nobody ever issued", token))
 		return
 	}
-	if !w.isSpent(grant, token) {
-		return
+	if !w.isSpent(grant, token) || w.isGivenUp(grant.ID) {
+		return // see the package comment
 	}
 	state := w.state(visit.credential)
 	if state.attempt != nil && state.attempt.Resend && visit.policy == retryOnce {
