@@ -47,9 +47,13 @@ func TestFrozenBeforeItHearsOfItsClaim(t *testing.T) {
 	})
 }
 
-// hasPaused tells whether the process has put something off, such as to send a
-// token whose claim is too old. It says so where it runs with --zap-log-level=1.
-func (p *process) hasPaused() bool { return strings.Contains(p.said(), `"msg":"paused"`) }
+// hasPaused tells whether the process has put something off: to send a token whose
+// claim is too old, or to save a claim of which it has heard nothing for too long.
+// It says the first where it runs with --zap-log-level=1.
+func (p *process) hasPaused() bool {
+	said := p.said()
+	return strings.Contains(said, `"msg":"paused"`) || strings.Contains(said, "cannot update the state Secret")
+}
 
 // freezeAtClaim freezes a process whose claim has been made and that has not heard
 // of it, and starts another.
