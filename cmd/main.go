@@ -89,7 +89,7 @@ func run(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
-	if err := addProbes(mgr); err != nil {
+	if err := serveProbes(ctx, mgr, options.probeAddress); err != nil {
 		return err
 	}
 	err = mgr.Start(ctx)

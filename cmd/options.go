@@ -83,7 +83,7 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 	return ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       o.metrics(),
-		HealthProbeBindAddress:        o.probeAddress,
+		HealthProbeBindAddress:        "0", // see serveProbes
 		PprofBindAddress:              o.pprofAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              o.leaseName(),

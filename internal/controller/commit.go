@@ -46,12 +46,15 @@ func (v *visit) tellUnsaved(ctx context.Context, refusal error) {
 	before := v.credential.Status.DeepCopy()
 	v.setConditions(&v.credential.Status, told)
 	patched := v.credential.DeepCopy()
-	if err := v.Status().Patch(ctx, patched, client.MergeFrom(v.stored)); err != nil {
+	// Whoever has taken over meanwhile knows better what is to be said.
+	giveWay := client.MergeFromWithOptions(v.stored, client.MergeFromWithOptimisticLock{})
+	if err := v.Status().Patch(ctx, patched, giveWay); err != nil {
 		log.FromContext(ctx).Error(fmt.Errorf("%s", oneLine(err)), "the status cannot be written either")
 		v.credential.Status = *before
 		return
 	}
 	v.stored.Status = patched.Status
+	v.stored.ResourceVersion = patched.ResourceVersion
 	v.tell(failureNotice(told))
 }
 

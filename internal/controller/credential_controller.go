@@ -161,6 +161,9 @@ func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
 		patch = client.MergeFromWithOptions(v.stored, client.MergeFromWithOptimisticLock{})
 	} else {
 		v.summarize(told)
+		if told != nil && told.standing && !v.refreshed { // nothing was done, so it gives way too
+			patch = client.MergeFromWithOptions(v.stored, client.MergeFromWithOptimisticLock{})
+		}
 	}
 	for _, n := range v.dueNotices(before, told) {
 		v.tell(n)

@@ -103,6 +103,8 @@ func (h *hosts) remember(credential *v1alpha1.TokenCredential, host string) {
 type attempts struct {
 	mu           sync.Mutex
 	byCredential map[types.NamespacedName]*seen
+	// contended credentials met another's claim on their token.
+	contended map[types.NamespacedName]contention
 }
 
 // seen is what is remembered of a credential's attempts, until its state has none.
@@ -142,6 +144,7 @@ func (a *attempts) observe(credential types.NamespacedName, attempt *rotation.At
 func (a *attempts) gone(credential types.NamespacedName) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	delete(a.contended, credential)
 	if known, ok := a.byCredential[credential]; ok {
 		known.open = false
 	}
@@ -196,4 +199,38 @@ func (a *attempts) seenSince(credential types.NamespacedName, attempt *rotation.
 		since[attempt.ID] = clock.Now()
 	}
 	return since[attempt.ID]
+}
+
+// contention is since when, and when last, another credential was met that has
+// claimed the same token.
+type contention struct{ since, last time.Time }
+
+// contend notes another's claim, and returns for how long it has been there.
+func (a *attempts) contend(credential types.NamespacedName, now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.contended == nil {
+		a.contended = map[types.NamespacedName]contention{}
+	}
+	known, ok := a.contended[credential]
+	if !ok {
+		known.since = now
+	}
+	known.last = now
+	a.contended[credential] = known
+	return now.Sub(known.since)
+}
+
+// uncontend notes that no other's claim was met.
+func (a *attempts) uncontend(credential types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.contended, credential)
+}
+
+// lastContended is when another's claim was last met; zero: it was not.
+func (a *attempts) lastContended(credential types.NamespacedName) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.contended[credential].last
 }

@@ -106,6 +106,10 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	if resend {
 		r.doubt = state.Attempt
 	}
+	// Claim and withdrawal change the state, which brings the next visit at once.
+	if again := r.attempts.lastContended(client.ObjectKeyFromObject(r.credential)).Add(contendedPause); r.Clock.Now().Before(again) {
+		return &pause{until: again, why: oneLine(rotation.ErrContended)}
+	}
 	r.InFlight.Add(1) // the process does not end before what comes is saved
 	defer r.InFlight.Done()
 	attempt := r.attempt(state, resend)
@@ -116,7 +120,7 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	r.adopted()
 	r.attempts.observe(client.ObjectKeyFromObject(r.credential), r.record.State.Attempt)
 	if err := r.fence(ctx, claimedAt); err != nil {
-		return errors.Join(r.withdraw(ctx), err)
+		return r.withdraw(ctx, err)
 	}
 	r.attempts.send(client.ObjectKeyFromObject(r.credential), attempt.ID)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), claimedAt.Add(claimTimeout))
@@ -143,16 +147,17 @@ func (r *renewal) claim(ctx context.Context, claimed rotation.State) error {
 func (r *renewal) fence(ctx context.Context, claimedAt time.Time) error {
 	if r.record.State.Untried() {
 		twin, err := r.States.OlderTwin(ctx, r.record)
-		if errors.Is(err, rotation.ErrContended) {
+		key := client.ObjectKeyFromObject(r.credential)
+		switch contended := errors.Is(err, rotation.ErrContended); {
+		case contended && r.attempts.contend(key, r.Clock.Now()) < rotation.HolderTimeout:
 			return &pause{until: r.now.Add(contendedPause), why: oneLine(err)}
-		}
-		if err != nil {
+		case err != nil && !contended:
 			return err
-		}
-		if twin != nil {
+		case twin != nil: // one that is contended for longer has been sent, and nobody knows what came of it
 			r.ended = true // a refresh that was asked for is answered by that
 			return r.duplicate(twin)
 		}
+		r.attempts.uncontend(key)
 	}
 	if ctx.Err() != nil || r.Clock.Now().Sub(claimedAt) > fenceTimeout {
 		return &pause{until: r.now, why: "the claim came too late to send"}

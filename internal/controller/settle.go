@@ -4,7 +4,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -48,17 +47,17 @@ func (r *renewal) settleClaimed(ctx context.Context, outcome provider.Outcome, e
 		log.FromContext(ctx).Info("no clear answer came to a single-use token", "error", unclear(outcome, err))
 		return &pause{until: r.now, why: "the outcome of the exchange is unknown"}
 	case err != nil: // nothing was sent
-		return cmp.Or(r.withdraw(ctx), r.doubtful(err))
+		return r.withdraw(ctx, r.doubtful(err))
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Tokens.RefreshToken.IsZero():
 		if resent && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
 			lost := rotatedTokenLost()
 			lost.attempted = true
-			return cmp.Or(r.end(ctx, rotation.State.Lose), error(lost))
+			return r.end(ctx, rotation.State.Lose, lost)
 		}
 		if resent {
 			return r.doubtful(r.conclusion(outcome)) // this one was not spent, and nobody knows of the first: the claim stays
 		}
-		return cmp.Or(r.withdraw(ctx), r.conclusion(outcome))
+		return r.withdraw(ctx, r.conclusion(outcome))
 	}
 	if err := r.save(ctx, outcome); err != nil {
 		return r.notSaved(err)
@@ -89,15 +88,15 @@ func (r *renewal) save(ctx context.Context, outcome provider.Outcome) error {
 	return err
 }
 
-// withdraw takes the claim back after nothing was spent. It is as stubborn as a
-// commit: a claim that stays would look like a token that was sent.
+// withdraw takes the claim back after nothing was spent, and says why. It is as
+// stubborn as a commit: a claim that stays would look like a token that was sent.
 // Where it was to send a token again, the doubt about the first time stays.
-func (r *renewal) withdraw(ctx context.Context) error {
+func (r *renewal) withdraw(ctx context.Context, why error) error {
 	return r.end(ctx, func(state rotation.State) rotation.State {
 		state = state.Withdraw()
 		state.Attempt = r.doubt
 		return state
-	})
+	}, why)
 }
 
 // doubtful adds to a failure of a retry that the doubt about the first time stays.
@@ -109,15 +108,15 @@ func (r *renewal) doubtful(err error) error {
 	return err
 }
 
-// end ends the claim without a successor of its token. Where somebody else has
-// taken the claim over, what this process was told no longer counts.
-func (r *renewal) end(ctx context.Context, transition func(rotation.State) rotation.State) error {
+// end ends the claim without a successor of its token, and says why. Where another
+// process has taken the claim over, how this one fared does not matter any more.
+func (r *renewal) end(ctx context.Context, transition func(rotation.State) rotation.State, why error) error {
 	own := r.record.State.Attempt.ID
 	err := r.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		return transition(stored), stored.Attempt != nil && stored.Attempt.ID == own
 	})
 	if errors.Is(err, rotation.ErrSuperseded) {
-		return &pause{until: r.now, why: "another process has taken over the refresh token"}
+		return &pause{until: r.now, why: "another process has taken the claim over"}
 	}
-	return err
+	return errors.Join(err, why)
 }

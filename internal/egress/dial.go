@@ -53,14 +53,16 @@ type countedConn struct {
 	mutex   sync.Mutex
 	written int64
 	sealed  bool
+	until   time.Time // nothing is written after it; zero: no bound
 }
 
 var errSealed = errors.New("the connection is given up")
 
-// Write implements io.Writer. It counts before it writes.
+// Write implements io.Writer. It counts before it writes. It looks at the clock
+// itself: the timers of a process that was frozen fire some time after it goes on.
 func (c *countedConn) Write(bytes []byte) (int, error) {
 	c.mutex.Lock()
-	if c.sealed {
+	if c.sealed || !c.until.IsZero() && time.Now().After(c.until) { //nolint:forbidigo // net/http sets the deadline by the same clock
 		c.mutex.Unlock()
 		return 0, errSealed
 	}
@@ -75,6 +77,13 @@ func (c *countedConn) count() int64 {
 	return c.written
 }
 
+// bound sets until when may be written.
+func (c *countedConn) bound(until time.Time) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.until = until
+}
+
 // sealAt makes sure that nothing is written after the first mark bytes. It is
 // false where more has been written already.
 func (c *countedConn) sealAt(mark int64) bool {
@@ -87,6 +96,7 @@ func (c *countedConn) sealAt(mark int64) bool {
 // attempt watches one round trip, and knows whether anything of it was sent.
 type attempt struct {
 	mutex  sync.Mutex
+	until  time.Time // when its context ends
 	conn   *countedConn
 	mark   int64 // what conn had written before
 	reused bool
@@ -95,6 +105,7 @@ type attempt struct {
 
 // watch adds the attempt's hooks to a context.
 func (a *attempt) watch(ctx context.Context) context.Context {
+	a.until, _ = ctx.Deadline()
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})
 }
 
@@ -104,11 +115,12 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	defer a.mutex.Unlock()
 	a.sent = a.sent || a.conn != nil && !a.conn.sealAt(a.mark)
 	a.reused = info.Reused
-	conn := info.Conn
+	conn, shared := info.Conn, false
 	if secured, ok := conn.(*tls.Conn); ok {
 		// A connection of HTTP/2 carries other requests too: its count says
 		// nothing about this one.
-		a.sent = a.sent || secured.ConnectionState().NegotiatedProtocol == "h2"
+		shared = secured.ConnectionState().NegotiatedProtocol == "h2"
+		a.sent = a.sent || shared
 		conn = secured.NetConn()
 	}
 	counted, ok := conn.(*countedConn)
@@ -117,6 +129,9 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 		return
 	}
 	a.conn, a.mark = counted, counted.count()
+	if !shared {
+		counted.bound(a.until)
+	}
 }
 
 // nothingSent tells whether no byte of the request was written, and sees to it

@@ -108,26 +108,49 @@ func (s *scene) leader() string {
 func TestAPIServerAwayAtTheCommit(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "API server away for ten minutes at the commit")
+	t.Run("of the only process", func(t *testing.T) {
+		t.Parallel()
+		process, s := apiServerAway(t, stubborn)
+		s.awaitFresh(2)
+		process.stop()
+		s.check(tally{calls: 2})
+	})
+	// A leader loses its lease after ten seconds, so it ends once its commit is
+	// through, and the next one publishes. Until then no probe may end it.
+	t.Run("of a leader", func(t *testing.T) {
+		t.Parallel()
+		process, s := apiServerAway(t, stubborn+1, "--leader-elect")
+		process.awaitEnd()
+		if !strings.Contains(process.said(), "leader election lost") {
+			t.Errorf("the manager did not end because of its lease, but with %v", process.err)
+		}
+		s.check(tally{calls: 2})
+	})
+}
+
+// apiServerAway lets the API server be away at a commit, until that has been tried
+// so often, and come back.
+func apiServerAway(t *testing.T, tries int64, flags ...string) (*process, *scene) {
+	t.Helper()
 	s := newSceneSoonDue(t)
 	pod := s.newPod()
 	reached := pod.api.hold(commit, false)
 	probes := freeAddress(t)
-	process := pod.start("--health-probe-bind-address=" + probes)
+	process := pod.start(append(flags, "--health-probe-bind-address="+probes)...)
 	reached.await()
 	commits, rest := pod.api.refuse(commit, 0), pod.api.refuse(anything, 0)
 	pod.api.cut()
 	s.await("the commit is tried again and again", func() bool {
 		s.checkAlive(probes)
-		return commits.count.Load() >= stubborn
+		return commits.count.Load() >= tries
 	})
 	if !process.lives() {
 		t.Fatal("the manager ended before it had saved what it was sent")
 	}
 	commits.lift()
 	rest.lift()
-	s.awaitFresh(2)
-	process.stop()
-	s.check(tally{calls: 2})
+	s.await("the successor is saved", func() bool { return s.state("refresh_token") == s.grant().Current })
+	return process, s
 }
 
 // checkAlive checks that a liveness probe succeeds.

@@ -43,7 +43,7 @@ func sent(p *pod) (reached, leave func()) {
 // death is a process that is killed at a moment of the second refresh, and what
 // the next one makes of it.
 type death struct {
-	fault   string // row of the list
+	shows   string // row of the list of faults
 	how     string
 	promise string
 	at      moment
@@ -66,12 +66,12 @@ const (
 func deaths() []death {
 	all := []death{
 		{
-			fault: "killed before the claim", how: inThePod,
+			shows: "killed before the claim", how: inThePod,
 			promise: "nothing was sent: the next process claims and sends, once",
 			at:      before(claim), want: tally{calls: 2},
 		},
 		{
-			fault: "killed before the claim", how: elsewhere, elsewhere: true,
+			shows: "killed before the claim", how: elsewhere, elsewhere: true,
 			promise: "without a claim there is nothing to wait for",
 			at:      before(claim), want: tally{calls: 2},
 		},
@@ -82,80 +82,77 @@ func deaths() []death {
 }
 
 func deathsAfterClaim() []death {
-	const fault = "killed after the claim"
 	return []death{
 		{
-			fault: fault, how: inThePod + ", with Hold", promise: "it may have been sent: it is told, and not sent",
+			shows: "killed after the claim", how: inThePod + ", with Hold", promise: "it may have been sent: it is told, and not sent",
 			at: after(claim), stalls: v1alpha1.OutcomeUnknownReason, want: tally{calls: 1},
 			then: (*scene).allowRetry,
 		},
 		{
-			fault: fault, how: elsewhere + ", with Hold", promise: "the same, once the holder counts as gone",
+			shows: "killed after the claim", how: elsewhere + ", with Hold", promise: "the same, once the holder counts as gone",
 			at: after(claim), elsewhere: true, stalls: v1alpha1.OutcomeUnknownReason, want: tally{calls: 1},
 			then: (*scene).allowRetry,
 		},
 		{
-			fault: fault, how: inThePod + ", with RetryOnce", promise: "it is sent, once",
+			shows: "killed after the claim", how: inThePod + ", with RetryOnce", promise: "it is sent, once",
 			at: after(claim), change: retryOnce, want: tally{calls: 2},
 		},
 		{
-			fault: fault, how: elsewhere + ", with RetryOnce", promise: "it is sent, once, after the holder counts as gone",
+			shows: "killed after the claim", how: elsewhere + ", with RetryOnce", promise: "it is sent, once, after the holder counts as gone",
 			at: after(claim), elsewhere: true, change: retryOnce, want: tally{calls: 2},
 		},
 	}
 }
 
 func deathsAfterSending() []death {
-	const without, with = "killed after sending, without a reuse window", "killed after sending, with a reuse window"
 	return []death{
 		{
-			fault: with, how: inThePod, promise: "the same token is sent again inside the window, once",
+			shows: "killed after sending, with a reuse window", how: inThePod, promise: "the same token is sent again inside the window, once",
 			at: sent, change: withWindow, want: tally{calls: 3, windowReuses: 1},
 		},
 		{
-			fault: with, how: elsewhere, promise: "the same, once the holder counts as gone",
+			shows: "killed after sending, with a reuse window", how: elsewhere, promise: "the same, once the holder counts as gone",
 			at: sent, elsewhere: true, change: withWindow, want: tally{calls: 3, windowReuses: 1},
 		},
 		{
-			fault: without, how: inThePod + ", with Hold", promise: "it is not sent again, and told",
+			shows: "killed after sending, without a reuse window", how: inThePod + ", with Hold", promise: "it is not sent again, and told",
 			at: sent, stalls: v1alpha1.OutcomeUnknownReason, want: tally{calls: 2}, then: (*scene).cure,
 		},
 		{
-			fault: without, how: elsewhere + ", with Hold", promise: "it is not sent again, and told",
+			shows: "killed after sending, without a reuse window", how: elsewhere + ", with Hold", promise: "it is not sent again, and told",
 			at: sent, elsewhere: true, stalls: v1alpha1.OutcomeUnknownReason, want: tally{calls: 2}, then: (*scene).cure,
 		},
 		{
-			fault: without, how: inThePod + ", with RetryOnce", promise: "it is sent once more, and its loss is told",
+			shows: "killed after sending, without a reuse window", how: inThePod + ", with RetryOnce", promise: "it is sent once more, and its loss is told",
 			at: sent, change: retryOnce, stalls: v1alpha1.RotatedTokenLostReason, want: tally{calls: 3, reuses: 1}, then: (*scene).cure,
 		},
 	}
 }
 
 func deathsAfterReply() []death {
-	const spooled = "killed after the spool (the container restarts)"
 	return []death{
 		{
-			fault: spooled, how: inThePod, promise: "what the spool holds is saved, without a call",
+			shows: "killed after the spool (the container restarts)", how: inThePod, promise: "what the spool holds is saved, without a call",
 			at: before(commit), want: tally{calls: 2},
 		},
 		{
-			fault: spooled, how: elsewhere, promise: "the successor died with its pod: it is not asked for again, and told",
+			shows: "killed after the spool (the container restarts)", how: elsewhere, promise: "the successor died with its pod: it is not asked for again, and told",
 			at: before(commit), elsewhere: true, stalls: v1alpha1.OutcomeUnknownReason, want: tally{calls: 2}, then: (*scene).cure,
 		},
 		{
-			fault: "killed after the commit", how: inThePod, promise: "it is published from the state, without a call",
+			shows: "killed after the commit", how: inThePod, promise: "it is published from the state, without a call",
 			at: after(commit), want: tally{calls: 2},
 		},
 		{
-			fault: "killed after the commit", how: elsewhere, promise: "it is published from the state, at once, without a call",
+			shows: "killed after the commit", how: elsewhere, promise: "it is published from the state, at once, without a call",
 			at: after(commit), elsewhere: true, want: tally{calls: 2},
 		},
 		{
-			fault: "killed after the target, before status", how: "with the reply to the target under way", promise: "the next process tells of it, without a call",
+			shows: "killed after the target, before status", how: "with the reply to the target under way", promise: "the next process tells of it, without a call",
 			at: after(publication), want: tally{calls: 2},
 		},
 		{
-			fault: "killed after the target, before status", how: "with the status under way", promise: "the next process tells of it, without a call",
+			shows: "killed after the target, before status", how: "with the status under way", promise: "the next process tells of it, without a call",
 			at: before(statusUpdate), want: tally{calls: 2},
 		},
 	}
@@ -164,9 +161,9 @@ func deathsAfterReply() []death {
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	for _, each := range deaths() {
-		t.Run(each.fault+", "+each.how, func(t *testing.T) {
+		t.Run(each.shows+", "+each.how, func(t *testing.T) {
 			t.Parallel()
-			faults.Shows(t, each.fault)
+			faults.Shows(t, each.shows)
 			defer func() {
 				if t.Failed() {
 					t.Logf("promised: %s", each.promise)

@@ -54,6 +54,9 @@
 //     reuse in the window voids the first successor, or reuse revokes the family.
 //   - RetryOnce where reuse revokes the family.
 //   - A backup of the very first exchange, whose state does not know its UID yet.
+//   - Two credentials on one seed, one of which has gone over to a new seed that
+//     the cache does not show to the other: that one may send the spent seed of
+//     the grant that was given up.
 //   - A reuse window measured from one replica's clock on another's: with a window
 //     the clocks agree. Without one they are up to an hour off.
 package history

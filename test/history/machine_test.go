@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
 
 // actions are what may happen next. Some are listed more than once, since they
@@ -24,6 +26,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"fault more":     w.fault,
 		"time passes":    w.timePasses,
 		"cache moves":    w.cacheMoves,
+		"taken over":     w.takenOver,
 		"process ends":   w.processEnds,
 		"request lands":  w.requestLands,
 		"user":           w.user,
@@ -93,6 +96,9 @@ func (w *world) strike(t *rapid.T, v *visit) {
 	decided := rapid.SampledFrom(v.at.fates).Draw(t, "fate")
 	w.stats.Faults++
 	w.next(v, decided)
+	if (decided == replyLate || decided == answeredAfterLong) && rapid.Bool().Draw(t, "very late") {
+		w.now = w.now.Add(rotation.HolderTimeout + time.Second)
+	}
 	if decided == killedBefore || decided == killedAfter {
 		w.crash(t, v.process.replica)
 	}
@@ -133,6 +139,22 @@ func (w *world) timePasses(t *rapid.T) {
 		t.Skip("a freeze between the fence and the first byte, with a window, is a known limit")
 	}
 	w.now = w.now.Add(span)
+}
+
+// takenOver freezes a visit while another replica looks at the same credential,
+// waits until the holder counts as gone, and looks again.
+func (w *world) takenOver(t *rapid.T) {
+	frozen := w.anyVisit(t)
+	other := w.replicas[len(w.replicas)-1]
+	if other == frozen.process.replica {
+		other = w.replicas[0]
+	}
+	if p := other.process; other == frozen.process.replica || p.draining || p.visits[frozen.credential] != nil || w.variant.window > 0 && frozen.at.verb == "send" {
+		t.Skip("nobody else is there, or it is a known limit")
+	}
+	w.visitToTheEnd(other.process, frozen.credential)
+	w.now = w.now.Add(rotation.HolderTimeout + time.Second)
+	w.visitToTheEnd(other.process, frozen.credential)
 }
 
 // cacheMoves brings a cache nearer to what is so.

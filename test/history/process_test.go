@@ -210,4 +210,4 @@ type deaf struct{}
 var _ events.EventRecorder = deaf{}
 
 // Eventf implements events.EventRecorder.
-func (deaf) Eventf(_, _ k8sruntime.Object, _, _, _, _ string, _ ...any) {}
+func (deaf) Eventf(_, _ k8sruntime.Object, _, _, _, _ string, _ ...any) {} //nolint:revive // the interface's

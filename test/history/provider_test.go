@@ -90,6 +90,7 @@ func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
 	case invalidGrant:
 		w.tokens[sent.token].refused = true
 		return &reply{Status: http.StatusBadRequest, Body: []byte(`{"error":"invalid_grant"}`)}
+	default: // it acts
 	}
 	answer := w.act(sent)
 	switch decided {
@@ -107,6 +108,7 @@ func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
 			answer.Status = http.StatusBadRequest
 			answer.Body = []byte(strings.Replace(string(answer.Body), `{`, `{"error":"temporarily_unavailable",`, 1))
 		}
+	default: // and its answer arrives
 	}
 	return answer
 }
@@ -217,8 +219,8 @@ func (w *world) sending(visit *visit, token string) {
 		w.violated(fmt.Sprintf("the token %q is sent, which nobody ever issued", token))
 		return
 	}
-	if !w.isSpent(grant, token) {
-		return
+	if !w.isSpent(grant, token) || w.isGivenUp(grant.ID) {
+		return // see the package comment
 	}
 	state := w.state(visit.credential)
 	if state.attempt != nil && state.attempt.Resend && visit.policy == retryOnce {

@@ -72,8 +72,8 @@ func mutations() []mutation {
 		{
 			name: "a loss is told by the status alone", why: "after a crash nothing says that the token is lost",
 			file: "controller/settle.go",
-			from: "r.end(ctx, rotation.State.Lose)",
-			to:   "r.end(ctx, rotation.State.Withdraw)",
+			from: "r.end(ctx, rotation.State.Lose, lost)",
+			to:   "r.end(ctx, rotation.State.Withdraw, lost)",
 		},
 		{
 			name: "recovery sends again whatever it finds", why: "a spent token is sent",
@@ -98,6 +98,12 @@ func mutations() []mutation {
 			file: "controller/visit.go",
 			from: "v.unpublished = true",
 			to:   "v.unpublished = false",
+		},
+		{
+			name: "a displaced holder tells what it knows", why: "it writes over what the one that took over has found",
+			file: "controller/settle.go",
+			from: "return &pause{until: r.now, why: \"another process has taken the claim over\"}",
+			to:   "return told",
 		},
 		{
 			name: "a commit gives up", why: "the successor is dropped while its process lives",

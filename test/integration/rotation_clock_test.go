@@ -79,7 +79,8 @@ func (w *world) rightOnceTheClockIs() {
 	w.t.Helper()
 	w.await(xiaomi, "a true time of expiry", func(c *v1alpha1.TokenCredential) bool {
 		told, ends := c.Status.ExpirationTime.Time, w.grant().AccessTokenExpiresAt
-		return !told.After(ends) && ends.Sub(told) < time.Minute
+		atRest := w.state(xiaomi, "attempt") == "" && w.state(xiaomi, "refresh_token") == w.grant().Current
+		return atRest && !told.After(ends) && ends.Sub(told) < time.Minute
 	})
 	w.keptAndFresh()
 }
