@@ -6,7 +6,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -151,8 +153,18 @@ func (l *lab) profileOf(name string) func(context.Context) error {
 				return fmt.Errorf("save a profile: %w", err)
 			}
 		}
-		return nil
+		return l.saveServerProfile(ctx, seconds, filepath.Join(l.profile, name+".apiserver.cpu.pprof"))
 	}
+}
+
+// saveServerProfile writes where the API server spends its time: most of what a
+// refresh costs is spent there.
+func (l *lab) saveServerProfile(ctx context.Context, seconds int, file string) error {
+	profile, err := l.metrics.Get().AbsPath("/debug/pprof/profile").Param("seconds", strconv.Itoa(seconds)).DoRaw(ctx)
+	if err != nil {
+		return fmt.Errorf("profile the API server: %w", err)
+	}
+	return os.WriteFile(file, profile, 0o600)
 }
 
 // span is what happened between two readings.
