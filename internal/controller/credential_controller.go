@@ -82,6 +82,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	credential = credential.DeepCopy()
 	stored := credential.DeepCopy()
 	owed := r.statuses.overlay(credential)
+	if !owed { // what this process wrote is there, whatever the cache shows
+		credential.Status.DeepCopyInto(&stored.Status)
+	}
 
 	now := r.Clock.Now()
 	if wake, settled := r.settled(ctx, credential, now); settled && !owed {
