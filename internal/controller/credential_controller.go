@@ -90,8 +90,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	credential = credential.DeepCopy()
 	stored := credential.DeepCopy()
 	owed := r.statuses.overlay(credential)
-	if !owed {
-		stored = credential.DeepCopy() // the API server has it, though the cache may not show it yet
+	if !owed { // what this process wrote is there, whatever the cache shows
+		credential.Status.DeepCopyInto(&stored.Status)
 	}
 
 	now := r.Clock.Now()

@@ -41,7 +41,8 @@
 // A new seed gives up the grant of the one before. Who deletes the state Secret
 // throws the token away: the seed that was adopted is not sent again, as long as
 // the status, as every cache shows it, remembers it. So the state is deleted, or a
-// backup put in its place, only then; afterwards the credential is not deleted as
+// backup put in its place, only then, and the processes start again, since one may
+// still owe a status of before; afterwards the credential is not deleted as
 // well, no older seed is put back, and there is no second credential on that seed,
 // since nobody could know that it is spent. A backup's token is not sent.
 //

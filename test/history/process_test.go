@@ -171,7 +171,7 @@ func (v *visit) await() {
 	delete(p.visits, v.credential)
 	switch {
 	case v.panicked != "":
-		p.world.violated("a visit panicked: " + v.panicked)
+		p.world.t.Errorf("a visit panicked: %s", v.panicked)
 	case v.died:
 	case v.err != nil:
 		p.wake[v.credential] = p.world.now.Add(time.Second)

@@ -31,7 +31,7 @@ func mutations() []mutation {
 			name: "no claim", why: "a token is sent, and nothing durable says so", always: true,
 			file: "controller/renewal.go",
 			from: "err := r.States.Save(ctx, r.record, state.Claim(attempt)); err != nil",
-			to:   "err := r.States.Save(ctx, r.record, state); err != nil",
+			to:   "err := errors.Join(r.States.Save(ctx, r.record, state), func() error { r.record.State = state.Claim(attempt); return nil }()); err != nil",
 		},
 		{
 			name: "commit after the target", why: "pods get a token whose successor nobody holds", always: true,

@@ -80,8 +80,15 @@ func (w *world) deleteState(t *rapid.T) {
 	}
 	w.stateDeleted = true
 	w.must(w.api.remove(secrets, stateOf(name)))
+	w.restartAll() // an older seed than that, or an older status, is known to nobody any more
+}
+
+// restartAll starts every process again, with a cache that is up to date.
+func (w *world) restartAll() {
 	for _, r := range w.replicas {
-		r.process.catchUp() // an older seed than that is in no ledger any more
+		r.process.kill()
+		w.start(r)
+		r.process.catchUp()
 	}
 }
 
@@ -155,6 +162,7 @@ func (w *world) restore(t *rapid.T) {
 		w.must(w.api.remove(secrets, restored.Name))
 	}
 	w.must(w.api.create(secrets, restored))
+	w.restartAll()
 }
 
 // createTwin makes a second credential on the same seed.
