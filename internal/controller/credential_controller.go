@@ -138,6 +138,7 @@ func (v *visit) finishing(ctx context.Context) (context.Context, context.CancelF
 
 // conclude says what came of a visit, and when the next one is.
 func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
+	v.now = v.Clock.Now() // what is told is of the end of the visit
 	var told *problem
 	var paused *pause
 	switch {
@@ -214,7 +215,7 @@ func (r *Reconciler) settled(ctx context.Context, credential *v1alpha1.TokenCred
 	if r.attempts.isOpen(name) && !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.StalledCondition) {
 		return time.Time{}, false
 	}
-	if notedInFuture(status, now) || r.Hosts.Admitted(name) {
+	if notedInFuture(status, now) || r.Hosts.Admitted(name) || r.attempts.isUnheard(name) {
 		return time.Time{}, false
 	}
 	wake := wakeTime(credential)

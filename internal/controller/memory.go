@@ -109,7 +109,10 @@ type attempts struct {
 
 // seen is what is remembered of a credential's attempts, until its state has none.
 type seen struct {
-	open    bool
+	open bool
+	// unheard is true after a claim of which this process does not know whether it
+	// stands.
+	unheard bool
 	started time.Time
 	since   map[string]time.Time // by the attempt's ID
 	sent    map[string]bool      // by the attempt's ID
@@ -136,7 +139,22 @@ func (a *attempts) observe(credential types.NamespacedName, attempt *rotation.At
 		return
 	}
 	known := a.of(credential)
-	known.open, known.started = true, attempt.Started
+	known.open, known.unheard, known.started = true, false, attempt.Started
+}
+
+// miss notes that a claim was sent and nothing was heard of it.
+func (a *attempts) miss(credential types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.of(credential).unheard = true
+}
+
+// isUnheard tells whether the state must be read to know if a claim stands.
+func (a *attempts) isUnheard(credential types.NamespacedName) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, ok := a.byCredential[credential]
+	return ok && known.unheard
 }
 
 // gone notes that there is no such credential. What was sent for it is not

@@ -115,6 +115,7 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	attempt := r.attempt(state, resend)
 	claimedAt := r.Clock.Now()
 	if err := r.claim(ctx, state.Claim(attempt)); err != nil {
+		r.attempts.miss(client.ObjectKeyFromObject(r.credential))
 		return r.notSaved(err)
 	}
 	r.adopted()
