@@ -90,6 +90,7 @@ func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
 	case invalidGrant:
 		w.tokens[sent.token].refused = true
 		return &reply{Status: http.StatusBadRequest, Body: []byte(`{"error":"invalid_grant"}`)}
+	default: // the provider acts
 	}
 	answer := w.act(sent)
 	switch decided {
@@ -107,6 +108,7 @@ func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
 			answer.Status = http.StatusBadRequest
 			answer.Body = []byte(strings.Replace(string(answer.Body), `{`, `{"error":"temporarily_unavailable",`, 1))
 		}
+	default: // and its answer arrives
 	}
 	return answer
 }
