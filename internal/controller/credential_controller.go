@@ -153,8 +153,8 @@ func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
 		patch = client.MergeFromWithOptions(v.stored, client.MergeFromWithOptimisticLock{})
 	} else {
 		v.summarize(told)
-		if told != nil && !v.refreshed && (told.standing || told.reason == v1alpha1.DuplicateSourceReason) {
-			// Nothing was done, so it gives way too.
+		if told != nil && !v.refreshed && (told.standing || told.stalled()) {
+			// Nothing was brought, and nobody would look again at a stall that is wrong.
 			patch = client.MergeFromWithOptions(v.stored, client.MergeFromWithOptimisticLock{})
 		}
 	}
