@@ -162,7 +162,8 @@ func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
 		patch = client.MergeFromWithOptions(v.stored, client.MergeFromWithOptimisticLock{})
 	} else {
 		v.summarize(told)
-		if told != nil && told.standing && !v.refreshed { // nothing was done, so it gives way too
+		if told != nil && !v.refreshed && (told.standing || told.stalled()) {
+			// Nothing was brought, and nobody would look again at a stall that is wrong.
 			patch = client.MergeFromWithOptions(v.stored, client.MergeFromWithOptimisticLock{})
 		}
 	}

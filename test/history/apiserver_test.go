@@ -45,9 +45,10 @@ func (k kind) resource() schema.GroupResource {
 // namespace, with resourceVersions, generations and UIDs, in memory. It keeps
 // every version of an object, so that a cache may show any of them.
 //
-// controller-runtime's own fake client, which tracks field owners, took 730 µs
-// for an update of a Secret and 1.1 ms for a patch of a status on the machine
-// where a whole history is to take some 10 ms; this one takes 3 µs and 40 µs.
+// controller-runtime's own fake client took 147 µs for an update of a Secret and
+// 325 µs for a merge patch of a status where this one took 10 µs and 38 µs, and a
+// history has some forty requests and is to take some 10 ms. Nor does it keep the
+// older versions that a cache which lags shows.
 type apiServer struct {
 	now      func() time.Time
 	latest   uint64 // resourceVersion of the last write

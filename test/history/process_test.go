@@ -210,4 +210,6 @@ type deaf struct{}
 var _ events.EventRecorder = deaf{}
 
 // Eventf implements events.EventRecorder.
-func (deaf) Eventf(_, _ k8sruntime.Object, _, _, _, _ string, _ ...any) {} //nolint:revive // the interface's
+//
+//nolint:revive // client-go wants seven arguments
+func (deaf) Eventf(_, _ k8sruntime.Object, _, _, _, _ string, _ ...any) {}

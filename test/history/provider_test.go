@@ -90,7 +90,7 @@ func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
 	case invalidGrant:
 		w.tokens[sent.token].refused = true
 		return &reply{Status: http.StatusBadRequest, Body: []byte(`{"error":"invalid_grant"}`)}
-	default: // it acts
+	default: // the provider acts
 	}
 	answer := w.act(sent)
 	switch decided {

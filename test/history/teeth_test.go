@@ -79,7 +79,7 @@ func mutations() []mutation {
 			name: "recovery sends again whatever it finds", why: "a spent token is sent",
 			file: "rotation/attempt.go",
 			from: "case inWindow(), observer.Policy == v1alpha1.RetryOnce:",
-			to:   "case attempt != nil:",
+			to:   "case inWindow() || attempt != nil:",
 		},
 		{
 			name: "an attempt from the future is inside the window", why: "with clocks that differ a spent token is sent",
