@@ -51,10 +51,11 @@ func (r *renewal) prepare(ctx context.Context, call *provider.Call, state rotati
 	return &prepared{Exchange: exchange, place: place, request: request}, nil
 }
 
-// exchange sends a request and reads its reply. Neither a shutdown nor a lost
-// lease cuts it off: once a token is on its way, its successor must be awaited.
+// exchange sends a request and reads its reply. Its context is one that neither a
+// shutdown nor a lost lease ends: once a token is on its way, its successor must be
+// awaited.
 func (r *renewal) exchange(ctx context.Context, prepared *prepared) (provider.Outcome, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	started := r.Clock.Now()
 	r.ended = true

@@ -31,7 +31,7 @@ const (
 
 	// claimTimeout is how long after a claim was sent its exchange must have
 	// ended: less than rotation.HolderTimeout too, so that a process which was
-	// frozen after the fence finds no time left to connect.
+	// frozen after the fence finds no time left to send.
 	claimTimeout = fenceTimeout + exchangeTimeout
 )
 
@@ -94,7 +94,7 @@ func (r *renewal) refresh(ctx context.Context, state rotation.State) error {
 	}
 	defer prepared.leave(pace.Unasked, false)
 	if !r.singleUse() {
-		outcome, err := r.exchange(ctx, prepared)
+		outcome, err := r.exchange(context.WithoutCancel(ctx), prepared)
 		return r.settle(ctx, state, outcome, err)
 	}
 	return r.refreshOnce(ctx, state, prepared)
@@ -112,6 +112,8 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	}
 	r.InFlight.Add(1) // the process does not end before what comes is saved
 	defer r.InFlight.Done()
+	sendable, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
+	defer cancel()
 	attempt := r.attempt(state, resend)
 	claimedAt := r.Clock.Now()
 	if err := r.claim(ctx, state.Claim(attempt)); err != nil {
@@ -124,9 +126,7 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 		return r.withdraw(ctx, err)
 	}
 	r.attempts.send(client.ObjectKeyFromObject(r.credential), attempt.ID)
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), claimedAt.Add(claimTimeout))
-	defer cancel()
-	outcome, err := r.exchange(ctx, prepared)
+	outcome, err := r.exchange(sendable, prepared)
 	return r.settleClaimed(ctx, outcome, err, resend)
 }
 
@@ -189,7 +189,7 @@ func (r *renewal) login(ctx context.Context, state rotation.State) error {
 		return err
 	}
 	defer prepared.leave(pace.Unasked, false)
-	outcome, err := r.exchange(ctx, prepared)
+	outcome, err := r.exchange(context.WithoutCancel(ctx), prepared)
 	return r.settle(ctx, state, outcome, err)
 }
 

@@ -75,7 +75,7 @@ func (w *world) start(r *replica) {
 		Client:   manager,
 		Live:     live,
 		Catalog:  w.shared.catalog,
-		Secrets:  &controller.Secrets{Metadata: &apiClient{process: p, cachedMetadata: true}, Live: live},
+		Secrets:  &controller.Secrets{Metadata: &apiClient{process: p, cachedMetadata: true}, Live: &apiClient{process: p, shared: true}},
 		States:   &rotation.Store{Client: manager, Cluster: "cluster", Backoff: &wait.Backoff{Duration: 1}},
 		Targets:  &target.Publisher{Client: manager},
 		Egress:   &caller{world: w},
