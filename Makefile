@@ -23,6 +23,10 @@ SEED ?=
 # DEMO_FLAGS go to the demo (--once: end by itself), RUN_FLAGS to the manager.
 DEMO_FLAGS ?=
 RUN_FLAGS ?=
+# BENCH are the scenarios to measure (default: all), BENCH_FLAGS further flags
+# (--help lists both).
+BENCH ?=
+BENCH_FLAGS ?=
 
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
@@ -68,6 +72,10 @@ fuzz-rotation: ## Play HISTORIES random histories of the rotation protocol, and 
 	@mkdir -p bin; go test -c -o bin/history.test ./test/history
 	@cd test/history; HISTORIES=$(HISTORIES) SEED=$(SEED) ../../bin/history.test -test.run '^TestManyHistories$$' -test.timeout 0
 	@TEETH=all go test ./test/history -count=1 -run '^TestTheHistoriesHaveTeeth$$' -timeout 0 -v
+.PHONY: bench
+bench: build ## Measure the operator on this machine, BENCH=name for one scenario (all: over an hour).
+	@$(with-control-plane) go build -o bin/simulator ./cmd/simulator; go build -o bin/bench ./test/bench; \
+		exec bin/bench $(BENCH_FLAGS) $(BENCH)
 
 .PHONY: cover
 cover: ## Run all tests and show which lines they reach, by function.

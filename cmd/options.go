@@ -5,11 +5,14 @@ package main
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +34,7 @@ type options struct {
 	metricsCertName string
 	metricsCertKey  string
 	probeAddress    string
+	pprofAddress    string
 	leaderElect     bool
 	enableHTTP2     bool
 
@@ -58,11 +62,12 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 	flags.StringVar(&o.metricsCertName, "metrics-cert-name", "tls.crt", "file name of that certificate")
 	flags.StringVar(&o.metricsCertKey, "metrics-cert-key", "tls.key", "file name of its key")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
+	flags.StringVar(&o.pprofAddress, "pprof-bind-address", "0", "where profiles are served without authentication, such as 127.0.0.1:6060; 0 serves none")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false, "take part in the election of a leader, so that one of several replicas works")
 	flags.BoolVar(&o.enableHTTP2, "enable-http2", false, "let the metrics server speak HTTP/2")
 	flags.Var(&o.namespaces, "namespaces", "watch these namespaces alone, as A,B; default: all")
 	flags.Var(&o.labelSelector, "watch-label-selector", "work on the TokenCredentials that this label selector matches alone; default: all")
-	flags.IntVar(&o.concurrency, "max-concurrent-reconciles", 32, "how many credentials are worked on at once")
+	flags.IntVar(&o.concurrency, "max-concurrent-reconciles", 64, "how many credentials are worked on at once")
 	flags.Var(&o.builtInProviders, "builtin-providers", "which built-in providers may be used, as A,B, or * for all")
 	flags.BoolVar(&o.credentialMetrics, "credential-metrics", true, "serve gauges for each credential, read from the cache at scrape time")
 	flags.StringVar(&o.spoolDir, "spool-dir", "", "directory, in memory, that outlives the container (an emptyDir): what a provider sent is kept there, sealed, until it is saved; default: none")
@@ -79,8 +84,9 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		Scheme:                        scheme,
 		Metrics:                       o.metrics(),
 		HealthProbeBindAddress:        "0", // see serveProbes
+		PprofBindAddress:              o.pprofAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "manager.tokenkeeper.io",
+		LeaderElectionID:              o.leaseName(),
 		LeaderElectionNamespace:       leaseNamespace(),
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &shutdown,
@@ -104,6 +110,19 @@ func (o *options) metrics() metricsserver.Options {
 		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
 	}
 	return metrics
+}
+
+// leaseName is the name of the leader's lease. Each shard has one of its own, which
+// its replicas find by their flags: those of another shard must not keep it from
+// working.
+func (o *options) leaseName() string {
+	const name = "manager.tokenkeeper.io"
+	if len(o.namespaces) == 0 && o.labelSelector.Empty() {
+		return name
+	}
+	namespaces := slices.Sorted(slices.Values(o.namespaces))
+	sum := sha256.Sum256([]byte(strings.Join(namespaces, ",") + "/" + o.labelSelector.String()))
+	return hex.EncodeToString(sum[:4]) + "." + name
 }
 
 // leaseNamespace is where the leader's lease is kept: the pod's own namespace,

@@ -54,7 +54,8 @@ func (v *visit) tellUnsaved(ctx context.Context, refusal error) {
 		return
 	}
 	v.stored.Status = patched.Status
-	v.stored.ResourceVersion = patched.ResourceVersion
+	// Of both, or the next patch would name a version, and be refused for it.
+	v.stored.ResourceVersion, v.credential.ResourceVersion = patched.ResourceVersion, patched.ResourceVersion
 	v.tell(failureNotice(told))
 }
 

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
@@ -46,7 +48,8 @@ type Reconciler struct {
 	States  *rotation.Store
 	Targets *target.Publisher
 	Egress  egress.Caller
-	Limits  *Limits
+	Rates   *pace.Rates
+	Hosts   *pace.Hosts
 	Metrics *Metrics
 	Events  events.EventRecorder
 	Clock   clock.PassiveClock
@@ -57,8 +60,11 @@ type Reconciler struct {
 	// InFlight counts the exchanges and commits under way.
 	InFlight *sync.WaitGroup
 
-	attempts attempts
-	statuses statuses
+	templates target.Compiler
+	attempts  attempts
+	statuses  statuses
+	hosts     hosts
+	wake      atomic.Pointer[queue]
 }
 
 // Reconcile looks at one credential and brings its token, its state and its
@@ -67,11 +73,13 @@ type Reconciler struct {
 // target, and the target before the status.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	ctx = withoutBodies(ctx)
+	defer func() { r.Hosts.Yield(request.NamespacedName, r.Clock.Now()) }()
 	credential := &v1alpha1.TokenCredential{}
 	if err := r.Get(ctx, request.NamespacedName, credential); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.statuses.forget(request.NamespacedName)
-			r.attempts.observe(request.NamespacedName, nil)
+			r.attempts.gone(request.NamespacedName)
+			r.Rates.Forget(request.NamespacedName)
 			return ctrl.Result{}, r.removeTargets(ctx, request.NamespacedName)
 		}
 		return ctrl.Result{}, err
@@ -88,7 +96,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 
 	now := r.Clock.Now()
 	if wake, settled := r.settled(ctx, credential, now); settled && !owed {
-		return requeueAt(wake, now), nil
+		return requeueAt(credential, wake, now), nil
 	}
 	visit := &visit{Reconciler: r, credential: credential, stored: stored, now: now}
 	result, err := visit.conclude(ctx, visit.run(ctx))
@@ -130,6 +138,7 @@ func (v *visit) finishing(ctx context.Context) (context.Context, context.CancelF
 
 // conclude says what came of a visit, and when the next one is.
 func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
+	v.now = v.Clock.Now() // what is told is of the end of the visit
 	var told *problem
 	var paused *pause
 	switch {
@@ -140,7 +149,7 @@ func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
 			told = nil // this visit got past it
 		}
 	case err != nil:
-		return ctrl.Result{}, err
+		return requeueAt(v.credential, time.Time{}, v.now), err
 	}
 	ctx, cancel := v.finishing(ctx)
 	defer cancel()
@@ -163,12 +172,12 @@ func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
 	}
 	err = v.save(ctx, patch)
 	if err != nil && (paused == nil || !apierrors.IsConflict(err)) {
-		return ctrl.Result{}, err
+		return requeueAt(v.credential, time.Time{}, v.now), err
 	}
 	if paused != nil {
-		return requeueAt(schedule.Wake(paused.until, expiry(v.credential)), v.Clock.Now()), nil
+		return requeueAt(v.credential, schedule.Wake(paused.until, expiry(v.credential)), v.Clock.Now()), nil
 	}
-	return requeueAt(wakeTime(v.credential), v.Clock.Now()), nil
+	return requeueAt(v.credential, wakeTime(v.credential), v.Clock.Now()), nil
 }
 
 // save writes the status, where it changed.
@@ -186,10 +195,15 @@ func (v *visit) save(ctx context.Context, patch client.Patch) error {
 }
 
 // settled tells whether nothing has changed since the last visit and nothing is
-// due, by the cache alone: no object is read, written or called for it. It
-// returns when something will be.
+// due, or what is due must wait for room at the provider's host; all by the cache
+// and the memory alone: no object is read, written or called for it. It returns
+// when to look again.
 func (r *Reconciler) settled(ctx context.Context, credential *v1alpha1.TokenCredential, now time.Time) (time.Time, bool) {
+	name := client.ObjectKeyFromObject(credential)
 	status := &credential.Status
+	if status.ObservedGeneration == 0 { // it comes with thousands of others, perhaps
+		return now.Add(roomPause), r.hostIsFull(credential, now)
+	}
 	if status.ObservedGeneration != credential.Generation || status.ObservedInputs == "" || credential.RefreshRequested() {
 		return time.Time{}, false
 	}
@@ -199,32 +213,41 @@ func (r *Reconciler) settled(ctx context.Context, credential *v1alpha1.TokenCred
 		return time.Time{}, false
 	}
 	// An attempt that is open is told, or its end is awaited.
-	if r.attempts.isOpen(client.ObjectKeyFromObject(credential)) && !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.StalledCondition) {
+	if r.attempts.isOpen(name) && !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.StalledCondition) {
+		return time.Time{}, false
+	}
+	if notedInFuture(status, now) || r.Hosts.Admitted(name) || r.attempts.isUnheard(name) {
 		return time.Time{}, false
 	}
 	wake := wakeTime(credential)
-	if !wake.IsZero() && !now.Before(wake) || notedInFuture(status, now) {
-		return time.Time{}, false
-	}
+	due := !wake.IsZero() && !now.Before(wake)
 	if credential.Spec.Suspend {
-		return wake, true
+		return wake, !due
 	}
-	provider, err := r.Catalog.find(ctx, credential.Spec.ProviderRef)
-	if err != nil {
+	if !r.unchanged(ctx, credential) {
 		return time.Time{}, false
 	}
-	versions, err := r.versions(ctx, credential)
-	if err != nil || inputsDigest(provider.version, versions) != status.ObservedInputs {
-		return time.Time{}, false
+	if due {
+		return now.Add(roomPause), r.hostIsFull(credential, now)
 	}
-	return wake, r.written(ctx, credential)
+	return wake, true
 }
 
-func requeueAt(wake, now time.Time) ctrl.Result {
-	if wake.IsZero() {
-		return ctrl.Result{}
+// hostIsFull tells whether a credential whose token is due must wait for room at
+// its provider's host. It is woken when there is some.
+func (r *Reconciler) hostIsFull(credential *v1alpha1.TokenCredential, now time.Time) bool {
+	return r.Hosts.Full(r.hosts.of(credential), client.ObjectKeyFromObject(credential), expiry(credential), now)
+}
+
+// unchanged tells whether the provider, the inputs, the target and the state are
+// those that the status knows of, by the cache.
+func (r *Reconciler) unchanged(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
+	provider, err := r.Catalog.find(ctx, credential.Spec.ProviderRef)
+	if err != nil {
+		return false
 	}
-	return ctrl.Result{RequeueAfter: max(wake.Sub(now), time.Millisecond)}
+	versions, err := r.versions(ctx, credential)
+	return err == nil && inputsDigest(provider.version, versions) == credential.Status.ObservedInputs && r.written(ctx, credential)
 }
 
 // wakeTime is when a credential is next to be looked at: when it is due, and

@@ -13,13 +13,16 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
 
-// prepared is a request that nothing stands in the way of.
+// prepared is a request that nothing stands in the way of, with its place among
+// the calls to its host.
 type prepared struct {
 	*provider.Exchange
+	*place
 	request *egress.Request
 }
 
@@ -35,21 +38,35 @@ func (r *renewal) prepare(ctx context.Context, call *provider.Call, state rotati
 	if err := r.Egress.Check(request); err != nil {
 		return nil, r.unanswered(err)
 	}
-	if wait := r.Limits.reserve(r.provider, r.Clock.Now()); wait > 0 {
-		return nil, &pause{until: r.Clock.Now().Add(wait), why: "the provider's rate limit is reached"}
+	place, err := r.enter(request.URL.Host)
+	if err != nil {
+		return nil, err
 	}
-	return &prepared{Exchange: exchange, request: request}, nil
+	if limit := r.provider.RateLimit; limit != nil {
+		if wait := r.Rates.Take(r.provider.key, pace.Allowance(*limit), place.who, r.Clock.Now()); wait > 0 {
+			place.leave(pace.Unasked, false)
+			return nil, &pause{until: r.Clock.Now().Add(wait), why: "the provider's rate limit is reached"}
+		}
+	}
+	return &prepared{Exchange: exchange, place: place, request: request}, nil
 }
 
-// exchange sends a request and reads its reply. Neither a shutdown nor a lost
-// lease cuts it off: once a token is on its way, its successor must be awaited.
+// exchange sends a request and reads its reply. Its context is one that neither a
+// shutdown nor a lost lease ends: once a token is on its way, its successor must be
+// awaited.
 func (r *renewal) exchange(ctx context.Context, prepared *prepared) (provider.Outcome, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	started := r.Clock.Now()
 	r.ended = true
 	reply, err := r.Egress.Do(prepared.request.WithContext(ctx), r.singleUse())
-	took := r.Clock.Now().Sub(started)
+	outcome, err := r.read(prepared, reply, err, r.Clock.Now().Sub(started))
+	prepared.leave(answer(outcome, err))
+	return outcome, err
+}
+
+// read tells what came of a request.
+func (r *renewal) read(prepared *prepared, reply *egress.Reply, err error, took time.Duration) (provider.Outcome, error) {
 	if err != nil {
 		r.Metrics.exchanged(r.provider.Name, "none", took)
 		if reply != nil { // it was cut short, perhaps behind the new refresh token

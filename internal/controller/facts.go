@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
@@ -46,7 +47,7 @@ func (v *visit) facts() facts {
 		changed:        v.inputsChanged() || status.ObservedGeneration != v.credential.Generation,
 	}
 	if status.FailedAttempts > 0 && status.NextRefreshTime != nil {
-		if !notedInFuture(status, v.now) {
+		if !notedInFuture(status, v.now) && !v.Hosts.Admitted(client.ObjectKeyFromObject(v.credential)) {
 			f.retryAt = status.NextRefreshTime.Time
 		}
 		f.failed = isReason(standingProblem(v.credential), providerReasons...)
@@ -63,13 +64,14 @@ func notedInFuture(status *v1alpha1.TokenCredentialStatus, now time.Time) bool {
 
 // recoveryOf decides what becomes of an attempt, as things stand now.
 func (v *visit) recoveryOf(attempt *rotation.Attempt) rotation.Recovery {
+	name := client.ObjectKeyFromObject(v.credential)
 	state := v.record.State
 	state.Attempt = attempt
 	return state.Recover(rotation.Observer{
 		Now:         v.Clock.Now(),
-		SeenSince:   v.attempts.seenSince(attempt, v.Clock),
+		SeenSince:   v.attempts.seenSince(name, attempt, v.Clock),
 		HolderGone:  attempt.Holder == v.Holder || v.Spool.Predecessor(attempt.Holder, v.Holder),
-		NeverSent:   attempt.Holder == v.Holder && !v.attempts.wasSent(attempt.ID),
+		NeverSent:   attempt.Holder == v.Holder && !v.attempts.wasSent(name, attempt.ID),
 		ReuseWindow: v.provider.Rotation.ReuseWindow,
 		Policy:      v.unknownOutcomePolicy(),
 	})

@@ -19,7 +19,7 @@ import (
 // statuses remembers the status of a credential from the moment it is written
 // until the cache shows it, so that a cache which lags does not lead to a second
 // call. Its zero value is ready to use.
-type statuses struct{ byName sync.Map } // types.NamespacedName -> written
+type statuses struct{ byName sync.Map } // types.NamespacedName -> *written
 
 type written struct {
 	uid    types.UID
@@ -37,7 +37,7 @@ func (s *statuses) overlay(credential *v1alpha1.TokenCredential) (owed bool) {
 	if !ok {
 		return false
 	}
-	latest := known.(written)
+	latest := known.(*written)
 	caughtUp := latest.version != 0 && version(credential.ResourceVersion) >= latest.version
 	if caughtUp || latest.uid != credential.UID {
 		s.byName.Delete(name)
@@ -50,11 +50,23 @@ func (s *statuses) overlay(credential *v1alpha1.TokenCredential) (owed bool) {
 // remember keeps a status that was written, or that failed to be: the next visit
 // then goes on from it and writes it again.
 func (s *statuses) remember(wanted *v1alpha1.TokenCredential, resourceVersion string, err error) {
-	entry := written{uid: wanted.UID, status: wanted.Status}
+	entry := &written{uid: wanted.UID, status: wanted.Status}
 	if err == nil {
 		entry.version = version(resourceVersion)
 	}
 	s.byName.Store(client.ObjectKeyFromObject(wanted), entry)
+}
+
+// seen forgets a status once the cache shows it or a later one.
+func (s *statuses) seen(credential *v1alpha1.TokenCredential) {
+	name := client.ObjectKeyFromObject(credential)
+	known, ok := s.byName.Load(name)
+	if !ok {
+		return
+	}
+	if latest := known.(*written); latest.version != 0 && version(credential.ResourceVersion) >= latest.version {
+		s.byName.CompareAndDelete(name, known)
+	}
 }
 
 func (s *statuses) forget(name types.NamespacedName) { s.byName.Delete(name) }
@@ -66,17 +78,145 @@ func version(resourceVersion string) uint64 {
 	return number
 }
 
-// attempts remembers which attempts are open (under way, or of unknown outcome),
-// which of its own claims this process came to act on, and
-// since when it has seen those of other processes, on its own clock: theirs may
+// hosts remembers which host a provider is asked at, for what is asked of it: that
+// is known for sure only once a request has been built. Its zero value is ready to
+// use.
+type hosts struct{ bySource sync.Map } // what sourceDigest makes of the spec -> string
+
+// of a credential; empty where it is not known.
+func (h *hosts) of(credential *v1alpha1.TokenCredential) string {
+	known, _ := h.bySource.Load(sourceDigest(credential.Spec.ProviderRef, credential.Spec.Parameters))
+	host, _ := known.(string)
+	return host
+}
+
+func (h *hosts) remember(credential *v1alpha1.TokenCredential, host string) {
+	if h.of(credential) != host {
+		h.bySource.Store(sourceDigest(credential.Spec.ProviderRef, credential.Spec.Parameters), host)
+	}
+}
+
+// attempts remembers, of the attempts that stand in the states, which are open
+// (under way, or of unknown outcome), which of its own claims this process came to
+// act on, and since when it has seen those of others, on its own clock: theirs may
 // differ. Its zero value is ready to use.
 type attempts struct {
-	mu    sync.Mutex
-	since map[string]time.Time // by the attempt's ID
-	sent  map[string]bool      // by the attempt's ID
-	open  map[types.NamespacedName]time.Time
+	mu           sync.Mutex
+	byCredential map[types.NamespacedName]*seen
 	// contended credentials met another's claim on their token.
 	contended map[types.NamespacedName]contention
+}
+
+// seen is what is remembered of a credential's attempts, until its state has none.
+type seen struct {
+	open bool
+	// unheard is true after a claim of which this process does not know whether it
+	// stands.
+	unheard bool
+	started time.Time
+	since   map[string]time.Time // by the attempt's ID
+	sent    map[string]bool      // by the attempt's ID
+}
+
+func (a *attempts) of(credential types.NamespacedName) *seen {
+	known, ok := a.byCredential[credential]
+	if !ok {
+		if a.byCredential == nil {
+			a.byCredential = map[types.NamespacedName]*seen{}
+		}
+		known = &seen{since: map[string]time.Time{}, sent: map[string]bool{}}
+		a.byCredential[credential] = known
+	}
+	return known
+}
+
+// observe notes whether an attempt stands in a credential's state.
+func (a *attempts) observe(credential types.NamespacedName, attempt *rotation.Attempt) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if attempt == nil {
+		delete(a.byCredential, credential)
+		return
+	}
+	known := a.of(credential)
+	known.open, known.unheard, known.started = true, false, attempt.Started
+}
+
+// miss notes that a claim was sent and nothing was heard of it.
+func (a *attempts) miss(credential types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.of(credential).unheard = true
+}
+
+// isUnheard tells whether the state must be read to know if a claim stands.
+func (a *attempts) isUnheard(credential types.NamespacedName) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, ok := a.byCredential[credential]
+	return ok && known.unheard
+}
+
+// gone notes that there is no such credential. What was sent for it is not
+// forgotten: the state stays, and the credential may come back.
+func (a *attempts) gone(credential types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.contended, credential)
+	if known, ok := a.byCredential[credential]; ok {
+		known.open = false
+	}
+}
+
+// isOpen tells whether an attempt is open in a credential's state.
+func (a *attempts) isOpen(credential types.NamespacedName) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, ok := a.byCredential[credential]
+	return ok && known.open
+}
+
+// opened tells how many attempts are open, and when the oldest began.
+func (a *attempts) opened() (n int, oldest time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, known := range a.byCredential {
+		if !known.open {
+			continue
+		}
+		n++
+		if oldest.IsZero() || known.started.Before(oldest) {
+			oldest = known.started
+		}
+	}
+	return n, oldest
+}
+
+// send notes that this process is about to send the token of its own attempt.
+func (a *attempts) send(credential types.NamespacedName, id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.of(credential).sent[id] = true
+}
+
+// wasSent tells whether this process came to send the token of an attempt. A
+// claim whose update seemed to fail may stand all the same, and then was not.
+func (a *attempts) wasSent(credential types.NamespacedName, id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, ok := a.byCredential[credential]
+	return ok && known.sent[id]
+}
+
+// seenSince is when this process first saw an attempt.
+func (a *attempts) seenSince(credential types.NamespacedName, attempt *rotation.Attempt, clock clock.PassiveClock) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	since := a.of(credential).since
+	if _, ok := since[attempt.ID]; !ok {
+		since[attempt.ID] = clock.Now()
+	}
+	return since[attempt.ID]
 }
 
 // contention is since when, and when last, another credential was met that has
@@ -111,68 +251,4 @@ func (a *attempts) lastContended(credential types.NamespacedName) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.contended[credential].last
-}
-
-// observe notes whether an attempt is open in a credential's state.
-func (a *attempts) observe(credential types.NamespacedName, attempt *rotation.Attempt) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if attempt == nil {
-		delete(a.open, credential)
-		return
-	}
-	if a.open == nil {
-		a.open = map[types.NamespacedName]time.Time{}
-	}
-	a.open[credential] = attempt.Started
-}
-
-// isOpen tells whether an attempt is open in a credential's state.
-func (a *attempts) isOpen(credential types.NamespacedName) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	_, open := a.open[credential]
-	return open
-}
-
-// opened tells how many attempts are open, and when the oldest began.
-func (a *attempts) opened() (n int, oldest time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, started := range a.open {
-		if oldest.IsZero() || started.Before(oldest) {
-			oldest = started
-		}
-	}
-	return len(a.open), oldest
-}
-
-// send notes that this process is about to send the token of its own attempt.
-func (a *attempts) send(id string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.sent == nil {
-		a.sent = map[string]bool{}
-	}
-	a.sent[id] = true
-}
-
-// wasSent tells whether this process came to send the token of an attempt. A
-// claim whose update seemed to fail may stand all the same, and then was not.
-func (a *attempts) wasSent(id string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.sent[id]
-}
-
-func (a *attempts) seenSince(attempt *rotation.Attempt, clock clock.PassiveClock) time.Time {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.since == nil {
-		a.since = map[string]time.Time{}
-	}
-	if _, ok := a.since[attempt.ID]; !ok {
-		a.since[attempt.ID] = clock.Now()
-	}
-	return a.since[attempt.ID]
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
 
@@ -30,7 +31,7 @@ const (
 
 	// claimTimeout is how long after a claim was sent its exchange must have
 	// ended: less than rotation.HolderTimeout too, so that a process which was
-	// frozen after the fence finds no time left to connect.
+	// frozen after the fence finds no time left to send.
 	claimTimeout = fenceTimeout + exchangeTimeout
 )
 
@@ -91,8 +92,9 @@ func (r *renewal) refresh(ctx context.Context, state rotation.State) error {
 	if err != nil {
 		return err
 	}
+	defer prepared.leave(pace.Unasked, false)
 	if !r.singleUse() {
-		outcome, err := r.exchange(ctx, prepared)
+		outcome, err := r.exchange(context.WithoutCancel(ctx), prepared)
 		return r.settle(ctx, state, outcome, err)
 	}
 	return r.refreshOnce(ctx, state, prepared)
@@ -110,9 +112,12 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	}
 	r.InFlight.Add(1) // the process does not end before what comes is saved
 	defer r.InFlight.Done()
+	sendable, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
+	defer cancel()
 	attempt := r.attempt(state, resend)
 	claimedAt := r.Clock.Now()
 	if err := r.claim(ctx, state.Claim(attempt)); err != nil {
+		r.attempts.miss(client.ObjectKeyFromObject(r.credential))
 		return r.notSaved(err)
 	}
 	r.adopted()
@@ -120,10 +125,8 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	if err := r.fence(ctx, claimedAt); err != nil {
 		return r.withdraw(ctx, err)
 	}
-	r.attempts.send(attempt.ID)
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), claimedAt.Add(claimTimeout))
-	defer cancel()
-	outcome, err := r.exchange(ctx, prepared)
+	r.attempts.send(client.ObjectKeyFromObject(r.credential), attempt.ID)
+	outcome, err := r.exchange(sendable, prepared)
 	return r.settleClaimed(ctx, outcome, err, resend)
 }
 
@@ -185,7 +188,8 @@ func (r *renewal) login(ctx context.Context, state rotation.State) error {
 	if err != nil {
 		return err
 	}
-	outcome, err := r.exchange(ctx, prepared)
+	defer prepared.leave(pace.Unasked, false)
+	outcome, err := r.exchange(context.WithoutCancel(ctx), prepared)
 	return r.settle(ctx, state, outcome, err)
 }
 

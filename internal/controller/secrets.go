@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 
+	"golang.org/x/sync/singleflight"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,7 +26,8 @@ type Secrets struct {
 	// Live reads from the API server.
 	Live client.Reader
 
-	read sync.Map // types.NamespacedName -> *corev1.Secret
+	read    sync.Map // types.NamespacedName -> *corev1.Secret
+	reading singleflight.Group
 }
 
 // absent is the version of a Secret that does not exist.
@@ -63,7 +65,14 @@ func (s *Secrets) get(ctx context.Context, key types.NamespacedName) (*corev1.Se
 	if known, ok := s.read.Load(key); ok && known.(*corev1.Secret).ResourceVersion == version {
 		return known.(*corev1.Secret), nil
 	}
-	return s.getLive(ctx, key)
+	// Thousands may refer to one Secret, and come at the same time.
+	read, err, _ := s.reading.Do(key.String()+"@"+version, func() (any, error) {
+		return s.getLive(context.WithoutCancel(ctx), key)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return read.(*corev1.Secret), nil
 }
 
 // getLive reads a Secret from the API server; nil where there is none.
@@ -83,3 +92,6 @@ func (s *Secrets) getLive(ctx context.Context, key types.NamespacedName) (*corev
 	})
 	return live, nil
 }
+
+// forget drops the value of a Secret: a credential that referred to it is gone.
+func (s *Secrets) forget(key types.NamespacedName) { s.read.Delete(key) }

@@ -12,17 +12,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
@@ -54,30 +52,6 @@ type Options struct {
 	CredentialMetrics bool
 }
 
-// CacheOptions are what the controllers need of a manager's cache: the
-// namespaces given alone (all, where there are none), the credentials that the
-// selector matches alone, and no managed fields, which nothing reads.
-func CacheOptions(namespaces []string, credentials labels.Selector) cache.Options {
-	options := cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject:         map[client.Object]cache.ByObject{&v1alpha1.TokenCredential{}: {Label: credentials}},
-	}
-	for _, namespace := range namespaces {
-		if options.DefaultNamespaces == nil {
-			options.DefaultNamespaces = map[string]cache.Config{}
-		}
-		options.DefaultNamespaces[namespace] = cache.Config{}
-	}
-	return options
-}
-
-// ClientOptions are what the controllers need of a manager's client: Secrets are
-// read from the API server. That goes for their metadata too, which therefore is
-// read from the manager's cache itself.
-func ClientOptions() client.Options {
-	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}}
-}
-
 // SetupWithManager compiles the built-in providers and adds the controllers and
 // their metrics to a manager that was made with CacheOptions and ClientOptions.
 func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) error {
@@ -101,7 +75,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		States:   &rotation.Store{Client: mgr.GetClient(), Cluster: cluster, Namespaces: options.Namespaces},
 		Targets:  &target.Publisher{Client: mgr.GetClient()},
 		Egress:   options.Egress,
-		Limits:   &Limits{},
+		Rates:    &pace.Rates{},
 		Metrics:  NewMetrics(options.Registry),
 		Events:   mgr.GetEventRecorder("tokenkeeper"),
 		Clock:    options.Clock,
@@ -109,6 +83,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		Spool:    options.Spool,
 		InFlight: options.InFlight,
 	}
+	credentials.Hosts = pace.NewHosts(options.Concurrency, credentials.wakeUp)
 	if err := credentials.SetupWithManager(ctx, mgr, controller.Options{
 		MaxConcurrentReconciles: options.Concurrency,
 		// What fails here is the API server: it is asked again soon after it is back.

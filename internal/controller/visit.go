@@ -125,7 +125,7 @@ func (v *visit) rememberSeed() {
 
 // preflight finds whatever would refuse the target, before anything is spent.
 func (v *visit) preflight(ctx context.Context) (err error) {
-	v.template, err = target.Compile(v.credential.Spec.Target, v.source, v.provider.Outputs, slices.Sorted(maps.Keys(v.parameters)))
+	v.template, err = v.templates.Compile(v.credential.Spec.Target, v.source, v.provider.Outputs, slices.Sorted(maps.Keys(v.parameters)))
 	if err != nil {
 		return problemf(v1alpha1.InvalidParametersReason, "%s", oneLine(err))
 	}

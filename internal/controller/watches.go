@@ -51,10 +51,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("tokencredential").
-		For(&v1alpha1.TokenCredential{}, builder.WithPredicates(predicate.Or(
-			predicate.GenerationChangedPredicate{},
-			predicate.AnnotationChangedPredicate{},
-		))).
+		Watches(&v1alpha1.TokenCredential{}, r.credentialEvents()).
+		WatchesRawSource(r.waker()).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOfSecret)).
 		Watches(&v1alpha1.ClusterTokenProvider{}, handler.EnqueueRequestsFromMapFunc(r.usersOfProvider),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).

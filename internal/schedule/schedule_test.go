@@ -206,3 +206,30 @@ func TestWake(t *testing.T) {
 		})
 	}
 }
+
+func TestPriority(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason  string
+		expires time.Time
+		failing bool
+		want    int
+	}{
+		"never had a token":         {"a pod waits for it", time.Time{}, false, Urgent},
+		"expired":                   {"a pod works with a token that is refused", issued.Add(-time.Second), false, Urgent},
+		"expires this moment":       {"it is of no use any more", issued, false, Urgent},
+		"expires in a minute":       {"it goes ahead of what has slack", issued.Add(time.Minute), false, Soon},
+		"expires in an hour":        {"it can wait for the others", issued.Add(time.Hour), false, Normal},
+		"failing, and has slack":    {"one of thousands that fail must not delay one that works", issued.Add(time.Hour), true, Failing},
+		"failing, without a token":  {"nor where it has no token", time.Time{}, true, Failing},
+		"failing, expires any time": {"nor where it expires soon", issued.Add(time.Second), true, Failing},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := Priority(issued, c.expires, c.failing); got != c.want {
+				t.Errorf("%s: got %d, want %d", c.reason, got, c.want)
+			}
+		})
+	}
+}

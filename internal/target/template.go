@@ -11,14 +11,18 @@
 package target
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/utils/lru"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
@@ -56,15 +60,27 @@ type Template struct {
 	merge  bool
 	asked  string
 	data   map[string]*expression.Template
-	// outputs that are written as they are, where the template sets no data.
+	// outputs that are written as they are beside the token, where the template
+	// sets no data.
 	outputs []string
 }
+
+// Compiler compiles templates, and remembers those that were used last: thousands
+// of credentials have few between them. Its zero value is ready to use. Safe for
+// concurrent use.
+type Compiler struct {
+	once     sync.Once
+	compiled *lru.Cache // by the digest of all that it depends on
+}
+
+// mostTemplates is how many are remembered: some 100 KiB each.
+const mostTemplates = 64
 
 // Compile reads a credential's template. The outputs and parameters are the
 // names that its expressions may use; asked names what the token is asked from,
 // since a target that was made with another provider's token does not hold what
 // it should. The error names every field that is wrong.
-func Compile(spec v1alpha1.Target, asked string, outputs, parameters []string) (*Template, error) {
+func (c *Compiler) Compile(spec v1alpha1.Target, asked string, outputs, parameters []string) (*Template, error) {
 	t := &Template{asked: asked, kind: corev1.SecretTypeOpaque, merge: spec.CreationPolicy == v1alpha1.MergePolicy}
 	if spec.Template != nil {
 		t.source = *spec.Template
@@ -72,10 +88,36 @@ func Compile(spec v1alpha1.Target, asked string, outputs, parameters []string) (
 	if t.source.Type != "" {
 		t.kind = corev1.SecretType(t.source.Type)
 	}
-	texts := t.source.Data
-	if len(texts) == 0 {
-		texts, t.outputs = defaultData(), outputs
+	problems := checkMetadata(t.source.Metadata)
+	if len(t.source.Data) == 0 {
+		t.outputs = outputs
+	} else {
+		data, err := c.data(t.source.Data, outputs, parameters)
+		t.data, problems = data, append(problems, err)
 	}
+	return t, errors.Join(problems...)
+}
+
+// data compiles the values of a template's data, unless that is remembered.
+func (c *Compiler) data(texts map[string]string, outputs, parameters []string) (map[string]*expression.Template, error) {
+	c.once.Do(func() { c.compiled = lru.New(mostTemplates) })
+	encoded, err := json.Marshal([]any{texts, outputs, parameters})
+	if err != nil {
+		return nil, err
+	}
+	key := sha256.Sum256(encoded)
+	if known, ok := c.compiled.Get(key); ok {
+		return known.(map[string]*expression.Template), nil
+	}
+	data, err := compileData(texts, outputs, parameters)
+	if err == nil {
+		c.compiled.Add(key, data)
+	}
+	return data, err
+}
+
+// compileData compiles the values of a template's data.
+func compileData(texts map[string]string, outputs, parameters []string) (map[string]*expression.Template, error) {
 	environment, err := expression.NewEnvironment(
 		expression.Text("accessToken"),
 		expression.Text("tokenType"),
@@ -86,24 +128,14 @@ func Compile(spec v1alpha1.Target, asked string, outputs, parameters []string) (
 	if err != nil {
 		return nil, err
 	}
-	problems := checkMetadata(t.source.Metadata)
-	t.data = make(map[string]*expression.Template, len(texts))
+	var problems []error
+	data := make(map[string]*expression.Template, len(texts))
 	for _, key := range slices.Sorted(maps.Keys(texts)) {
 		compiled, err := environment.Template(fmt.Sprintf("spec.target.template.data[%s]", key), texts[key])
 		problems = append(problems, err)
-		t.data[key] = compiled
+		data[key] = compiled
 	}
-	return t, errors.Join(problems...)
-}
-
-// defaultData is the target's data where the template sets none, but for the
-// outputs.
-func defaultData() map[string]string {
-	return map[string]string{
-		accessTokenKey: "${accessToken}",
-		tokenTypeKey:   "${tokenType}",
-		expiresAtKey:   "${expiresAt}",
-	}
+	return data, errors.Join(problems...)
 }
 
 // checkMetadata finds what the API server would refuse after a token was spent.
@@ -144,6 +176,11 @@ func (t *Template) Render(token Token) (Content, error) {
 			content.Data[name] = plain(value)
 		}
 	}
+	if len(t.data) == 0 {
+		content.Data[accessTokenKey] = []byte(token.AccessToken.Reveal())
+		content.Data[tokenTypeKey] = []byte(token.TokenType)
+		content.Data[expiresAtKey] = plain(token.ExpiresAt)
+	}
 	for key, template := range t.data {
 		text, present, err := template.Text(variables)
 		if err != nil {
@@ -174,7 +211,10 @@ func plain(value any) []byte {
 
 // keys of the data that the template writes.
 func (t *Template) keys() map[string]bool {
-	keys := make(map[string]bool, len(t.data)+len(t.outputs))
+	keys := make(map[string]bool, 3+len(t.data)+len(t.outputs))
+	if len(t.data) == 0 {
+		keys[accessTokenKey], keys[tokenTypeKey], keys[expiresAtKey] = true, true, true
+	}
 	for key := range t.data {
 		keys[key] = true
 	}

@@ -74,7 +74,7 @@ func TestRender(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			template, err := Compile(c.spec, "", []string{"openId", "scope"}, []string{"site"})
+			template, err := (&Compiler{}).Compile(c.spec, "", []string{"openId", "scope"}, []string{"site"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +116,7 @@ func TestCompileSaysWhereATemplateIsWrong(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Compile(c.spec, "", []string{"scope"}, []string{"site"})
+			_, err := (&Compiler{}).Compile(c.spec, "", []string{"scope"}, []string{"site"})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: got %v, want it to contain %q", c.reason, err, c.want)
 			}
@@ -147,7 +147,7 @@ func TestDigestTellsDriftFromWhatIsNotOurs(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			template, err := Compile(v1alpha1.Target{
+			template, err := (&Compiler{}).Compile(v1alpha1.Target{
 				CreationPolicy: c.policy,
 				Template:       &v1alpha1.TargetTemplate{Metadata: v1alpha1.TargetMetadata{Labels: map[string]string{"app": "shop"}}},
 			}, "", nil, nil)
@@ -208,7 +208,7 @@ func TestJudge(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			template, err := Compile(v1alpha1.Target{CreationPolicy: c.policy}, "", nil, nil)
+			template, err := (&Compiler{}).Compile(v1alpha1.Target{CreationPolicy: c.policy}, "", nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

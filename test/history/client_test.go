@@ -22,6 +22,8 @@ type apiClient struct {
 	process       *process
 	// cached kinds are read from the process's cache.
 	cachedCredentials, cachedMetadata bool
+	// shared reads are not stopped: another visit may wait for the same one.
+	shared bool
 }
 
 // Get implements client.Reader.
@@ -39,6 +41,9 @@ func (c *apiClient) Get(ctx context.Context, key client.ObjectKey, into client.O
 		}
 		return read(api.at(secrets, key.Name, c.process.seenSecrets), into, key.Name)
 	case *corev1.Secret:
+		if c.shared {
+			return read(api.find(secrets, key.Name), into, key.Name)
+		}
 		return c.request(ctx, "get", key.Name, func() error { return read(api.find(secrets, key.Name), into, key.Name) })
 	}
 	panic("a kind that is not expected")

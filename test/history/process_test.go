@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
@@ -73,11 +75,12 @@ func (w *world) start(r *replica) {
 		Client:   manager,
 		Live:     live,
 		Catalog:  w.shared.catalog,
-		Secrets:  &controller.Secrets{Metadata: &apiClient{process: p, cachedMetadata: true}, Live: live},
+		Secrets:  &controller.Secrets{Metadata: &apiClient{process: p, cachedMetadata: true}, Live: &apiClient{process: p, shared: true}},
 		States:   &rotation.Store{Client: manager, Cluster: "cluster", Backoff: &wait.Backoff{Duration: 1}},
 		Targets:  &target.Publisher{Client: manager},
 		Egress:   &caller{world: w},
-		Limits:   &controller.Limits{},
+		Rates:    &pace.Rates{},
+		Hosts:    pace.NewHosts(8, func(who types.NamespacedName) { p.wake[who.Name] = w.now }),
 		Metrics:  w.shared.metrics,
 		Events:   deaf{},
 		Clock:    &replicaClock{world: w, replica: r},

@@ -168,10 +168,10 @@ func TestEveryBuiltInProviderKeepsItsSecretFresh(t *testing.T) {
 				lifetime = simulator.Hour
 			}
 			w := newWorld(t, lifetime)
+			stopWatch := w.watchTarget(b.target())
 			operator := w.start()
 			b.create(w)
 			w.awaitRefreshes(b.provider, 1)
-			stopWatch := w.watchTarget(b.target())
 			for i := int64(2); i <= 1+refreshes; i++ {
 				if b.statesNoLifetime {
 					w.askForRefresh(b.provider, fmt.Sprint("number ", i))

@@ -59,6 +59,8 @@ type world struct {
 	stateWrites stateWrites
 	// namespaces that the operators watch; default: the world's own.
 	namespaces []string
+	// selector of the credentials that the operators work on; default: all.
+	selector labels.Selector
 	// wire, where it is set, stands between the operators and the API server.
 	wire func(http.RoundTripper) http.RoundTripper
 	// way, where it is set, stands between the operators and the providers.
@@ -120,7 +122,11 @@ func (w *world) start() *operator {
 	if namespaces == nil {
 		namespaces = []string{w.namespace}
 	}
-	cache := controller.CacheOptions(namespaces, labels.Everything())
+	selector := w.selector
+	if selector == nil {
+		selector = labels.Everything()
+	}
+	cache := controller.CacheOptions(namespaces, selector)
 	// Providers are the cluster's, and the tests share one: each operator keeps
 	// to the provider of its own world.
 	cache.ByObject[&v1alpha1.ClusterTokenProvider{}] = crcache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", w.cluster())}

@@ -1,0 +1,96 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"fmt"
+	"unique"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// CacheOptions are what the controllers need of a manager's cache: the
+// namespaces given alone (all, where there are none), the credentials that the
+// selector matches alone, and of each object no more than something reads.
+func CacheOptions(namespaces []string, credentials labels.Selector) cache.Options {
+	options := cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.TokenCredential{}: {Label: credentials, Transform: slimCredential},
+			secretMetadata():            {Transform: slimSecret},
+		},
+	}
+	for _, namespace := range namespaces {
+		if options.DefaultNamespaces == nil {
+			options.DefaultNamespaces = map[string]cache.Config{}
+		}
+		options.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	return options
+}
+
+// ClientOptions are what the controllers need of a manager's client: Secrets are
+// read from the API server. That goes for their metadata too, which therefore is
+// read from the manager's cache itself.
+func ClientOptions() client.Options {
+	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}}
+}
+
+// slimCredential drops what nothing reads, and keeps one copy of what thousands of
+// credentials have in common.
+func slimCredential(object any) (any, error) {
+	credential, ok := object.(*v1alpha1.TokenCredential)
+	if !ok {
+		return nil, fmt.Errorf("the cache of credentials holds a %T", object)
+	}
+	slim(&credential.ObjectMeta)
+	delete(credential.Annotations, corev1.LastAppliedConfigAnnotation)
+	credential.TypeMeta = metav1.TypeMeta{}
+	share(&credential.Spec.ProviderRef.Name)
+	if ref := credential.Spec.AppSecretRef; ref != nil {
+		share(&ref.Name)
+	}
+	for i := range credential.Status.Conditions {
+		condition := &credential.Status.Conditions[i]
+		share(&condition.Type)
+		share(&condition.Status)
+		share(&condition.Reason)
+	}
+	return credential, nil
+}
+
+// slimSecret keeps of a Secret's metadata what tells one version from another, and
+// of a target what its next writing must keep.
+func slimSecret(object any) (any, error) {
+	metadata, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return nil, fmt.Errorf("the cache of Secrets' metadata holds a %T", object)
+	}
+	slim(&metadata.ObjectMeta)
+	share(&metadata.Kind)
+	share(&metadata.APIVersion)
+	if len(ownerOf(metadata)) == 0 {
+		metadata.Labels, metadata.Annotations, metadata.OwnerReferences = nil, nil, nil
+	}
+	return metadata, nil
+}
+
+func slim(metadata *metav1.ObjectMeta) {
+	metadata.ManagedFields = nil
+	share(&metadata.Namespace)
+	for i := range metadata.OwnerReferences {
+		owner := &metadata.OwnerReferences[i]
+		share(&owner.Kind)
+		share(&owner.APIVersion)
+	}
+}
+
+// share replaces a text by the one copy of it that all share.
+func share[T ~string](text *T) { *text = unique.Make(*text).Value() }

@@ -1,0 +1,212 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+)
+
+// limits are what a client takes that does nothing but write, or call.
+type limits struct {
+	writes   map[int]float64 // of Secrets, by how many are under way at once
+	statuses float64         // patches of a status, with as many under way as suit Secrets best
+	kept     float64         // calls over connections that are kept
+	single   float64         // calls with a connection for each
+}
+
+// parallels are how many writes are under way at once.
+var parallels = []int{1, 8, 32}
+
+// best is the most writes a second.
+func (l *limits) best() (rate float64, parallel int) {
+	for _, n := range parallels {
+		if l.writes[n] > rate {
+			rate, parallel = l.writes[n], n
+		}
+	}
+	return rate, parallel
+}
+
+// measureLimits reports the raw limits.
+func measureLimits(ctx context.Context, l *lab) (*result, error) {
+	raw, err := l.rawLimits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &result{}
+	for _, n := range parallels {
+		r.add(fmt.Sprintf("Secrets written, %d at a time", n), raw.writes[n], "/s")
+	}
+	_, parallel := raw.best()
+	r.add(fmt.Sprintf("statuses patched, %d at a time", parallel), raw.statuses, "/s")
+	r.add("calls to the simulator, connections kept", raw.kept, "/s")
+	r.add("calls to the simulator, a connection for each", raw.single, "/s")
+	return r, nil
+}
+
+// rawLimits are measured once in a run, by the first scenario that asks.
+func (l *lab) rawLimits(ctx context.Context) (*limits, error) {
+	if l.raw != nil {
+		return l.raw, nil
+	}
+	raw := &limits{writes: map[int]float64{}}
+	span := l.window / 6
+	l.say("  raw limits: %s for each", span)
+	secrets, err := l.rawSecrets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range parallels {
+		raw.writes[n], err = rate(ctx, n, span, func(ctx context.Context, worker, turn int) error {
+			own := secrets[worker]
+			secret := own[turn%len(own)]
+			secret.Data["access_token"] = tokenText()
+			return l.Update(ctx, secret)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	_, parallel := raw.best()
+	if raw.statuses, err = l.rawStatuses(ctx, parallel, span); err != nil {
+		return nil, err
+	}
+	if raw.kept, err = l.rawCalls(ctx, span, true); err != nil {
+		return nil, err
+	}
+	if raw.single, err = l.rawCalls(ctx, span, false); err != nil {
+		return nil, err
+	}
+	err = l.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(namespace), client.MatchingLabels{"bench": "raw"})
+	l.raw = raw
+	return raw, err
+}
+
+// tokenText has the length of a token.
+func tokenText() []byte {
+	text := fmt.Sprintf("%043d", time.Now().UnixNano())
+	return []byte(text)
+}
+
+// rawSecrets makes Secrets that look like targets, some for each writer.
+func (l *lab) rawSecrets(ctx context.Context) ([][]*corev1.Secret, error) {
+	const each = 10
+	all := make([][]*corev1.Secret, slices.Max(parallels))
+	for worker := range all {
+		all[worker] = make([]*corev1.Secret, each)
+	}
+	return all, inParallel(ctx, writers, len(all)*each, func(ctx context.Context, i int) error {
+		secret := &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("raw-%06d", i),
+				Labels: map[string]string{"bench": "raw", "made-as-big-as": "a-label-of-a-target"},
+				OwnerReferences: []metav1.OwnerReference{{APIVersion: "tokenkeeper.io/v1alpha1", Kind: "TokenCredential",
+					Name: fmt.Sprintf("raw-%06d", i), UID: "00000000-0000-0000-0000-000000000000"}}},
+			Data: map[string][]byte{"access_token": tokenText(), "token_type": []byte("Bearer"), "expires_at": []byte(time.Now().UTC().Format(time.RFC3339))},
+		}
+		all[i/each][i%each] = secret
+		return l.Create(ctx, secret)
+	})
+}
+
+// rawStatuses patches statuses as a refresh does, of credentials that are
+// suspended and gone before a manager sees them.
+func (l *lab) rawStatuses(ctx context.Context, parallel int, span time.Duration) (float64, error) {
+	var credentials []*v1alpha1.TokenCredential
+	for i := range parallel {
+		credential := &v1alpha1.TokenCredential{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("raw-%06d", i)},
+			Spec:       v1alpha1.TokenCredentialSpec{ProviderRef: v1alpha1.ProviderReference{Name: "mcs"}, Suspend: true},
+		}
+		if err := l.Create(ctx, credential); err != nil {
+			return 0, err
+		}
+		credentials = append(credentials, credential)
+	}
+	patched, err := rate(ctx, parallel, span, func(ctx context.Context, worker, turn int) error {
+		credential := credentials[worker]
+		before := credential.DeepCopy()
+		now := metav1.NewTime(time.Now().Add(time.Duration(turn) * time.Second))
+		later := metav1.NewTime(now.Add(time.Hour))
+		status := &credential.Status
+		status.LastRefreshTime, status.ExpirationTime, status.NextRefreshTime = &now, &later, &later
+		status.RefreshCount++
+		for _, kind := range []string{v1alpha1.ReadyCondition, v1alpha1.RefreshedCondition} {
+			status.Conditions = slices.DeleteFunc(status.Conditions, func(c metav1.Condition) bool { return c.Type == kind })
+			status.Conditions = append(status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionTrue, Reason: "Raw",
+				LastTransitionTime: now, Message: "the Secret \"raw\" holds a token that expires at " + later.UTC().Format(time.RFC3339)})
+		}
+		return l.Status().Patch(ctx, credential, client.MergeFrom(before))
+	})
+	for _, credential := range credentials {
+		err = errors.Join(err, l.Delete(ctx, credential))
+	}
+	return patched, err
+}
+
+// rawCalls refreshes one MCS token, again and again.
+func (l *lab) rawCalls(ctx context.Context, span time.Duration, keep bool) (float64, error) {
+	app := appOf(simulator.MCS)
+	grants, err := l.simulator.seed(ctx, nil, []simulator.Grant{{Vendor: simulator.MCS, App: app.Key}})
+	if err != nil {
+		return 0, err
+	}
+	transport, err := l.simulator.transport()
+	if err != nil {
+		return 0, err
+	}
+	defer transport.CloseIdleConnections()
+	transport.DisableKeepAlives = !keep
+	caller := &http.Client{Transport: transport}
+	body := `{"token":"` + grants[0].RefreshToken + `"}`
+	return rate(ctx, slices.Max(parallels), span, func(ctx context.Context, _, _ int) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://mcs.mediatek.com/oauth/login/thirdparty/refresh", strings.NewReader(body))
+		if err != nil {
+			return err
+		}
+		request.SetBasicAuth(app.Key, app.Secret)
+		request.Header.Set("Content-Type", "application/json")
+		reply, err := caller.Do(request)
+		if err != nil {
+			return err
+		}
+		defer reply.Body.Close()
+		text, err := io.ReadAll(reply.Body)
+		if err == nil && !bytes.Contains(text, []byte("access_token")) {
+			err = fmt.Errorf("the simulator says %s: %.200s", reply.Status, text)
+		}
+		return err
+	})
+}
+
+// rate is how often a second something is done by so many at once.
+func rate(ctx context.Context, parallel int, span time.Duration, do func(ctx context.Context, worker, turn int) error) (float64, error) {
+	var done atomic.Int64
+	began := time.Now()
+	err := inParallel(ctx, parallel, parallel, func(ctx context.Context, worker int) error {
+		for turn := 0; time.Since(began) < span; turn++ {
+			if err := do(ctx, worker, turn); err != nil {
+				return err
+			}
+			done.Add(1)
+		}
+		return nil
+	})
+	return float64(done.Load()) / time.Since(began).Seconds(), err
+}

@@ -1,0 +1,145 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+)
+
+const (
+	mebibyte = 1 << 20
+	kibibyte = 1 << 10
+)
+
+// sizes are the numbers of credentials at which memory is read. What the first
+// thousand costs is warming up.
+var sizes = []int{1000, 10000, 50000}
+
+// memory of the operator at rest.
+type memory struct {
+	resident float64 // bytes
+	heap     float64 // bytes in use
+}
+
+// measureMemory reads the operator's memory as its credentials become more: after
+// the work that their first tokens are, and after a restart.
+func measureMemory(ctx context.Context, l *lab) (*result, error) {
+	r := &result{}
+	observer, err := l.observe(ctx, false)
+	if err != nil {
+		return r, err
+	}
+	defer observer.end()
+	if _, err := l.start(ctx); err != nil {
+		return r, err
+	}
+	idle, err := l.restedMemory(ctx, "without a credential")
+	if err != nil {
+		return r, err
+	}
+	r.judge("resident, no credential", idle.resident/mebibyte, "MiB", atMost(60))
+	var worked, restarted [2]memory // at the first size and at the last
+	made := 0
+	for i, size := range sizes {
+		size = l.number(size)
+		if err := l.populate(ctx, population{vendor: simulator.MCS, first: made, count: size - made}); err != nil {
+			return r, err
+		}
+		made = size
+		if _, err := l.awaitReady(ctx, observer, size, 30*time.Minute); err != nil {
+			return r, err
+		}
+		after, err := l.restedMemory(ctx, fmt.Sprintf("%d credentials, at rest after their first refresh", size))
+		if err != nil {
+			return r, err
+		}
+		l.kill()
+		if _, err := l.start(ctx); err != nil {
+			return r, err
+		}
+		again, err := l.restedMemory(ctx, fmt.Sprintf("%d credentials, at rest after a restart", size))
+		if err != nil {
+			return r, err
+		}
+		r.add(fmt.Sprintf("resident, %d credentials, after their first refresh", size), after.resident/mebibyte, "MiB")
+		r.add(fmt.Sprintf("resident, %d credentials, after a restart", size), again.resident/mebibyte, "MiB")
+		r.note("%d credentials: heap in use %.1f MiB after the first refresh, %.1f MiB after a restart", size, after.heap/mebibyte, again.heap/mebibyte)
+		if i == 0 {
+			worked[0], restarted[0] = after, again
+		}
+		worked[1], restarted[1] = after, again
+	}
+	beyond := float64(l.number(sizes[len(sizes)-1]) - l.number(sizes[0]))
+	r.judge("per credential beyond the first thousand, after their first refresh", (worked[1].resident-worked[0].resident)/beyond/kibibyte, "KiB", atMost(4))
+	r.judge("per credential beyond the first thousand, after a restart", (restarted[1].resident-restarted[0].resident)/beyond/kibibyte, "KiB", atMost(4))
+	return r, nil
+}
+
+// restedMemory lets the operator rest, so that what it no longer needs has been
+// collected and given back, and reads its memory.
+func (l *lab) restedMemory(ctx context.Context, what string) (memory, error) {
+	if err := l.watchFor(ctx, l.settle, what); err != nil {
+		return memory{}, err
+	}
+	resident, err := residentBytes(l.manager.pid()) // before the scrape, which needs memory itself
+	if err != nil {
+		return memory{}, err
+	}
+	scraped, err := l.scrape(ctx)
+	return memory{resident: resident, heap: scraped.sum("go_memstats_heap_inuse_bytes", nil)}, err
+}
+
+// The Secrets that are nobody's business.
+const (
+	unrelatedSecrets = 20000
+	unrelatedSize    = 10 * kibibyte
+)
+
+// measureUnrelated reads the operator's memory in a cluster with many Secrets that
+// no credential names.
+func measureUnrelated(ctx context.Context, l *lab) (*result, error) {
+	r := &result{}
+	if _, err := l.start(ctx); err != nil {
+		return r, err
+	}
+	without, err := l.restedMemory(ctx, "without other Secrets")
+	if err != nil {
+		return r, err
+	}
+	l.kill()
+	n := l.number(unrelatedSecrets)
+	l.say("  making %d Secrets of %d KiB", n, unrelatedSize/kibibyte)
+	value := []byte(strings.Repeat("x", unrelatedSize))
+	err = inParallel(ctx, writers, n, func(ctx context.Context, i int) error {
+		return l.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("unrelated-%06d", i), Labels: map[string]string{"app": "unrelated"}},
+			Data:       map[string][]byte{"value": value},
+		})
+	})
+	if err != nil {
+		return r, err
+	}
+	ready, err := l.start(ctx)
+	if err != nil {
+		return r, err
+	}
+	with, err := l.restedMemory(ctx, fmt.Sprintf("with %d other Secrets", n))
+	if err != nil {
+		return r, err
+	}
+	r.add("resident, no other Secret", without.resident/mebibyte, "MiB")
+	r.add(fmt.Sprintf("resident, %d Secrets of 10 KiB", n), with.resident/mebibyte, "MiB")
+	r.judge("per Secret of 10 KiB", (with.resident-without.resident)/float64(n)/kibibyte, "KiB", atMost(3))
+	r.add("until /readyz says so", ready.Seconds(), "s")
+	r.note("heap in use %.1f MiB without, %.1f MiB with them", without.heap/mebibyte, with.heap/mebibyte)
+	return r, nil
+}

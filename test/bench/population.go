@@ -1,0 +1,159 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+)
+
+const (
+	// namespace of all credentials: those that share an app's Secret are in one.
+	namespace = "bench"
+	// writers is how many requests a population is made with at once.
+	writers = 32
+	// grantsAtOnce is how many grants the simulator is told of in one request.
+	grantsAtOnce = 5000
+)
+
+func appSecret(vendor simulator.Vendor) string { return "app-" + string(vendor) } // as in auditPolicy
+
+// population is a number of credentials that are alike but for their names and
+// their refresh tokens, each with a seed Secret of its own.
+type population struct {
+	vendor simulator.Vendor
+	// provider is the vendor's built-in where it is empty.
+	provider v1alpha1.ProviderReference
+	renewal  v1alpha1.Renewal
+	// first and count of the serial numbers in their names.
+	first, count int
+	// spread makes them evenly over so much time; 0: as fast as may be.
+	spread time.Duration
+}
+
+func (p population) name(i int) string { return fmt.Sprintf("%s-%06d", p.vendor, p.first+i) }
+
+// always is a renewal that is due all the time, as far as the operator lets it:
+// five seconds after the issue, while the token lives for an hour.
+func always() v1alpha1.Renewal {
+	return v1alpha1.Renewal{Before: &v1alpha1.Duration{Duration: metav1.Duration{Duration: time.Hour - time.Second}}}
+}
+
+// populate makes grants, seeds and credentials.
+func (l *lab) populate(ctx context.Context, p population) error {
+	began := time.Now()
+	tokens, err := l.grant(ctx, p)
+	if err != nil {
+		return err
+	}
+	var made atomic.Int64
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go l.everyPause(ctx, func() {
+		l.say("  %d of %d credentials made", made.Load(), p.count)
+	})
+	err = inParallel(ctx, writers, p.count, func(ctx context.Context, i int) error {
+		if p.spread > 0 {
+			if err := pause(ctx, time.Until(began.Add(p.spread*time.Duration(i)/time.Duration(p.count)))); err != nil {
+				return err
+			}
+		}
+		defer made.Add(1)
+		return l.makeCredential(ctx, p, i, tokens[i])
+	})
+	if err != nil {
+		return fmt.Errorf("make credentials: %w", err)
+	}
+	l.say("  %d credentials of %s made in %s", p.count, p.vendor, time.Since(began).Round(time.Second))
+	return nil
+}
+
+// grant lets the simulator know the refresh tokens.
+func (l *lab) grant(ctx context.Context, p population) ([]string, error) {
+	tokens := make([]string, 0, p.count)
+	for len(tokens) < p.count {
+		grants := make([]simulator.Grant, 0, grantsAtOnce)
+		for i := len(tokens); i < min(len(tokens)+grantsAtOnce, p.count); i++ {
+			grants = append(grants, simulator.Grant{ID: p.name(i), Vendor: p.vendor, App: appOf(p.vendor).Key})
+		}
+		made, err := l.simulator.seed(ctx, nil, grants)
+		if err != nil {
+			return nil, err
+		}
+		for _, grant := range made {
+			tokens = append(tokens, grant.RefreshToken)
+		}
+	}
+	return tokens, nil
+}
+
+func (l *lab) makeCredential(ctx context.Context, p population, i int, token string) error {
+	name := p.name(i)
+	seed := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name + "-seed"},
+		StringData: map[string]string{"refresh_token": token},
+	}
+	if err := l.Create(ctx, seed); err != nil {
+		return err
+	}
+	provider := p.provider
+	if provider.Name == "" {
+		provider = v1alpha1.ProviderReference{Name: string(p.vendor)}
+	}
+	credential := &v1alpha1.TokenCredential{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.TokenCredentialSpec{
+			ProviderRef:           provider,
+			AppSecretRef:          &v1alpha1.AppSecretReference{Name: v1alpha1.SecretName(appSecret(p.vendor))},
+			RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: v1alpha1.SecretName(seed.Name)},
+			Renewal:               p.renewal,
+		},
+	}
+	if uri := appOf(p.vendor).RedirectURI; uri != "" {
+		credential.Spec.Parameters = map[string]string{"redirectURI": uri}
+	}
+	return l.Create(ctx, credential)
+}
+
+// shortLivedMCS describes MCS as the built-in does, but for the lifetime, which
+// no reply of it states.
+func (l *lab) shortLivedMCS(ctx context.Context, lifetime time.Duration) (v1alpha1.ProviderReference, error) {
+	specs, err := builtin.Specs()
+	if err != nil {
+		return v1alpha1.ProviderReference{}, err
+	}
+	described := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: "mcs-short"}, Spec: specs["mcs"]}
+	described.Spec.Lifetime.AccessToken = &v1alpha1.Duration{Duration: metav1.Duration{Duration: lifetime}}
+	return v1alpha1.ProviderReference{Kind: v1alpha1.ClusterProvider, Name: described.Name}, l.Create(ctx, described)
+}
+
+// inParallel does something for each number below n, in order of the numbers as
+// far as so many workers keep to it, until one fails.
+func inParallel(ctx context.Context, workers, n int, do func(context.Context, int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				if err := do(ctx, i); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	return context.Cause(ctx)
+}

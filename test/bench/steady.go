@@ -1,0 +1,155 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+)
+
+// measureSteady watches renewals that come evenly, first those of tokens that may
+// be sent again, then of those that work once. Where a kind misses its goals it is
+// measured again with as many credentials as this machine carries.
+func measureSteady(ctx context.Context, l *lab) (*result, error) {
+	raw, err := l.rawLimits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &result{}
+	best, _ := raw.best()
+	for _, kind := range kinds {
+		n := l.number(l.credentials)
+		needed := float64(n) / l.cycle().Seconds()
+		r.note("%s: %d credentials of %s ask for about %.0f refreshes and %.0f writes a second; the raw limit is %.0f writes",
+			kind.name, n, l.lifetime, needed, needed*kind.writes, best)
+		met, rate, err := l.steady(ctx, r, kind.name, kind.vendor, n)
+		if err != nil {
+			return r, err
+		}
+		if !met {
+			carried := int(0.8*min(rate, needed)*l.cycle().Seconds()/10) * 10
+			r.note("%s: measured again with %d credentials, 80 %% of what was carried", kind.name, carried)
+			if _, _, err := l.steady(ctx, r, kind.name, kind.vendor, max(carried, 10)); err != nil {
+				return r, err
+			}
+		}
+	}
+	return r, nil
+}
+
+// cycle is how long after its issue a token is renewed on average: 80 % of its
+// lifetime, less half of the most jitter.
+func (s *settings) cycle() time.Duration { return s.lifetime * 76 / 100 }
+
+// oldest is the age beyond which no token should get: 80 % of its lifetime, a
+// second for the whole seconds of a plan and one for the doing.
+func (s *settings) oldest() time.Duration { return s.lifetime*80/100 + 2*time.Second }
+
+// shortLived gives a population tokens of the short lifetime.
+func (l *lab) shortLived(ctx context.Context, p population) (population, error) {
+	if p.vendor != simulator.MCS {
+		return p, l.simulator.setLifetime(ctx, l.lifetime)
+	}
+	var err error
+	p.provider, err = l.shortLivedMCS(ctx, l.lifetime)
+	return p, err
+}
+
+// evenly starts the manager and makes credentials at the pace at which they will
+// be renewed, so that the renewals come evenly from then on.
+func (l *lab) evenly(ctx context.Context, vendor simulator.Vendor, n int) (*observer, error) {
+	p, err := l.shortLived(ctx, population{vendor: vendor, count: n, spread: l.cycle()})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := l.start(ctx); err != nil {
+		return nil, err
+	}
+	observer, err := l.observe(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.populate(ctx, p); err != nil {
+		return nil, err
+	}
+	if _, err := l.awaitReady(ctx, observer, n, l.lifetime+time.Minute); err != nil {
+		l.say("  %v: going on all the same", err)
+	}
+	return observer, l.watchFor(ctx, l.lifetime/2, "warming up")
+}
+
+func (l *lab) steady(ctx context.Context, r *result, kind string, vendor simulator.Vendor, n int) (met bool, rate float64, err error) {
+	if err := l.renew(ctx); err != nil {
+		return false, 0, err
+	}
+	observer, err := l.evenly(ctx, vendor, n)
+	if err != nil {
+		return false, 0, err
+	}
+	defer observer.end()
+	early := observer.forget()
+	span, err := l.measure(ctx, l.lifetime*3/2, fmt.Sprintf("%d steady credentials of %s", n, vendor), nil)
+	if err != nil {
+		return false, 0, err
+	}
+	seen := observer.forget()
+	expired, _, err := observer.behind(time.Now(), l.oldest())
+	if err != nil {
+		return false, 0, err
+	}
+	for _, each := range append(early, seen...) {
+		if each.expired() > 0 {
+			expired++
+		}
+	}
+
+	const lateness = "tokenkeeper_refresh_lateness_seconds"
+	before, after := span.from.manager.buckets(lateness), span.to.manager.buckets(lateness)
+	p99 := bucketQuantile(0.99, before, after)
+	kind = fmt.Sprintf("%s, %d", kind, n)
+	r.add(kind+": refreshes", span.rate(), "/s")
+	r.add(kind+": lateness p50, by the operator", bucketQuantile(0.5, before, after), "s")
+	r.judge(kind+": lateness p99, by the operator", p99, "s", atMost(1))
+	r.add(kind+": lateness max at most, by the operator", bucketQuantile(1, before, after), "s")
+	late, age := latenessOf(seen), agesOf(seen, l.lifetime)
+	for _, q := range []struct {
+		name  string
+		share float64
+	}{{"p50", 0.5}, {"p99", 0.99}, {"max", 1}} {
+		r.add(kind+": target replaced after due, "+q.name, quantile(q.share, late), "s")
+	}
+	r.add(kind+": age of a token when replaced, p50", quantile(0.5, age), "% of its lifetime")
+	r.add(kind+": age of a token when replaced, max", quantile(1, age), "% of its lifetime")
+	r.judge(kind+": tokens ever expired in a target", float64(expired), "", atMost(0))
+	r.add(kind+": operator", 100*(span.to.processor["manager"]-span.from.processor["manager"])/span.seconds(), "% of one processor")
+	r.note("%s: requests per refresh: %s; the machine was busy to %.0f %%", kind, span.asked.per(span.refreshesAsked()), 100*span.busy)
+	if n := len(seen); n == 0 {
+		return false, 0, fmt.Errorf("no target of %d was replaced", n)
+	}
+	return p99 <= 1 && expired == 0, span.rate(), nil
+}
+
+// latenessOf is how long after the time that the status had named a target was
+// replaced, in seconds.
+func latenessOf(seen []replacement) []float64 {
+	var all []float64
+	for _, each := range seen {
+		if !each.due.IsZero() {
+			all = append(all, each.at.Sub(each.due).Seconds())
+		}
+	}
+	return all
+}
+
+// agesOf are the ages of replaced tokens in percent of their lifetime.
+func agesOf(seen []replacement, lifetime time.Duration) []float64 {
+	var all []float64
+	for _, each := range seen {
+		all = append(all, 100*each.age.Seconds()/lifetime.Seconds())
+	}
+	return all
+}
