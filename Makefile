@@ -72,6 +72,7 @@ fuzz-rotation: ## Play HISTORIES random histories of the rotation protocol, and 
 	@mkdir -p bin; go test -c -o bin/history.test ./test/history
 	@cd test/history; HISTORIES=$(HISTORIES) SEED=$(SEED) ../../bin/history.test -test.run '^TestManyHistories$$' -test.timeout 0
 	@TEETH=all go test ./test/history -count=1 -run '^TestTheHistoriesHaveTeeth$$' -timeout 0 -v
+
 .PHONY: bench
 bench: build ## Measure the operator on this machine, BENCH=name for one scenario (all: over an hour).
 	@$(with-control-plane) go build -o bin/simulator ./cmd/simulator; go build -o bin/bench ./test/bench; \
