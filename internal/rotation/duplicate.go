@@ -90,7 +90,9 @@ func (s *Store) isAhead(ctx context.Context, other *metav1.PartialObjectMetadata
 	if stored.Data[keyAttempt] != nil {
 		return false, ErrContended
 	}
-	return stored.Labels[tokenLabel] != mark, nil
+	state, err := decode(stored.Data)
+	// One that was lost stays in its state: spent, though it has no successor.
+	return stored.Labels[tokenLabel] != mark || err == nil && state.Lost(), nil
 }
 
 // isOlder puts any two Secrets in an order that everybody finds the same.
