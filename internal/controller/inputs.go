@@ -138,8 +138,8 @@ func (in *inputs) readSeed(ref *v1alpha1.RefreshTokenSecretReference, from *core
 	case from == nil:
 		in.seedMissing = secretNotFound(seedField, string(ref.Name))
 	default:
-		in.seed, in.seedMissing = value(from, orDefault(ref.Key, "refresh_token"), "spec.refreshTokenSecretRef.key")
-		in.seed = secret.New(strings.TrimSpace(in.seed.Reveal())) // no token begins or ends so
+		_, in.seedMissing = value(from, orDefault(ref.Key, "refresh_token"), "spec.refreshTokenSecretRef.key")
+		in.seed = seedIn(from, ref)
 	}
 }
 
@@ -170,6 +170,12 @@ func value(from *corev1.Secret, key, field string) (secret.Text, *problem) {
 		return secret.Text{}, keyMissing(from, key, field)
 	}
 	return text, nil
+}
+
+// seedIn is the refresh token that a Secret holds, as a credential refers to it.
+func seedIn(from *corev1.Secret, ref *v1alpha1.RefreshTokenSecretReference) secret.Text {
+	token := trimmed(from.Data[orDefault(ref.Key, "refresh_token")])
+	return secret.New(strings.TrimSpace(token.Reveal())) // no token begins or ends so
 }
 
 // trimmed drops the line feed that an editor or echo leaves at the end of a

@@ -158,7 +158,7 @@ func (r *renewal) seedMoved(ctx context.Context, state rotation.State) (bool, er
 	if err != nil || live == nil {
 		return false, err
 	}
-	seed := trimmed(live.Data[orDefault(ref.Key, "refresh_token")])
+	seed := seedIn(live, ref)
 	return !seed.Equal(r.inputs.seed) && r.record.State.Judge(seed) == rotation.SeedNew && !seed.Equal(state.RefreshToken), nil
 }
 

@@ -97,9 +97,28 @@ func (v *visit) recover(ctx context.Context) error {
 	}
 	v.attempts.observe(client.ObjectKeyFromObject(v.credential), record.State.Attempt)
 	v.rememberSeed()
-	v.seed = record.Judge(v.inputs.seed)
+	if v.seed = record.Judge(v.inputs.seed); v.seed == rotation.SeedNew {
+		if err := v.confirmSeed(ctx); err != nil {
+			return err
+		}
+	}
 	if state := v.record.State; v.keepsAccessToken() && !state.AccessToken.IsZero() {
 		v.token = &token{state.AccessToken, state.TokenType, state.IssuedAt, state.ExpiresAt, state.Outputs}
+	}
+	return nil
+}
+
+// confirmSeed looks whether a seed that is new to the state is still the user's. To
+// a process whose cache lags, the seed before the one that another process has just
+// adopted looks new too.
+func (v *visit) confirmSeed(ctx context.Context) error {
+	ref := v.credential.Spec.RefreshTokenSecretRef
+	live, err := v.Secrets.getLive(ctx, v.key(string(ref.Name)))
+	if err != nil {
+		return err
+	}
+	if live == nil || !seedIn(live, ref).Equal(v.inputs.seed) {
+		return &pause{until: v.now, why: "the refresh token has been replaced meanwhile"}
 	}
 	return nil
 }
