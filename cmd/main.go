@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -28,6 +29,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
 
+// gcPercent is how much garbage may lie beside what is in use, where GOGC does not
+// say otherwise. Most of the memory is caches, which change little: collecting them
+// twice as often as usual costs hardly any time and saves a third of the memory.
+const gcPercent = 50
+
 func main() {
 	options := defaultOptions()
 	options.addFlags(flag.CommandLine)
@@ -35,6 +41,9 @@ func main() {
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 
 	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
 		ctrl.Log.Error(err, "the manager stops")

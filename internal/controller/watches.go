@@ -6,6 +6,7 @@ package controller
 import (
 	"context"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -28,9 +29,8 @@ import (
 
 // Names of the cache's indexes.
 const (
-	bySecret   = "secret"   // credentials by the Secrets they read and write
+	bySecret   = "secret"   // credentials by the Secrets they name
 	byProvider = "provider" // credentials by the ClusterTokenProvider they use
-	byOwner    = "owner"    // target Secrets by the credential that owns them
 )
 
 // SetupWithManager wires the reconciler to what wakes a credential: its own spec
@@ -41,9 +41,6 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		return err
 	}
 	if err := indexer.IndexField(ctx, &v1alpha1.TokenCredential{}, byProvider, providerOf); err != nil {
-		return err
-	}
-	if err := indexer.IndexField(ctx, secretMetadata(), byOwner, ownerOf); err != nil {
 		return err
 	}
 	if err := mgr.Add(manager.RunnableFunc(r.removeOrphans)); err != nil {
@@ -66,9 +63,14 @@ func secretMetadata() *metav1.PartialObjectMetadata {
 	return metadata
 }
 
+// secretsOf are the Secrets that a credential names. Those whose names follow from
+// its own are not among them: an entry of an index costs more than the look at it.
 func secretsOf(object client.Object) []string {
 	credential := object.(*v1alpha1.TokenCredential)
-	all := []string{credential.TargetName(), credential.StateSecretName()}
+	var all []string
+	if target := credential.TargetName(); target != credential.Name {
+		all = append(all, target)
+	}
 	for _, ref := range references(credential) {
 		all = append(all, ref.name)
 	}
@@ -92,9 +94,29 @@ func ownerOf(object client.Object) []string {
 	return []string{owner.Name}
 }
 
-// usersOfSecret are the credentials that read or write a Secret.
+// usersOfSecret are the credentials that read or write a Secret: those that name it,
+// that of its own name, whose target it may be, and the one whose state it is.
 func (r *Reconciler) usersOfSecret(ctx context.Context, object client.Object) []reconcile.Request {
-	return r.users(ctx, bySecret, object.GetName(), client.InNamespace(object.GetNamespace()))
+	users := r.users(ctx, bySecret, object.GetName(), client.InNamespace(object.GetNamespace()))
+	name, isState := strings.CutSuffix(object.GetName(), v1alpha1.StateSecretSuffix)
+	users = r.withUser(ctx, users, object, object.GetName())
+	if isState {
+		users = r.withUser(ctx, users, object, name)
+	}
+	return users
+}
+
+// withUser adds the credential of a name, if a Secret is its target or its state.
+func (r *Reconciler) withUser(ctx context.Context, users []reconcile.Request, object client.Object, name string) []reconcile.Request {
+	credential := &v1alpha1.TokenCredential{}
+	key := types.NamespacedName{Namespace: object.GetNamespace(), Name: name}
+	if err := r.Get(ctx, key, credential, client.UnsafeDisableDeepCopy); err != nil {
+		return users // Only one that does not exist errs here.
+	}
+	if object.GetName() != credential.TargetName() && object.GetName() != credential.StateSecretName() {
+		return users
+	}
+	return append(users, reconcile.Request{NamespacedName: key})
 }
 
 func (r *Reconciler) usersOfProvider(ctx context.Context, object client.Object) []reconcile.Request {
@@ -120,7 +142,11 @@ func (r *Reconciler) users(ctx context.Context, index, value string, options ...
 func (r *Reconciler) removeTargets(ctx context.Context, credential types.NamespacedName) error {
 	owned := &metav1.PartialObjectMetadataList{}
 	owned.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	err := r.Secrets.Metadata.List(ctx, owned, client.InNamespace(credential.Namespace), client.MatchingFields{byOwner: credential.Name})
+	// An index by owner would cost memory for each target at all times, and serves here alone.
+	err := r.Secrets.Metadata.List(ctx, owned, client.InNamespace(credential.Namespace), client.UnsafeDisableDeepCopy)
+	owned.Items = slices.DeleteFunc(owned.Items, func(secret metav1.PartialObjectMetadata) bool {
+		return !slices.Contains(ownerOf(&secret), credential.Name)
+	})
 	if err != nil || len(owned.Items) == 0 {
 		return err
 	}
