@@ -26,8 +26,9 @@ var sizes = []int{1000, 10000, 50000}
 
 // memory of the operator at rest.
 type memory struct {
-	resident float64 // bytes
-	heap     float64 // bytes in use
+	resident  float64 // bytes
+	anonymous float64 // bytes of it that are not the program's own file
+	heap      float64 // bytes in use
 }
 
 // measureMemory reads the operator's memory as its credentials become more: after
@@ -47,6 +48,7 @@ func measureMemory(ctx context.Context, l *lab) (*result, error) {
 		return r, err
 	}
 	r.judge("resident, no credential", idle.resident/mebibyte, "MiB", atMost(60))
+	r.add("of it not backed by the program's file", idle.anonymous/mebibyte, "MiB")
 	var worked, restarted [2]memory // at the first size and at the last
 	made := 0
 	for i, size := range sizes {
@@ -90,12 +92,12 @@ func (l *lab) restedMemory(ctx context.Context, what string) (memory, error) {
 	if err := l.watchFor(ctx, l.settle, what); err != nil {
 		return memory{}, err
 	}
-	resident, err := residentBytes(l.manager.pid()) // before the scrape, which needs memory itself
+	resident, anonymous, err := residentBytes(l.manager.pid()) // before the scrape, which needs memory itself
 	if err != nil {
 		return memory{}, err
 	}
 	scraped, err := l.scrape(ctx)
-	return memory{resident: resident, heap: scraped.sum("go_memstats_heap_inuse_bytes", nil)}, err
+	return memory{resident: resident, anonymous: anonymous, heap: scraped.sum("go_memstats_heap_inuse_bytes", nil)}, err
 }
 
 // The Secrets that are nobody's business.

@@ -92,14 +92,18 @@ func childProcesses(names ...string) (map[string]int, error) {
 	return found, nil
 }
 
-// residentBytes is the memory that a process holds (VmRSS).
-func residentBytes(pid int) (float64, error) {
+// residentBytes is the memory that a process holds (VmRSS), and how much of it is
+// not backed by a file, such as the program itself (RssAnon).
+func residentBytes(pid int) (resident, anonymous float64, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	kib, err := fieldOf(text, "VmRSS:")
-	return kib * 1024, err
+	if resident, err = fieldOf(text, "VmRSS:"); err != nil {
+		return 0, 0, err
+	}
+	anonymous, err = fieldOf(text, "RssAnon:")
+	return resident * 1024, anonymous * 1024, err
 }
 
 // fieldOf is the number after a label at the start of a line.
