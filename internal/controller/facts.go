@@ -91,6 +91,8 @@ func (v *visit) wasStalled() bool {
 		return v.record.State.Attempt != nil
 	case v1alpha1.RotatedTokenLostReason:
 		return v.record.State.Lost()
+	case v1alpha1.ReauthorizationRequiredReason: // another process may have got on
+		return !v.singleUse() || v.record.State.Sequence == v.credential.Status.RefreshCount
 	case v1alpha1.DuplicateSourceReason: // it has a token of its own since
 		return v.record.State.Untried()
 	}

@@ -57,13 +57,14 @@ func (v *visit) upToDate() bool { return v.standing != nil && v.standing.Exists 
 
 // recordToken notes the token that the target holds now.
 func (v *visit) recordToken(status *v1alpha1.TokenCredentialStatus) {
+	switch {
+	case v.provider.Provider != nil && v.record != nil && v.keepsAccessToken():
+		status.RefreshCount = v.record.State.Sequence
+	case v.refreshed:
+		status.RefreshCount++
+	}
 	if v.token == nil {
 		return
-	}
-	if v.keepsAccessToken() {
-		status.RefreshCount = v.record.State.Sequence
-	} else if v.refreshed {
-		status.RefreshCount++
 	}
 	if v.upToDate() && !v.unpublished {
 		status.LastRefreshTime = timeOrNil(v.token.issuedAt)
