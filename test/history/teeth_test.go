@@ -30,8 +30,8 @@ func mutations() []mutation {
 		{
 			name: "no claim", why: "a token is sent, and nothing durable says so", always: true,
 			file: "controller/renewal.go",
-			from: "err := r.States.Save(ctx, r.record, state.Claim(attempt)); err != nil",
-			to:   "err := errors.Join(r.States.Save(ctx, r.record, state), func() error { r.record.State = state.Claim(attempt); return nil }()); err != nil",
+			from: "return r.States.Save(ctx, r.record, claimed)",
+			to:   "err := r.States.Save(ctx, r.record, claimed.Withdraw())\n\tr.record.State = claimed\n\treturn err",
 		},
 		{
 			name: "commit after the target", why: "pods get a token whose successor nobody holds", always: true,
@@ -103,7 +103,7 @@ func mutations() []mutation {
 			name: "a displaced holder tells what it knows", why: "it writes over what the one that took over has found",
 			file: "controller/settle.go",
 			from: "return &pause{until: r.now, why: \"another process has taken the claim over\"}",
-			to:   "return told",
+			to:   "return why",
 		},
 		{
 			name: "a commit gives up", why: "the successor is dropped while its process lives",
