@@ -87,8 +87,9 @@ func (v *visit) wasStalled() bool {
 	switch stalled.Reason {
 	case v1alpha1.TargetConflictReason, v1alpha1.InvalidParametersReason, v1alpha1.ProviderInvalidReason:
 		return false
-	case v1alpha1.OutcomeUnknownReason: // another process may have ended the attempt
-		return v.record.State.Attempt != nil
+	case v1alpha1.OutcomeUnknownReason: // another process may have ended the attempt, or this one knows that it was never sent
+		attempt := v.record.State.Attempt
+		return attempt != nil && v.recoveryOf(attempt) != rotation.Nothing
 	case v1alpha1.RotatedTokenLostReason:
 		return v.record.State.Lost()
 	case v1alpha1.ReauthorizationRequiredReason: // another process may have got on
