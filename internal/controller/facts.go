@@ -71,7 +71,7 @@ func (v *visit) recoveryOf(attempt *rotation.Attempt) rotation.Recovery {
 		Now:         v.Clock.Now(),
 		SeenSince:   v.attempts.seenSince(name, attempt, v.Clock),
 		HolderGone:  attempt.Holder == v.Holder || v.Spool.Predecessor(attempt.Holder, v.Holder),
-		NeverSent:   attempt.Holder == v.Holder && !v.attempts.wasSent(name, attempt.ID),
+		NeverSent:   attempt.Holder == v.Holder && v.attempts.isUnsent(name, attempt.ID),
 		ReuseWindow: v.provider.Rotation.ReuseWindow,
 		Policy:      v.unknownOutcomePolicy(),
 	})

@@ -97,9 +97,9 @@ func (h *hosts) remember(credential *v1alpha1.TokenCredential, host string) {
 }
 
 // attempts remembers, of the attempts that stand in the states, which are open
-// (under way, or of unknown outcome), which of its own claims this process came to
-// act on, and since when it has seen those of others, on its own clock: theirs may
-// differ. Its zero value is ready to use.
+// (under way, or of unknown outcome), which of its own this process knows that it
+// never sent the token of, and since when it has seen those of others, on its own
+// clock: theirs may differ. Its zero value is ready to use.
 type attempts struct {
 	mu           sync.Mutex
 	byCredential map[types.NamespacedName]*seen
@@ -115,7 +115,7 @@ type seen struct {
 	unheard bool
 	started time.Time
 	since   map[string]time.Time // by the attempt's ID
-	sent    map[string]bool      // by the attempt's ID
+	unsent  map[string]bool      // by the attempt's ID
 }
 
 func (a *attempts) of(credential types.NamespacedName) *seen {
@@ -124,7 +124,7 @@ func (a *attempts) of(credential types.NamespacedName) *seen {
 		if a.byCredential == nil {
 			a.byCredential = map[types.NamespacedName]*seen{}
 		}
-		known = &seen{since: map[string]time.Time{}, sent: map[string]bool{}}
+		known = &seen{since: map[string]time.Time{}, unsent: map[string]bool{}}
 		a.byCredential[credential] = known
 	}
 	return known
@@ -142,11 +142,13 @@ func (a *attempts) observe(credential types.NamespacedName, attempt *rotation.At
 	known.open, known.unheard, known.started = true, false, attempt.Started
 }
 
-// miss notes that a claim was sent and nothing was heard of it.
-func (a *attempts) miss(credential types.NamespacedName) {
+// miss notes that a claim failed, or seemed to: it may stand all the same, and its
+// token was not sent.
+func (a *attempts) miss(credential types.NamespacedName, id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.of(credential).unheard = true
+	known := a.of(credential)
+	known.unheard, known.unsent[id] = true, true
 }
 
 // isUnheard tells whether the state must be read to know if a claim stands.
@@ -157,15 +159,12 @@ func (a *attempts) isUnheard(credential types.NamespacedName) bool {
 	return ok && known.unheard
 }
 
-// gone notes that there is no such credential. What was sent for it is not
-// forgotten: the state stays, and the credential may come back.
+// gone notes that there is no such credential.
 func (a *attempts) gone(credential types.NamespacedName) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.contended, credential)
-	if known, ok := a.byCredential[credential]; ok {
-		known.open = false
-	}
+	delete(a.byCredential, credential)
 }
 
 // isOpen tells whether an attempt is open in a credential's state.
@@ -192,20 +191,14 @@ func (a *attempts) opened() (n int, oldest time.Time) {
 	return n, oldest
 }
 
-// send notes that this process is about to send the token of its own attempt.
-func (a *attempts) send(credential types.NamespacedName, id string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.of(credential).sent[id] = true
-}
-
-// wasSent tells whether this process came to send the token of an attempt. A
-// claim whose update seemed to fail may stand all the same, and then was not.
-func (a *attempts) wasSent(credential types.NamespacedName, id string) bool {
+// isUnsent tells whether this process knows that it never sent the token of an
+// attempt. Of what it does not know it takes the worse for true: a person may have
+// put an older state back, with an attempt that ended long ago.
+func (a *attempts) isUnsent(credential types.NamespacedName, id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	known, ok := a.byCredential[credential]
-	return ok && known.sent[id]
+	return ok && known.unsent[id]
 }
 
 // seenSince is when this process first saw an attempt.

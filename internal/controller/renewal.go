@@ -117,7 +117,7 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	attempt := r.attempt(state, resend)
 	claimedAt := r.Clock.Now()
 	if err := r.claim(ctx, state.Claim(attempt)); err != nil {
-		r.attempts.miss(client.ObjectKeyFromObject(r.credential))
+		r.attempts.miss(client.ObjectKeyFromObject(r.credential), attempt.ID)
 		return r.notSaved(err)
 	}
 	r.adopted()
@@ -125,7 +125,6 @@ func (r *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	if err := r.fence(ctx, claimedAt); err != nil {
 		return r.withdraw(ctx, err)
 	}
-	r.attempts.send(client.ObjectKeyFromObject(r.credential), attempt.ID)
 	outcome, err := r.exchange(sendable, prepared)
 	return r.settleClaimed(ctx, outcome, err, resend)
 }
