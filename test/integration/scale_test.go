@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -129,10 +131,8 @@ func (w *world) createMany(prefix string, n int, b builtIn, change ...func(*v1al
 func (w *world) awaitAllReady(n int) {
 	w.t.Helper()
 	ready := 0
-	if !w.eventually(func() bool {
-		if w.calls() < int64(n) { // a list of so many is dear
-			return false
-		}
+	// A list of so many is dear, so it is asked for less often than elsewhere.
+	if wait.PollUntilContextTimeout(w.t.Context(), 200*time.Millisecond, patience, true, func(context.Context) (bool, error) {
 		var all v1alpha1.TokenCredentialList
 		must(w.t, w.List(w.t.Context(), &all, client.InNamespace(w.namespace)))
 		ready = 0
@@ -141,11 +141,8 @@ func (w *world) awaitAllReady(n int) {
 				ready++
 			}
 		}
-		if ready < n {
-			time.Sleep(100 * time.Millisecond) // between two lists; not in place of a condition
-		}
-		return ready == n
-	}) {
+		return ready == n, nil
+	}) != nil {
 		w.t.Fatalf("%d of %d credentials are Ready after %d calls", ready, n, w.calls())
 	}
 }
