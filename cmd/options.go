@@ -6,7 +6,6 @@ package main
 import (
 	"cmp"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/hex"
 	"flag"
 	"fmt"
@@ -19,8 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
@@ -93,23 +90,6 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		Cache:                         controller.CacheOptions(o.namespaces, o.labelSelector.Selector),
 		Client:                        controller.ClientOptions(),
 	}
-}
-
-func (o *options) metrics() metricsserver.Options {
-	metrics := metricsserver.Options{
-		BindAddress:   o.metricsAddress,
-		SecureServing: o.metricsSecure,
-		CertDir:       o.metricsCertPath,
-		CertName:      o.metricsCertName,
-		KeyName:       o.metricsCertKey,
-	}
-	if !o.enableHTTP2 { // Rapid reset (CVE-2023-44487): nothing here needs HTTP/2.
-		metrics.TLSOpts = append(metrics.TLSOpts, func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} })
-	}
-	if o.metricsSecure {
-		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
-	}
-	return metrics
 }
 
 // leaseName is the name of the leader's lease. Each shard has one of its own, which
