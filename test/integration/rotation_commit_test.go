@@ -112,7 +112,11 @@ func TestARotatedTokenIsCommitted(t *testing.T) {
 				operator := w.start()
 				w.fresh()
 				calls := w.calls()
-				onClaim.Store((*func())(&operator.stop))
+				end := func() {
+					operator.stop()
+					<-operator.ending
+				}
+				onClaim.Store(&end)
 				w.fallDue()
 				w.await(xiaomi, "the claim", func(*v1alpha1.TokenCredential) bool { return onClaim.Load() == nil })
 				operator.shutDown()

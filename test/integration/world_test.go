@@ -26,6 +26,7 @@ import (
 	crcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	crconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -106,6 +107,8 @@ type operator struct {
 	stop     context.CancelFunc
 	done     chan error
 	inFlight *sync.WaitGroup
+	// ending is closed once the controllers have been told to end.
+	ending chan struct{}
 }
 
 // start sets the operator to work on the world's namespace, and stops it when
@@ -161,7 +164,12 @@ func (w *world) start() *operator {
 		CredentialMetrics: true,
 	}))
 	ctx, cancel := context.WithCancel(context.Background())
-	o := &operator{t: w.t, stop: cancel, done: make(chan error, 1), inFlight: inFlight}
+	o := &operator{t: w.t, stop: cancel, done: make(chan error, 1), inFlight: inFlight, ending: make(chan struct{})}
+	must(w.t, mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { // it ends as the controllers do
+		<-ctx.Done()
+		close(o.ending)
+		return nil
+	})))
 	go func() { o.done <- mgr.Start(ctx) }()
 	w.t.Cleanup(func() {
 		w.stateWrites.intercept(nil) // a commit that is refused would hold the operator up for good
