@@ -71,6 +71,12 @@ func (s *statuses) seen(credential *v1alpha1.TokenCredential) {
 
 func (s *statuses) forget(name types.NamespacedName) { s.byName.Delete(name) }
 
+// isOlder tells whether one version of an object came before another.
+func isOlder(resourceVersion, than string) bool {
+	one, other := version(resourceVersion), version(than)
+	return 0 < one && one < other
+}
+
 // version makes resource versions of one object comparable: the API server
 // documents them as such, and hands out integers.
 func version(resourceVersion string) uint64 {

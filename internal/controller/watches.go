@@ -197,11 +197,12 @@ func (r *Reconciler) versions(ctx context.Context, credential *v1alpha1.TokenCre
 }
 
 // written tells whether the target and the state stand as they were written, by
-// the cache.
+// the cache. What it shows may be older than what was written; what comes after
+// that wakes the credential again.
 func (r *Reconciler) written(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
 	stands := func(name, wanted string) bool {
 		version, err := r.Secrets.version(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: name})
-		return err == nil && (version == wanted || wanted == "" && version == absent)
+		return err == nil && (version == wanted || wanted == "" && version == absent || isOlder(version, wanted))
 	}
 	var targetVersion, stateVersion string
 	if credential.Status.Target != nil {
