@@ -67,6 +67,10 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
+	recorder := newRecorder(mgr)
+	if err := mgr.Add(recorder); err != nil {
+		return err
+	}
 	credentials := &Reconciler{
 		Client:   mgr.GetClient(),
 		Live:     mgr.GetAPIReader(),
@@ -77,7 +81,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		Egress:   options.Egress,
 		Rates:    &pace.Rates{},
 		Metrics:  NewMetrics(options.Registry),
-		Events:   mgr.GetEventRecorder("tokenkeeper"),
+		Events:   recorder,
 		Clock:    options.Clock,
 		Holder:   options.Holder,
 		Spool:    options.Spool,
