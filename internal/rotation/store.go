@@ -141,6 +141,9 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 		return fmt.Errorf("%w (it is too large to take in another token)", ErrBlocked)
 	}
 	s.label(stored, next)
+	// Nobody else writes this Secret. Who owns which field of it is not worth what it
+	// costs the API server to work that out at each write; an empty entry says so.
+	stored.ManagedFields = []metav1.ManagedFieldsEntry{{}}
 	action, write := actionUpdate, func() error { return s.Client.Update(ctx, stored) }
 	if !record.Exists() {
 		action, write = actionCreate, func() error { return s.Client.Create(ctx, stored) }
