@@ -80,7 +80,7 @@ func (v *visit) resolve(ctx context.Context) (err error) {
 
 // recover reads the state and what an earlier attempt left in it.
 func (v *visit) recover(ctx context.Context) error {
-	record, err := v.States.Load(ctx, v.credential)
+	record, err := v.load(ctx)
 	switch {
 	case errors.Is(err, rotation.ErrForeign):
 		return problemf(v1alpha1.TargetConflictReason,
@@ -106,6 +106,17 @@ func (v *visit) recover(ctx context.Context) error {
 		v.token = &token{state.AccessToken, state.TokenType, state.IssuedAt, state.ExpiresAt, state.Outputs}
 	}
 	return nil
+}
+
+// load reads the state, unless nothing is spent by what is in it and both the status
+// and the cache say that there is none.
+func (v *visit) load(ctx context.Context) (*rotation.Record, error) {
+	if !v.singleUse() && v.credential.Status.StateSecret == nil {
+		if known, err := v.Secrets.version(ctx, v.key(v.credential.StateSecretName())); err == nil && known == absent {
+			return v.States.None(v.credential), nil
+		}
+	}
+	return v.States.Load(ctx, v.credential)
 }
 
 // confirmSeed looks whether a seed that is new to the state is still the user's. To

@@ -93,12 +93,17 @@ func (s *Store) Load(ctx context.Context, credential *v1alpha1.TokenCredential) 
 	key := client.ObjectKey{Namespace: credential.Namespace, Name: credential.StateSecretName()}
 	err := s.Client.Get(ctx, key, stored)
 	if apierrors.IsNotFound(err) {
-		return &Record{secret: newSecret(credential)}, nil
+		return s.None(credential), nil
 	}
 	if err != nil {
 		return nil, describe(actionRead, err)
 	}
 	return s.read(stored, credential)
+}
+
+// None is the record of a credential that is known to have no state.
+func (s *Store) None(credential *v1alpha1.TokenCredential) *Record {
+	return &Record{secret: newSecret(credential)}
 }
 
 func (s *Store) read(stored *corev1.Secret, credential *v1alpha1.TokenCredential) (*Record, error) {
