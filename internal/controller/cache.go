@@ -5,6 +5,7 @@ package controller
 
 import (
 	"fmt"
+	"maps"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,9 +54,16 @@ func slimCredential(object any) (any, error) {
 	slim(&credential.ObjectMeta)
 	delete(credential.Annotations, corev1.LastAppliedConfigAnnotation)
 	credential.TypeMeta = metav1.TypeMeta{}
+	share(&credential.Spec.ProviderRef.Kind)
 	share(&credential.Spec.ProviderRef.Name)
+	share(&credential.Spec.Target.CreationPolicy)
 	if ref := credential.Spec.AppSecretRef; ref != nil {
 		share(&ref.Name)
+		share(&ref.KeyField)
+		share(&ref.SecretField)
+	}
+	if ref := credential.Spec.RefreshTokenSecretRef; ref != nil {
+		share(&ref.Key)
 	}
 	for i := range credential.Status.Conditions {
 		condition := &credential.Status.Conditions[i]
@@ -76,11 +84,18 @@ func slimSecret(object any) (any, error) {
 	slim(&metadata.ObjectMeta)
 	share(&metadata.Kind)
 	share(&metadata.APIVersion)
-	if len(ownerOf(metadata)) == 0 {
+	switch {
+	case len(ownerOf(metadata)) == 0:
 		metadata.Labels, metadata.Annotations, metadata.OwnerReferences = nil, nil, nil
+	case maps.Equal(metadata.Labels, ownLabels):
+		metadata.Labels = ownLabels
 	}
 	return metadata, nil
 }
+
+// ownLabels are those of a target with which nobody else has to do. All share this
+// map: nothing in a cache is ever changed.
+var ownLabels = map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}
 
 func slim(metadata *metav1.ObjectMeta) {
 	metadata.ManagedFields = nil
@@ -89,6 +104,9 @@ func slim(metadata *metav1.ObjectMeta) {
 		owner := &metadata.OwnerReferences[i]
 		share(&owner.Kind)
 		share(&owner.APIVersion)
+		if owner.Name == metadata.Name {
+			owner.Name = metadata.Name
+		}
 	}
 }
 

@@ -64,6 +64,7 @@ type Reconciler struct {
 	attempts  attempts
 	statuses  statuses
 	hosts     hosts
+	referrers referrers
 	wake      atomic.Pointer[queue]
 }
 

@@ -46,27 +46,34 @@ func requeueAt(credential *v1alpha1.TokenCredential, wake, now time.Time) ctrl.R
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // credentialEvents queue a credential when it comes, and when its spec or an
-// annotation changes. Every change ends the time for which a status that was
+// annotation changes. What it refers to is known before. Every change ends the time for which a status that was
 // written is remembered beside the cache.
 func (r *Reconciler) credentialEvents() handler.EventHandler {
-	add := func(queue queue, object client.Object) {
-		queueNow(queue, client.ObjectKeyFromObject(object), band(object.(*v1alpha1.TokenCredential), r.Clock.Now()))
+	add := func(queue queue, credential *v1alpha1.TokenCredential) {
+		queueNow(queue, client.ObjectKeyFromObject(credential), band(credential, r.Clock.Now()))
 	}
 	return handler.Funcs{
-		CreateFunc: func(_ context.Context, created event.CreateEvent, queue queue) { add(queue, created.Object) },
+		CreateFunc: func(_ context.Context, created event.CreateEvent, queue queue) {
+			credential := created.Object.(*v1alpha1.TokenCredential)
+			r.referrers.update(nil, credential)
+			add(queue, credential)
+		},
 		UpdateFunc: func(_ context.Context, updated event.UpdateEvent, queue queue) {
-			before, after := updated.ObjectOld, updated.ObjectNew
-			r.statuses.seen(after.(*v1alpha1.TokenCredential))
-			if before.GetResourceVersion() == after.GetResourceVersion() || // a resync
-				before.GetGeneration() != after.GetGeneration() || !maps.Equal(before.GetAnnotations(), after.GetAnnotations()) {
+			before, after := updated.ObjectOld.(*v1alpha1.TokenCredential), updated.ObjectNew.(*v1alpha1.TokenCredential)
+			r.referrers.update(before, after)
+			r.statuses.seen(after)
+			if before.ResourceVersion == after.ResourceVersion || // a resync
+				before.Generation != after.Generation || !maps.Equal(before.Annotations, after.Annotations) {
 				add(queue, after)
 			}
 		},
 		DeleteFunc: func(_ context.Context, deleted event.DeleteEvent, queue queue) {
-			for _, ref := range references(deleted.Object.(*v1alpha1.TokenCredential)) {
-				r.Secrets.forget(types.NamespacedName{Namespace: deleted.Object.GetNamespace(), Name: ref.name})
+			credential := deleted.Object.(*v1alpha1.TokenCredential)
+			r.referrers.update(credential, nil)
+			for _, secret := range secretsOf(credential) {
+				r.Secrets.forget(secret)
 			}
-			add(queue, deleted.Object)
+			add(queue, credential)
 		},
 	}
 }

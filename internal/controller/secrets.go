@@ -26,8 +26,41 @@ type Secrets struct {
 	// Live reads from the API server.
 	Live client.Reader
 
-	read    sync.Map // types.NamespacedName -> *corev1.Secret
+	mu      sync.RWMutex
+	known   map[types.NamespacedName]*values
 	reading singleflight.Group
+}
+
+// values are what a Secret held, in less than half of the memory that a Secret takes:
+// there is one for each credential.
+type values struct {
+	version string
+	all     []entry
+}
+
+type entry struct {
+	key   string
+	value []byte
+}
+
+func valuesOf(secret *corev1.Secret) *values {
+	v := &values{version: secret.ResourceVersion, all: make([]entry, 0, len(secret.Data))}
+	for key, value := range secret.Data {
+		share(&key)
+		v.all = append(v.all, entry{key, value})
+	}
+	return v
+}
+
+func (v *values) secret(key types.NamespacedName) *corev1.Secret {
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, ResourceVersion: v.version},
+		Data:       make(map[string][]byte, len(v.all)),
+	}
+	for _, each := range v.all {
+		secret.Data[each.key] = each.value
+	}
+	return secret
 }
 
 // absent is the version of a Secret that does not exist.
@@ -62,8 +95,11 @@ func (s *Secrets) get(ctx context.Context, key types.NamespacedName) (*corev1.Se
 	if err != nil {
 		return nil, err
 	}
-	if known, ok := s.read.Load(key); ok && known.(*corev1.Secret).ResourceVersion == version {
-		return known.(*corev1.Secret), nil
+	s.mu.RLock()
+	known := s.known[key]
+	s.mu.RUnlock()
+	if known != nil && known.version == version {
+		return known.secret(key), nil
 	}
 	// Thousands may refer to one Secret, and come at the same time.
 	read, err, _ := s.reading.Do(key.String()+"@"+version, func() (any, error) {
@@ -80,18 +116,24 @@ func (s *Secrets) getLive(ctx context.Context, key types.NamespacedName) (*corev
 	live := &corev1.Secret{}
 	err := s.Live.Get(ctx, key, live)
 	if apierrors.IsNotFound(err) {
-		s.read.Delete(key)
+		s.forget(key)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read Secret %s: %s", key, apierrors.ReasonForError(err))
 	}
-	s.read.Store(key, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: live.Namespace, Name: live.Name, ResourceVersion: live.ResourceVersion},
-		Data:       live.Data,
-	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil {
+		s.known = map[types.NamespacedName]*values{}
+	}
+	s.known[key] = valuesOf(live)
 	return live, nil
 }
 
 // forget drops the value of a Secret: a credential that referred to it is gone.
-func (s *Secrets) forget(key types.NamespacedName) { s.read.Delete(key) }
+func (s *Secrets) forget(key types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.known, key)
+}

@@ -27,20 +27,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
 
-// Names of the cache's indexes.
-const (
-	bySecret   = "secret"   // credentials by the Secrets they name
-	byProvider = "provider" // credentials by the ClusterTokenProvider they use
-)
+// byProvider is the cache's index of credentials by the ClusterTokenProvider they use.
+const byProvider = "provider"
 
 // SetupWithManager wires the reconciler to what wakes a credential: its own spec
 // and annotation, the Secrets it reads and writes, and its provider.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
-	indexer := mgr.GetFieldIndexer()
-	if err := indexer.IndexField(ctx, &v1alpha1.TokenCredential{}, bySecret, secretsOf); err != nil {
-		return err
-	}
-	if err := indexer.IndexField(ctx, &v1alpha1.TokenCredential{}, byProvider, providerOf); err != nil {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.TokenCredential{}, byProvider, providerOf); err != nil {
 		return err
 	}
 	if err := mgr.Add(manager.RunnableFunc(r.removeOrphans)); err != nil {
@@ -63,21 +56,6 @@ func secretMetadata() *metav1.PartialObjectMetadata {
 	return metadata
 }
 
-// secretsOf are the Secrets that a credential names. Those whose names follow from
-// its own are not among them: an entry of an index costs more than the look at it.
-func secretsOf(object client.Object) []string {
-	credential := object.(*v1alpha1.TokenCredential)
-	var all []string
-	if target := credential.TargetName(); target != credential.Name {
-		all = append(all, target)
-	}
-	for _, ref := range references(credential) {
-		all = append(all, ref.name)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
 func providerOf(object client.Object) []string {
 	ref := object.(*v1alpha1.TokenCredential).Spec.ProviderRef
 	if ref.Kind != v1alpha1.ClusterProvider {
@@ -97,9 +75,12 @@ func ownerOf(object client.Object) []string {
 // usersOfSecret are the credentials that read or write a Secret: those that name it,
 // that of its own name, whose target it may be, and the one whose state it is.
 func (r *Reconciler) usersOfSecret(ctx context.Context, object client.Object) []reconcile.Request {
-	users := r.users(ctx, bySecret, object.GetName(), client.InNamespace(object.GetNamespace()))
-	name, isState := strings.CutSuffix(object.GetName(), v1alpha1.StateSecretSuffix)
+	var users []reconcile.Request
+	for _, credential := range r.referrers.of(client.ObjectKeyFromObject(object)) {
+		users = append(users, reconcile.Request{NamespacedName: credential})
+	}
 	users = r.withUser(ctx, users, object, object.GetName())
+	name, isState := strings.CutSuffix(object.GetName(), v1alpha1.StateSecretSuffix)
 	if isState {
 		users = r.withUser(ctx, users, object, name)
 	}
@@ -120,13 +101,8 @@ func (r *Reconciler) withUser(ctx context.Context, users []reconcile.Request, ob
 }
 
 func (r *Reconciler) usersOfProvider(ctx context.Context, object client.Object) []reconcile.Request {
-	return r.users(ctx, byProvider, object.GetName())
-}
-
-func (r *Reconciler) users(ctx context.Context, index, value string, options ...client.ListOption) []reconcile.Request {
 	var credentials v1alpha1.TokenCredentialList
-	options = append(options, client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)
-	if err := r.List(ctx, &credentials, options...); err != nil {
+	if err := r.List(ctx, &credentials, client.MatchingFields{byProvider: object.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil // Only an index that does not exist errs here.
 	}
 	requests := make([]reconcile.Request, 0, len(credentials.Items))

@@ -1,0 +1,95 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// referrers tells which credentials name a Secret. An index of the cache would do
+// the same for a kibibyte a credential: there each entry is a map of its own, and
+// kept twice. It is brought up to date before a credential is queued, so that no
+// change of a Secret falls between a visit and the index. Its zero value is ready
+// to use.
+type referrers struct {
+	mu       sync.RWMutex
+	bySecret map[types.NamespacedName][]string // names of credentials in the Secret's namespace, sorted
+}
+
+// update replaces what a credential named before by what it names now. Either may be
+// nil: it has just come, or it is gone.
+func (r *referrers) update(before, after *v1alpha1.TokenCredential) {
+	had, has := secretsOf(before), secretsOf(after)
+	if slices.Equal(had, has) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, secret := range had {
+		r.remove(secret, before.Name)
+	}
+	for _, secret := range has {
+		r.add(secret, after.Name)
+	}
+}
+
+func (r *referrers) add(secret types.NamespacedName, credential string) {
+	if r.bySecret == nil {
+		r.bySecret = map[types.NamespacedName][]string{}
+	}
+	all := r.bySecret[secret]
+	if at, known := slices.BinarySearch(all, credential); !known {
+		r.bySecret[secret] = slices.Insert(all, at, credential)
+	}
+}
+
+func (r *referrers) remove(secret types.NamespacedName, credential string) {
+	all := r.bySecret[secret]
+	at, known := slices.BinarySearch(all, credential)
+	switch {
+	case known && len(all) == 1:
+		delete(r.bySecret, secret)
+	case known:
+		r.bySecret[secret] = slices.Delete(all, at, at+1)
+	}
+}
+
+// of a Secret: the credentials that name it.
+func (r *referrers) of(secret types.NamespacedName) []types.NamespacedName {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var all []types.NamespacedName
+	for _, credential := range r.bySecret[secret] {
+		all = append(all, types.NamespacedName{Namespace: secret.Namespace, Name: credential})
+	}
+	return all
+}
+
+// secretsOf are the Secrets that a credential names. Those whose names follow from
+// its own are not among them, since they are found without an index.
+func secretsOf(credential *v1alpha1.TokenCredential) []types.NamespacedName {
+	if credential == nil {
+		return nil
+	}
+	var all []types.NamespacedName
+	add := func(name string) {
+		key := client.ObjectKey{Namespace: credential.Namespace, Name: name}
+		if !slices.Contains(all, key) {
+			all = append(all, key)
+		}
+	}
+	if target := credential.TargetName(); target != credential.Name {
+		add(target)
+	}
+	for _, ref := range references(credential) {
+		add(ref.name)
+	}
+	return all
+}
