@@ -52,8 +52,8 @@ func slimCredential(object any) (any, error) {
 		return nil, fmt.Errorf("the cache of credentials holds a %T", object)
 	}
 	slim(&credential.ObjectMeta)
+	credential.TypeMeta, credential.Labels, credential.OwnerReferences = metav1.TypeMeta{}, nil, nil
 	delete(credential.Annotations, corev1.LastAppliedConfigAnnotation)
-	credential.TypeMeta = metav1.TypeMeta{}
 	share(&credential.Spec.ProviderRef.Kind)
 	share(&credential.Spec.ProviderRef.Name)
 	share(&credential.Spec.Target.CreationPolicy)
@@ -104,9 +104,7 @@ func slim(metadata *metav1.ObjectMeta) {
 		owner := &metadata.OwnerReferences[i]
 		share(&owner.Kind)
 		share(&owner.APIVersion)
-		if owner.Name == metadata.Name {
-			owner.Name = metadata.Name
-		}
+		owner.UID = "" // a target is judged by what is read live
 	}
 }
 

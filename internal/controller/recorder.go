@@ -19,8 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// posters is how many events are posted at once.
-const posters = 16
+// posters is how many events are posted at once: as many as credentials are worked on by
+// default, so that thousands of first tokens are told as fast as they come.
+const posters = 64
 
 // postBackoff is for how long an event is worth another try: half a minute or so.
 var postBackoff = wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.2, Steps: 5}
