@@ -27,8 +27,11 @@ import (
 type limits struct {
 	writes   map[int]float64 // of Secrets, by how many are under way at once
 	statuses float64         // patches of a status, with as many under way as suit Secrets best
-	kept     float64         // calls over connections that are kept
-	single   float64         // calls with a connection for each
+	// refreshes are what a client reaches that asks of the API server what a refresh
+	// does, and does nothing else; by kind.
+	refreshes map[string]float64
+	kept      float64 // calls over connections that are kept
+	single    float64 // calls with a connection for each
 }
 
 // parallels are how many writes are under way at once.
@@ -56,6 +59,9 @@ func measureLimits(ctx context.Context, l *lab) (*result, error) {
 	}
 	_, parallel := raw.best()
 	r.add(fmt.Sprintf("statuses patched, %d at a time", parallel), raw.statuses, "/s")
+	for _, kind := range kinds {
+		r.add(fmt.Sprintf("the requests of a %s refresh, %d at a time", kind.name, parallel), raw.refreshes[kind.name], "/s")
+	}
 	r.add("calls to the simulator, connections kept", raw.kept, "/s")
 	r.add("calls to the simulator, a connection for each", raw.single, "/s")
 	return r, nil
@@ -66,27 +72,51 @@ func (l *lab) rawLimits(ctx context.Context) (*limits, error) {
 	if l.raw != nil {
 		return l.raw, nil
 	}
-	raw := &limits{writes: map[int]float64{}}
+	raw := &limits{writes: map[int]float64{}, refreshes: map[string]float64{}}
 	span := l.window / 6
 	l.say("  raw limits: %s for each", span)
 	secrets, err := l.rawSecrets(ctx)
 	if err != nil {
 		return nil, err
 	}
+	write := func(ctx context.Context, worker, turn int) error {
+		secret := secrets[worker][turn%len(secrets[worker])]
+		secret.Data["access_token"] = tokenText()
+		return l.Update(ctx, secret)
+	}
 	for _, n := range parallels {
-		raw.writes[n], err = rate(ctx, n, span, func(ctx context.Context, worker, turn int) error {
-			own := secrets[worker]
-			secret := own[turn%len(own)]
-			secret.Data["access_token"] = tokenText()
-			return l.Update(ctx, secret)
+		if raw.writes[n], err = rate(ctx, n, span, write); err != nil {
+			return nil, err
+		}
+	}
+	_, parallel := raw.best()
+	credentials, err := l.rawCredentials(ctx, parallel)
+	if err != nil {
+		return nil, err
+	}
+	patch := func(ctx context.Context, worker, turn int) error {
+		return l.patchStatus(ctx, credentials[worker], turn)
+	}
+	if raw.statuses, err = rate(ctx, parallel, span, patch); err != nil {
+		return nil, err
+	}
+	for _, kind := range kinds {
+		raw.refreshes[kind.name], err = rate(ctx, parallel, span, func(ctx context.Context, worker, turn int) error {
+			read := &corev1.Secret{}
+			err := l.Get(ctx, client.ObjectKeyFromObject(secrets[worker][0]), read)
+			for i := 1; err == nil && i < int(kind.writes); i++ {
+				err = write(ctx, worker, turn*int(kind.writes)+i)
+			}
+			return errors.Join(err, patch(ctx, worker, turn))
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	_, parallel := raw.best()
-	if raw.statuses, err = l.rawStatuses(ctx, parallel, span); err != nil {
-		return nil, err
+	for _, credential := range credentials {
+		if err := l.Delete(ctx, credential); err != nil {
+			return nil, err
+		}
 	}
 	if raw.kept, err = l.rawCalls(ctx, span, true); err != nil {
 		return nil, err
@@ -125,39 +155,36 @@ func (l *lab) rawSecrets(ctx context.Context) ([][]*corev1.Secret, error) {
 	})
 }
 
-// rawStatuses patches statuses as a refresh does, of credentials that are
-// suspended and gone before a manager sees them.
-func (l *lab) rawStatuses(ctx context.Context, parallel int, span time.Duration) (float64, error) {
-	var credentials []*v1alpha1.TokenCredential
-	for i := range parallel {
+// rawCredentials are suspended, and gone before a manager sees them.
+func (l *lab) rawCredentials(ctx context.Context, n int) ([]*v1alpha1.TokenCredential, error) {
+	var all []*v1alpha1.TokenCredential
+	for i := range n {
 		credential := &v1alpha1.TokenCredential{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("raw-%06d", i)},
 			Spec:       v1alpha1.TokenCredentialSpec{ProviderRef: v1alpha1.ProviderReference{Name: "mcs"}, Suspend: true},
 		}
 		if err := l.Create(ctx, credential); err != nil {
-			return 0, err
+			return nil, err
 		}
-		credentials = append(credentials, credential)
+		all = append(all, credential)
 	}
-	patched, err := rate(ctx, parallel, span, func(ctx context.Context, worker, turn int) error {
-		credential := credentials[worker]
-		before := credential.DeepCopy()
-		now := metav1.NewTime(time.Now().Add(time.Duration(turn) * time.Second))
-		later := metav1.NewTime(now.Add(time.Hour))
-		status := &credential.Status
-		status.LastRefreshTime, status.ExpirationTime, status.NextRefreshTime = &now, &later, &later
-		status.RefreshCount++
-		for _, kind := range []string{v1alpha1.ReadyCondition, v1alpha1.RefreshedCondition} {
-			status.Conditions = slices.DeleteFunc(status.Conditions, func(c metav1.Condition) bool { return c.Type == kind })
-			status.Conditions = append(status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionTrue, Reason: "Raw",
-				LastTransitionTime: now, Message: "the Secret \"raw\" holds a token that expires at " + later.UTC().Format(time.RFC3339)})
-		}
-		return l.Status().Patch(ctx, credential, client.MergeFrom(before))
-	})
-	for _, credential := range credentials {
-		err = errors.Join(err, l.Delete(ctx, credential))
+	return all, nil
+}
+
+// patchStatus changes a status as a refresh does.
+func (l *lab) patchStatus(ctx context.Context, credential *v1alpha1.TokenCredential, turn int) error {
+	before := credential.DeepCopy()
+	now := metav1.NewTime(time.Now().Add(time.Duration(turn) * time.Second))
+	later := metav1.NewTime(now.Add(time.Hour))
+	status := &credential.Status
+	status.LastRefreshTime, status.ExpirationTime, status.NextRefreshTime = &now, &later, &later
+	status.RefreshCount++
+	for _, kind := range []string{v1alpha1.ReadyCondition, v1alpha1.RefreshedCondition} {
+		status.Conditions = slices.DeleteFunc(status.Conditions, func(c metav1.Condition) bool { return c.Type == kind })
+		status.Conditions = append(status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionTrue, Reason: "Raw",
+			LastTransitionTime: now, Message: "the Secret \"raw\" holds a token that expires at " + later.UTC().Format(time.RFC3339)})
 	}
-	return patched, err
+	return l.Status().Patch(ctx, credential, client.MergeFrom(before))
 }
 
 // rawCalls refreshes one MCS token, again and again.

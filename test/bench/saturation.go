@@ -55,6 +55,8 @@ func measureSaturation(ctx context.Context, l *lab) (*result, error) {
 		r.judge(kind.name+": writes per refresh", writes, "", atMost(kind.writes+0.05))
 		r.judge(kind.name+": reads of a Secret per refresh", span.reads(), "", atMost(kind.reads+0.05))
 		r.judge(kind.name+": share of the raw limit divided by writes per refresh", 100*span.rate()/(best/writes), "%", atLeast(70))
+		r.add(kind.name+": what a plain client reaches with the same requests", raw.refreshes[kind.name], "/s")
+		r.add(kind.name+": share of that", 100*span.rate()/raw.refreshes[kind.name], "%")
 	}
 	return r, nil
 }
