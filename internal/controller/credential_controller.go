@@ -251,12 +251,17 @@ func (r *Reconciler) unchanged(ctx context.Context, credential *v1alpha1.TokenCr
 	return err == nil && inputsDigest(provider.version, versions) == credential.Status.ObservedInputs && r.written(ctx, credential)
 }
 
-// wakeTime is when a credential is next to be looked at: when it is due, and
-// when its token expires, so that Ready tells the truth.
+// wakeTime is when a credential is next to be looked at: when its renewal starts or
+// a failed one is tried again, and when its token expires, so that Ready tells the
+// truth.
 func wakeTime(credential *v1alpha1.TokenCredential) time.Time {
+	status := &credential.Status
 	var due time.Time
-	if next := credential.Status.NextRefreshTime; next != nil {
-		due = next.Time
+	if status.NextRefreshTime != nil {
+		due = status.NextRefreshTime.Time
+		if status.FailedAttempts == 0 && status.LastRefreshTime != nil {
+			due = schedule.StartAt(status.LastRefreshTime.Time, due, string(credential.UID))
+		}
 	}
 	return schedule.Wake(due, expiry(credential))
 }

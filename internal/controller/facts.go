@@ -27,7 +27,7 @@ func (v *visit) facts() facts {
 	if attempt := v.record.State.Attempt; attempt != nil && v.singleUse() {
 		recovery = v.recoveryOf(attempt)
 	}
-	due := v.due(issued, expires)
+	due := schedule.StartAt(issued, v.due(issued, expires), string(v.credential.UID))
 	if schedule.FromFuture(issued, v.now) { // it may expire long before that
 		due = v.now
 	}

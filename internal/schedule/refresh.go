@@ -73,6 +73,13 @@ func RefreshAt(token Token, renewal Renewal, seed string) time.Time {
 	return due
 }
 
+// StartAt is when a renewal begins that is due on a whole second: within the second
+// before it, and no more than a hundredth of the delay before it, at a moment that the
+// seed fixes. Else what is due in one second would all come at its first moment.
+func StartAt(issuedAt, due time.Time, seed string) time.Time {
+	return due.Add(-fraction(min(due.Sub(issuedAt)/100, time.Second), seed+"/start"))
+}
+
 // FromFuture tells whether a moment that somebody noted as past lies ahead: it was
 // noted while a clock was wrong, and no time that was reckoned from it can be
 // believed.

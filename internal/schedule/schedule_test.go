@@ -129,6 +129,41 @@ func TestJitterSpreadsCredentialsThatBeganTogether(t *testing.T) {
 	}
 }
 
+func TestStartsSpreadOverTheSecondBeforeTheyAreDue(t *testing.T) {
+	t.Parallel()
+	const credentials, slots = 10_000, 10
+	for _, each := range []struct {
+		name        string
+		delay, span time.Duration
+	}{
+		{"an hour's token", 48 * time.Minute, time.Second},
+		{"a token that lives for seconds", 20 * time.Second, 200 * time.Millisecond},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			due := issued.Add(each.delay)
+			var filled [slots]int
+			for i := range credentials {
+				seed := fmt.Sprintf("9f6c2c1e-0000-4000-8000-%012d", i)
+				start := StartAt(issued, due, seed)
+				if again := StartAt(issued, due, seed); !again.Equal(start) {
+					t.Fatalf("the same inputs gave %s and then %s: a restart would move it", start, again)
+				}
+				early := due.Sub(start)
+				if early < 0 || early >= each.span {
+					t.Fatalf("a start %s before it is due is out of bounds: status has told another second", early)
+				}
+				filled[early*slots/each.span]++
+			}
+			for slot, n := range filled {
+				if n < credentials/slots*8/10 || n > credentials/slots*12/10 {
+					t.Errorf("slot %d holds %d of %d: what is due in one second must not come at once", slot, n, credentials)
+				}
+			}
+		})
+	}
+}
+
 func TestRetryAt(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
