@@ -5,6 +5,10 @@ package controller
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -14,59 +18,104 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/tools/record/util"
+	objectref "k8s.io/client-go/tools/reference"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// posters is how many events are posted at once: as many as credentials are worked on by
-// default, so that thousands of first tokens are told as fast as they come.
-const posters = 64
+const (
+	// reporter is who the events say they are from.
+	reporter = "tokenkeeper"
+	// waitingEvents is how many may wait to be posted.
+	waitingEvents = 10000
+	// posters is how many are posted at once: as many as credentials are worked on by
+	// default, so that thousands of first tokens are told as fast as they come.
+	posters = 64
+	// What events.k8s.io takes, in bytes.
+	longestNote     = 1024
+	longestInstance = 128
+)
 
 // postBackoff is for how long an event is worth another try: half a minute or so.
 var postBackoff = wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.2, Steps: 5}
 
-// recorder posts events. A manager's own keeps each event for six to twelve minutes,
-// so as to count those that come again: kibibytes for each of thousands of
-// credentials that have just got their first token. Here an event tells of a
-// transition, which is told each time.
+// recorder posts events. It is an events.EventRecorder. client-go's own keeps each
+// event for six to twelve minutes, so as to count those that come again: kibibytes
+// for each of thousands of credentials that have just got their first token. Here an
+// event tells of a transition, and is told each time.
 type recorder struct {
-	events.EventRecorder
-	broadcaster events.EventBroadcaster
-	client      client.Client
-	log         logr.Logger
-	posting     errgroup.Group
+	client   client.Client
+	clock    clock.PassiveClock
+	log      logr.Logger
+	instance string
+	waiting  chan *eventsv1.Event
+	recorded atomic.Int64 // keeps names apart of what is recorded at one moment
 }
 
-func newRecorder(mgr ctrl.Manager) *recorder {
-	broadcaster := events.NewBroadcaster(nil) // no sink: see Start
-	r := &recorder{
-		EventRecorder: broadcaster.NewRecorder(mgr.GetScheme(), "tokenkeeper"),
-		broadcaster:   broadcaster,
-		client:        mgr.GetClient(),
-		log:           mgr.GetLogger().WithName("events"),
+func newRecorder(mgr ctrl.Manager, clock clock.PassiveClock) *recorder {
+	host, _ := os.Hostname() // without one the instance is just less telling
+	return &recorder{
+		client:   mgr.GetClient(),
+		clock:    clock,
+		log:      mgr.GetLogger().WithName("events"),
+		instance: cut(reporter+"-"+host, longestInstance),
+		waiting:  make(chan *eventsv1.Event, waitingEvents),
 	}
-	r.posting.SetLimit(posters)
-	return r
+}
+
+// Eventf records an event about an object. It does not wait: an event for which there
+// is no room is dropped.
+//
+//nolint:revive // the arguments are client-go's
+func (r *recorder) Eventf(regarding, _ runtime.Object, kind, reason, action, note string, args ...any) {
+	object, err := objectref.GetReference(r.client.Scheme(), regarding)
+	if err != nil {
+		r.log.Error(err, "an event is about an object of an unknown kind", "reason", reason)
+		return
+	}
+	now := r.clock.Now()
+	event := &eventsv1.Event{
+		ObjectMeta:          metav1.ObjectMeta{Namespace: object.Namespace, Name: util.GenerateEventName(object.Name, now.UnixNano()+r.recorded.Add(1))},
+		EventTime:           metav1.NewMicroTime(now),
+		ReportingController: reporter,
+		ReportingInstance:   r.instance,
+		Action:              action,
+		Reason:              reason,
+		Regarding:           *object,
+		Note:                cut(fmt.Sprintf(note, args...), longestNote),
+		Type:                kind,
+	}
+	select {
+	case r.waiting <- event:
+	default:
+		r.dropped(event, "too many wait")
+	}
 }
 
 // NeedLeaderElection is false, so that it ends after those who record.
 func (r *recorder) NeedLeaderElection() bool { return false }
 
-// Start posts what is recorded until the process ends. Beyond the thousand that wait
-// for a slow API server, events are dropped.
+// Start posts what is recorded until the process ends, and then what still waits.
 func (r *recorder) Start(ctx context.Context) error {
-	_, err := r.broadcaster.StartEventWatcher(func(recorded runtime.Object) {
-		if event, ok := recorded.(*eventsv1.Event); ok {
-			r.posting.Go(func() error { r.post(ctx, event); return nil })
-		}
-	})
-	if err != nil {
-		return err
+	var posting errgroup.Group
+	posting.SetLimit(posters)
+	post := func(event *eventsv1.Event) {
+		posting.Go(func() error { r.post(ctx, event); return nil })
 	}
-	<-ctx.Done()
-	r.broadcaster.Shutdown()
-	return r.posting.Wait()
+	for {
+		select {
+		case event := <-r.waiting:
+			post(event)
+			continue
+		case <-ctx.Done():
+		}
+		for len(r.waiting) > 0 { // nobody else receives
+			post(<-r.waiting)
+		}
+		return posting.Wait()
+	}
 }
 
 // post writes an event, and tries again while the API server is away, unless the
@@ -81,13 +130,22 @@ func (r *recorder) post(ctx context.Context, event *eventsv1.Event) {
 		_ = wait.ExponentialBackoffWithContext(ctx, postBackoff, try) // err says what came of it
 	}
 	if err != nil && !apierrors.IsAlreadyExists(err) {
-		r.log.Info("an event could not be written", "reason", event.Reason,
-			"namespace", event.Regarding.Namespace, "name", event.Regarding.Name, "error", apierrors.ReasonForError(err))
+		r.dropped(event, string(apierrors.ReasonForError(err)))
 	}
+}
+
+func (r *recorder) dropped(event *eventsv1.Event, why string) {
+	r.log.Info("an event could not be written", "why", why, "reason", event.Reason,
+		"namespace", event.Regarding.Namespace, "name", event.Regarding.Name)
 }
 
 // isTransient tells whether the API server may take later what it did not take now.
 func isTransient(err error) bool {
 	return err != nil && apierrors.ReasonForError(err) == metav1.StatusReasonUnknown || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
 		apierrors.IsTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err)
+}
+
+// cut shortens a text, and splits no character.
+func cut(text string, longest int) string {
+	return strings.ToValidUTF8(text[:min(len(text), longest)], "")
 }

@@ -67,7 +67,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
-	recorder := newRecorder(mgr)
+	recorder := newRecorder(mgr, options.Clock)
 	if err := mgr.Add(recorder); err != nil {
 		return err
 	}
