@@ -22,12 +22,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/tokenkeeper/tokenkeeper/hack/local"
 )
 
 // settings are the flags.
@@ -89,11 +93,11 @@ func run(ctx context.Context, given settings, output io.Writer) (err error) {
 	defer starting()
 
 	say("Starting etcd and kube-apiserver on loopback (about 10 seconds) ...")
-	cluster, err := startCluster(folder)
+	cluster, err := local.StartCluster(".", folder)
 	if err != nil {
 		return err
 	}
-	defer func() { err = afterwards(err, cluster.stop()) }()
+	defer func() { err = afterwards(err, cluster.Stop()) }()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -104,17 +108,35 @@ func run(ctx context.Context, given settings, output io.Writer) (err error) {
 		return err
 	}
 	defer func() { _ = providers.server.Close() }()
-	operator, err := startOperator(ctx, given.manager, folder, cluster, providers)
+	operator, err := local.StartManager(ctx, given.manager, filepath.Join(folder, "operator.log"), cluster,
+		append(local.ToSimulator(providers.resolve(), providers.caFile), "--metrics-bind-address=0")...)
 	if err != nil {
 		return err
 	}
-	defer operator.stop()
+	defer operator.Stop()
 	defer say("Stopping ...")
-	if err := operator.awaitReady(ctx); err != nil {
+	if err := awaitReady(ctx, operator); err != nil {
 		return err
 	}
 	starting()
 	return show(ctx, given, stage{cluster, providers, operator, samples}, output)
+}
+
+// operatorPatience is how long the operator may take to get ready.
+const operatorPatience = time.Minute
+
+// awaitReady waits until the operator says that it is ready.
+func awaitReady(ctx context.Context, operator *local.Manager) error {
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, operatorPatience, true, func(ctx context.Context) (bool, error) {
+		if operator.HasEnded() {
+			return false, operator.Died()
+		}
+		return operator.Ready(ctx), nil
+	})
+	if ctx.Err() == nil && wait.Interrupted(err) {
+		return fmt.Errorf("the operator is not ready after %s; its log ends:\n%s", operatorPatience, operator.LastLines())
+	}
+	return err
 }
 
 // afterwards adds a failure to tidy up to how it ended. What was left behind

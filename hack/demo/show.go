@@ -10,6 +10,14 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tokenkeeper/tokenkeeper/hack/local"
+)
+
+const (
+	samplesFolder = "config/samples"
+	// namespace is where the samples go: the one that kubectl uses unasked.
+	namespace = "default"
 )
 
 // oncePatience is how long --once waits for the samples.
@@ -17,9 +25,9 @@ const oncePatience = 3 * time.Minute
 
 // stage is everything that was brought up, and what is to be shown on it.
 type stage struct {
-	cluster   *cluster
+	cluster   *local.Cluster
 	providers *providers
-	operator  *operator
+	operator  *local.Manager
 	samples   []*unstructured.Unstructured
 }
 
@@ -52,8 +60,8 @@ func show(ctx context.Context, given settings, stage stage, output io.Writer) er
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-stage.operator.ended:
-			return stage.operator.died()
+		case <-stage.operator.Ended():
+			return stage.operator.Died()
 		case seen := <-changes:
 			for _, line := range board.see(ctx, seen, time.Now()) {
 				screen.append(line)
@@ -101,10 +109,10 @@ and instead of "get tokencred", for example:
 
 `
 
-func introduce(output io.Writer, given settings, cluster *cluster, credentials int) {
+func introduce(output io.Writer, given settings, cluster *local.Cluster, credentials int) {
 	end := "Ctrl-C ends it and leaves nothing behind."
 	if given.once {
 		end = fmt.Sprintf("It ends by itself once each has been refreshed twice, in about %s.", (2 * given.lifetime).Round(time.Second))
 	}
-	fmt.Fprintf(output, introduction, samplesFolder, credentials, given.lifetime, askEvery, cluster.kubectl, cluster.kubeconfig, end)
+	fmt.Fprintf(output, introduction, samplesFolder, credentials, given.lifetime, askEvery, cluster.Kubectl, cluster.Kubeconfig, end)
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/hack/local"
 )
 
 // change is something that a watch has seen: one of the fields is set.
@@ -26,18 +27,18 @@ type change struct {
 }
 
 // newClient reads and writes without a cache.
-func newClient(cluster *cluster) (client.Client, error) {
+func newClient(cluster *local.Cluster) (client.Client, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
-	return client.New(cluster.config, client.Options{Scheme: scheme})
+	return client.New(cluster.Config, client.Options{Scheme: scheme})
 }
 
 // watch reports the credentials and the events of the namespace, those that are
 // there first, until the context ends.
-func watch(ctx context.Context, cluster *cluster, scheme *runtime.Scheme) (<-chan change, error) {
-	informers, err := cache.New(cluster.config, cache.Options{
+func watch(ctx context.Context, cluster *local.Cluster, scheme *runtime.Scheme) (<-chan change, error) {
+	informers, err := cache.New(cluster.Config, cache.Options{
 		Scheme:            scheme,
 		DefaultNamespaces: map[string]cache.Config{namespace: {}},
 	})

@@ -55,10 +55,10 @@ func newLab(ctx context.Context, s *suite) (l *lab, err error) {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return l, err
 	}
-	if l.WithWatch, err = client.NewWithWatch(l.cluster.config, client.Options{Scheme: scheme}); err != nil {
+	if l.WithWatch, err = client.NewWithWatch(l.cluster.Config, client.Options{Scheme: scheme}); err != nil {
 		return l, err
 	}
-	if l.metrics, err = metricsClient(l.cluster.config); err != nil {
+	if l.metrics, err = metricsClient(l.cluster.Config); err != nil {
 		return l, err
 	}
 	if l.simulator, err = startSimulator(ctx, s.simulatorBinary, l.folder); err != nil {
@@ -89,7 +89,7 @@ func (l *lab) prepare(ctx context.Context) error {
 // close ends what runs and removes what was written, in the opposite order.
 func (l *lab) close() error {
 	if l.manager != nil {
-		l.manager.kill()
+		l.manager.Kill()
 		l.manager = nil
 	}
 	if l.simulator != nil {
@@ -98,7 +98,7 @@ func (l *lab) close() error {
 	}
 	var err error
 	if l.cluster != nil {
-		err = l.cluster.stop()
+		err = l.cluster.Stop()
 		l.cluster = nil
 	}
 	if l.folder != "" {
@@ -117,14 +117,14 @@ func (l *lab) start(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	err = l.awaitEvery(ctx, 10*time.Millisecond, "the operator is ready", 2*time.Minute, func(ctx context.Context) (bool, string, error) {
-		return l.manager.ready(ctx), "", nil
+		return l.manager.Ready(ctx), "", nil
 	})
 	return time.Since(began), err
 }
 
 // kill ends the manager where it stands.
 func (l *lab) kill() {
-	l.manager.kill()
+	l.manager.Kill()
 	l.manager = nil
 }
 
@@ -145,8 +145,8 @@ func (l *lab) awaitEvery(ctx context.Context, interval time.Duration, what strin
 			return err
 		case so:
 			return nil
-		case l.manager != nil && l.manager.hasEnded():
-			return l.manager.died()
+		case l.manager != nil && l.manager.HasEnded():
+			return l.manager.Died()
 		case time.Since(began) > patience:
 			return fmt.Errorf("after %s it is still not so that %s: %s", patience, what, state)
 		}
@@ -171,8 +171,8 @@ func (l *lab) watchFor(ctx context.Context, span time.Duration, what string) err
 		if err := pause(ctx, min(left, 3*progressPause)); err != nil {
 			return err
 		}
-		if l.manager != nil && l.manager.hasEnded() {
-			return l.manager.died()
+		if l.manager != nil && l.manager.HasEnded() {
+			return l.manager.Died()
 		}
 	}
 }

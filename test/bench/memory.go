@@ -92,7 +92,7 @@ func (l *lab) restedMemory(ctx context.Context, what string) (memory, error) {
 	if err := l.watchFor(ctx, l.settle, what); err != nil {
 		return memory{}, err
 	}
-	resident, anonymous, err := residentBytes(l.manager.pid()) // before the scrape, which needs memory itself
+	resident, anonymous, err := residentBytes(l.manager.PID()) // before the scrape, which needs memory itself
 	if err != nil {
 		return memory{}, err
 	}

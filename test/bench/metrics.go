@@ -228,7 +228,7 @@ func (l *lab) processes() map[string]int {
 	pids := maps.Clone(l.cluster.pids)
 	pids["simulator"] = l.simulator.command.Process.Pid
 	if l.manager != nil {
-		pids["manager"] = l.manager.pid()
+		pids["manager"] = l.manager.PID()
 	}
 	return pids
 }

@@ -18,7 +18,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"syscall"
 	"time"
 
@@ -170,10 +169,10 @@ func (p *provider) counts(ctx context.Context) (calls, error) {
 }
 
 // resolve sends the providers' hosts here, as --egress-resolve takes it.
-func (p *provider) resolve() string {
+func (p *provider) resolve() []string {
 	var all []string
 	for _, host := range simulator.Hosts() {
 		all = append(all, host+":443="+p.address)
 	}
-	return strings.Join(all, ",")
+	return all
 }
