@@ -117,8 +117,8 @@ func scenarios() []scenario {
 		{"restart", "calls and writes after a SIGKILL, with all credentials fresh", measureRestart},
 		{"outage", "a provider that answers 503 for a while", measureOutage},
 		{"appsecret", "how often an app Secret is read that all share", measureAppSecret},
-		{"memory", "resident memory by the number of credentials", measureMemory},
 		{"unrelated", "resident memory with Secrets that are nobody's business", measureUnrelated},
+		{"memory", "resident memory by the number of credentials", measureMemory},
 	}
 }
 
