@@ -96,7 +96,31 @@ func (l *lab) evenly(ctx context.Context, vendor simulator.Vendor, n int) (*obse
 	if _, err := l.awaitReady(ctx, observer, n, l.lifetime+time.Minute); err != nil {
 		l.say("  %v: going on all the same", err)
 	}
-	return observer, l.watchFor(ctx, l.lifetime/2, "warming up")
+	return observer, l.awaitEvenness(ctx)
+}
+
+// awaitEvenness waits until nobody has had to wait for a while: making credentials
+// and their first tokens costs more than renewals do, and what that leaves behind is
+// not what is to be measured. Where there is no end to it, there is none.
+func (l *lab) awaitEvenness(ctx context.Context) error {
+	const few, calm = 5, 20 // in the queue, at so many looks in a row
+	looks := 0
+	err := l.awaitEvery(ctx, time.Second, "renewals come evenly", 2*l.lifetime, func(ctx context.Context) (bool, string, error) {
+		scraped, err := l.scrape(ctx)
+		if err != nil {
+			return false, "", err
+		}
+		depth := scraped.sum("workqueue_depth", map[string]string{"name": "tokencredential"})
+		if looks++; depth > few {
+			looks = 0
+		}
+		return looks >= calm, fmt.Sprintf("warming up: %.0f credentials in the queue", depth), nil
+	})
+	if err != nil && ctx.Err() == nil && !l.manager.HasEnded() {
+		l.say("  %v: going on all the same", err)
+		return nil
+	}
+	return err
 }
 
 func (l *lab) steady(ctx context.Context, r *result, kind string, vendor simulator.Vendor, n int) (met bool, rate float64, err error) {
