@@ -76,10 +76,10 @@ func (l *lab) shortLived(ctx context.Context, p population) (population, error) 
 	return p, err
 }
 
-// evenly starts the manager and makes credentials at the pace at which they will
-// be renewed, so that the renewals come evenly from then on.
+// evenly starts the manager and makes credentials at half the pace at which they
+// will be renewed, over two cycles, so that the renewals come evenly from then on.
 func (l *lab) evenly(ctx context.Context, vendor simulator.Vendor, n int) (*observer, error) {
-	p, err := l.shortLived(ctx, population{vendor: vendor, count: n, spread: l.cycle()})
+	p, err := l.shortLived(ctx, population{vendor: vendor, count: n, spread: 2 * l.cycle()})
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (l *lab) evenly(ctx context.Context, vendor simulator.Vendor, n int) (*obse
 // and their first tokens costs more than renewals do, and what that leaves behind is
 // not what is to be measured. Where there is no end to it, there is none.
 func (l *lab) awaitEvenness(ctx context.Context) error {
-	const few, calm = 5, 20 // in the queue, at so many looks in a row
+	const few, calm = 20, 10 // in the queue, at so many looks in a row
 	looks := 0
 	err := l.awaitEvery(ctx, time.Second, "renewals come evenly", 2*l.lifetime, func(ctx context.Context) (bool, string, error) {
 		scraped, err := l.scrape(ctx)
