@@ -172,7 +172,7 @@ func (o *observer) sawSecret(object client.Object, now time.Time) {
 	}
 	status := o.status[secret.Name]
 	due := status.due
-	if due.After(now) { // already the plan for the next
+	if due.Sub(now) > time.Second { // already the plan for the next: this one began a second early at the most
 		due = status.was
 	}
 	o.replacements = append(o.replacements, replacement{at: now, age: now.Sub(before.since), expires: before.expires, due: due})

@@ -20,13 +20,14 @@ func measureSteady(ctx context.Context, l *lab) (*result, error) {
 		return nil, err
 	}
 	r := &result{}
+	best, _ := raw.best()
 	for _, kind := range kinds {
 		n := l.number(l.credentials)
 		needed := float64(n) / l.cycle().Seconds()
-		r.note("%s: %d credentials of %s ask for about %.0f refreshes a second; a plain client reaches %.0f with the same requests",
-			kind.name, n, l.lifetime, needed, raw.refreshes[kind.name])
-		if most := raw.refreshes[kind.name]; needed > most*hopeless {
-			n = l.perCycle(most * carried)
+		r.note("%s: %d credentials of %s ask for about %.0f refreshes and %.0f writes a second; the raw limit is %.0f writes",
+			kind.name, n, l.lifetime, needed, needed*kind.writes, best)
+		if needed*kind.writes > best*hopeless {
+			n = l.perCycle(best * carried / kind.writes)
 			needed = float64(n) / l.cycle().Seconds()
 			r.note("%s: that is more than this machine does beside all else, so %d credentials are measured", kind.name, n)
 		}
@@ -45,12 +46,11 @@ func measureSteady(ctx context.Context, l *lab) (*result, error) {
 	return r, nil
 }
 
-// Shares of what a plain client reaches with the requests of a refresh: beyond the
-// one all credentials are surely too many for one machine that holds everything, the
-// other it carries.
+// Shares of the raw limit: to ask for more writes than the one is surely too much for
+// one machine that holds everything, the other it carries.
 const (
-	hopeless = 0.5
-	carried  = 0.35
+	hopeless = 0.3
+	carried  = 0.2
 )
 
 // perCycle is how many credentials ask for so many refreshes a second.
