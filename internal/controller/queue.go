@@ -46,7 +46,8 @@ func requeueAt(credential *v1alpha1.TokenCredential, wake, now time.Time) ctrl.R
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // credentialEvents queue a credential when it comes, and when its spec or an
-// annotation changes. What it refers to is known before. Every change ends the time for which a status that was
+// annotation changes; what it refers to is known before. Every change ends the time
+// for which a status that was
 // written is remembered beside the cache.
 func (r *Reconciler) credentialEvents() handler.EventHandler {
 	add := func(queue queue, credential *v1alpha1.TokenCredential) {
