@@ -61,7 +61,7 @@ func (r *renewal) exchange(ctx context.Context, prepared *prepared) (provider.Ou
 	r.ended = true
 	reply, err := r.Egress.Do(prepared.request.WithContext(ctx), r.singleUse())
 	outcome, err := r.read(prepared, reply, err, r.Clock.Now().Sub(started))
-	prepared.leave(answer(outcome, err))
+	prepared.leave(r.answer(outcome, err))
 	return outcome, err
 }
 

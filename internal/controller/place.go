@@ -56,12 +56,15 @@ func (r *renewal) enter(host string) (*place, error) {
 
 // answer tells what an outcome says of the host, and whether the host said when to
 // come again.
-func answer(outcome provider.Outcome, err error) (answer pace.Answer, patient bool) {
+func (r *renewal) answer(outcome provider.Outcome, err error) (answer pace.Answer, patient bool) {
 	patient = outcome.RetryAfter > 0
+	unknown := errors.Is(err, errUnknownOutcome) || outcome.Reason == v1alpha1.OutcomeUnknownReason
 	switch {
+	case unknown && r.singleUse():
+		return pace.Unclear, patient
 	case errors.Is(err, egress.ErrDenied), isReason(err, v1alpha1.EgressDeniedReason):
 		return pace.Unasked, patient
-	case err != nil, outcome.Reason == v1alpha1.ProviderUnavailableReason, outcome.Reason == v1alpha1.OutcomeUnknownReason:
+	case err != nil, unknown, outcome.Reason == v1alpha1.ProviderUnavailableReason:
 		return pace.Unavailable, patient
 	case outcome.Reason == v1alpha1.RateLimitedReason:
 		return pace.Throttled, patient

@@ -15,9 +15,10 @@ const (
 	// count as down.
 	downAfter = 5
 	// firstProbe is how soon a host that is down is tried again; the pause doubles
-	// up to longestProbe.
+	// up to longestProbe, or to dearestProbe where the call may have cost a token.
 	firstProbe   = time.Second
-	longestProbe = 30 * time.Second
+	longestProbe = 5 * time.Second
+	dearestProbe = 30 * time.Second
 )
 
 // Answer is how a call went, as far as the host matters.
@@ -30,6 +31,9 @@ const (
 	Throttled Answer = "Throttled"
 	// Unavailable: it could not be reached, gave no answer, or cannot serve.
 	Unavailable Answer = "Unavailable"
+	// Unclear: as Unavailable, and what was sent works once and may be spent. Each
+	// such call may leave somebody to a person's care.
+	Unclear Answer = "Unclear"
 	// Unasked: the call was not made after all.
 	Unasked Answer = "Unasked"
 )
@@ -101,9 +105,6 @@ func (h *Hosts) Enter(name string, who types.NamespacedName, deadline, now time.
 	}
 	at.waiting.remove(who)
 	h.take(at)
-	if at.down() {
-		at.probeAt = now.Add(longestProbe) // nobody else, until this one is back
-	}
 	return Go
 }
 
@@ -133,25 +134,28 @@ func (h *Hosts) Leave(name string, who types.NamespacedName, answer Answer, pati
 	case Throttled:
 		at.failures = 0
 		at.limit = max(at.limit/2, 1)
-	case Unavailable:
+	case Unavailable, Unclear:
 		at.failures++
 		at.limit = max(at.limit/2, 1)
 		if at.down() {
-			pause := longestProbe
-			if doublings := at.failures - downAfter; doublings < 5 {
-				pause = firstProbe << doublings
-			}
-			at.probeAt = now.Add(pause)
+			at.probeAt = now.Add(probePause(at.failures-downAfter, answer))
 			if !patient {
 				at.waiting.add(who, deadline)
 			}
 		}
 	case Unasked:
-		if at.down() {
-			at.probeAt = now
-		}
 	}
 	h.admitAndUnlock(now)
+}
+
+// probePause is how long a host is left alone after so many probes in vain, of which
+// the last brought that answer.
+func probePause(probes int, answer Answer) time.Duration {
+	longest := longestProbe
+	if answer == Unclear {
+		longest = dearestProbe
+	}
+	return min(firstProbe<<min(probes, 10), longest)
 }
 
 // Admitted tells whether somebody was woken to make a call, whenever its next

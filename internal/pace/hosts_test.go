@@ -107,6 +107,30 @@ func TestAHostThatIsDown(t *testing.T) {
 	}
 }
 
+func TestHowOftenAHostIsProbed(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name   string
+		answer Answer
+		probes int
+		want   time.Duration
+	}{
+		{"soon at first, since most outages are short", Unavailable, 0, firstProbe},
+		{"soon at first, whatever it may cost", Unclear, 0, firstProbe},
+		{"less often with each probe", Unavailable, 2, 4 * firstProbe},
+		{"still often in the end, since tokens expire meanwhile and a probe costs nothing", Unavailable, 3, longestProbe},
+		{"hours later as often as ever", Unavailable, 1 << 20, longestProbe},
+		{"seldom where each probe may cost a token", Unclear, 1 << 20, dearestProbe},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			if got := probePause(each.probes, each.answer); got != each.want {
+				t.Errorf("after %d probes in vain the host is left alone for %s, want %s", each.probes, got, each.want)
+			}
+		})
+	}
+}
+
 func TestWhoWasToldWhenToComeAgainIsNotWokenEarlier(t *testing.T) {
 	t.Parallel()
 	d := newDoor(16)
@@ -163,7 +187,7 @@ func TestNobodyWaitsForGood(t *testing.T) {
 				enter(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "host"), who)
 			case 1:
 				if inside[who] != "" {
-					leave(who, rapid.SampledFrom([]Answer{Served, Throttled, Unavailable, Unasked}).Draw(t, "answer"))
+					leave(who, rapid.SampledFrom([]Answer{Served, Throttled, Unavailable, Unclear, Unasked}).Draw(t, "answer"))
 				}
 			default:
 				d.Yield(who, now)

@@ -116,6 +116,7 @@ func scenarios() []scenario {
 		{"coldstart", "new credentials until all are Ready", measureColdStart},
 		{"restart", "calls and writes after a SIGKILL, with all credentials fresh", measureRestart},
 		{"outage", "a provider that answers 503 for a while", measureOutage},
+		{"tenant", "one tenant's renewals beside thousands of another's that fail", measureTenant},
 		{"appsecret", "how often an app Secret is read that all share", measureAppSecret},
 		{"unrelated", "resident memory with Secrets that are nobody's business", measureUnrelated},
 		{"memory", "resident memory by the number of credentials", measureMemory},

@@ -210,6 +210,18 @@ func (o *observer) behind(now time.Time, oldest time.Duration) (expired, overdue
 	return expired, overdue, o.failure
 }
 
+// everExpired counts the tokens that expired in a target: those that have been
+// replaced, and those that are there still.
+func (o *observer) everExpired(replaced []replacement) (int, error) {
+	count, _, err := o.behind(time.Now(), 0)
+	for _, each := range replaced {
+		if each.expired() > 0 {
+			count++
+		}
+	}
+	return count, err
+}
+
 // awaitReady waits until so many credentials are Ready, and returns when the last
 // of them was seen to be.
 func (l *lab) awaitReady(ctx context.Context, o *observer, n int, patience time.Duration) (time.Time, error) {

@@ -9,16 +9,20 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
-
-	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
 
 // measureOutage lets the provider answer 503 for half of a lifetime, as if tokens
 // of ten minutes met an outage of five. Only tokens that may be sent again take
 // part: after a bare 503 a single-use one waits for a person.
 func measureOutage(ctx context.Context, l *lab) (*result, error) {
-	n := l.number(l.credentials)
-	observer, err := l.evenly(ctx, simulator.MCS, n)
+	raw, err := l.rawLimits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	best, _ := raw.best()
+	wanted := l.number(l.credentials)
+	n := min(wanted, l.perCycle(best*caughtUp/reusable.writes))
+	observer, err := l.evenly(ctx, reusable.vendor, n)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +59,9 @@ func measureOutage(ctx context.Context, l *lab) (*result, error) {
 	up := peak.most.Swap(0)
 
 	r := &result{}
+	if n < wanted {
+		r.note("with %d credentials this machine would have no room to catch up: %d ask for %.0f %% of the raw limit of writes", wanted, n, 100*caughtUp)
+	}
 	r.add("credentials", float64(n), "")
 	r.add("outage", length.Seconds(), "s")
 	r.add("tokens overdue when the provider is back", float64(overdueThen), "")

@@ -35,7 +35,9 @@ type population struct {
 	vendor simulator.Vendor
 	// provider is the vendor's built-in where it is empty.
 	provider v1alpha1.ProviderReference
-	renewal  v1alpha1.Renewal
+	// parameters of a vendor that needs none.
+	parameters map[string]string
+	renewal    v1alpha1.Renewal
 	// first and count of the serial numbers in their names.
 	first, count int
 	// spread makes them evenly over so much time; 0: as fast as may be.
@@ -118,6 +120,7 @@ func (l *lab) makeCredential(ctx context.Context, p population, i int, token str
 			AppSecretRef:          &v1alpha1.AppSecretReference{Name: v1alpha1.SecretName(appSecret(p.vendor))},
 			RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: v1alpha1.SecretName(seed.Name)},
 			Renewal:               p.renewal,
+			Parameters:            p.parameters,
 		},
 	}
 	if uri := appOf(p.vendor).RedirectURI; uri != "" {

@@ -22,16 +22,20 @@ import (
 // fifth of their number of refreshes a second: more than two processors do.
 const saturatedCredentials = 5000
 
-// kinds are the providers that are measured, by what becomes of a refresh token.
-var kinds = []struct {
+// kind is a provider that is measured.
+type kind struct {
 	vendor simulator.Vendor
 	name   string
 	// reads and writes are the most that one refresh may cost.
 	reads, writes float64
-}{
-	{simulator.MCS, "Reusable", 1, 2},
-	{simulator.Xiaomi, "SingleUse", 1, 4},
 }
+
+// The kinds, by what becomes of a refresh token.
+var (
+	reusable  = kind{simulator.MCS, "Reusable", 1, 2}
+	singleUse = kind{simulator.Xiaomi, "SingleUse", 1, 4}
+	kinds     = []kind{reusable, singleUse}
+)
 
 // measureSaturation lets more be due than can be done.
 func measureSaturation(ctx context.Context, l *lab) (*result, error) {
@@ -208,6 +212,13 @@ func (s *span) rate() float64      { return s.refreshes() / s.seconds() }
 
 // refreshesAsked are those that the requests in asked were made for.
 func (s *span) refreshesAsked() float64 { return s.to.refreshes - s.from.refreshes }
+
+// failures are attempts of the operator that ended with the given reason.
+func (s *span) failures(reason string) float64 {
+	const attempts = "tokenkeeper_refresh_total"
+	result := map[string]string{"result": reason}
+	return s.to.manager.sum(attempts, result) - s.from.manager.sum(attempts, result)
+}
 
 // writes for each refresh.
 func (s *span) writes() float64 { return s.asked.writes() / s.refreshesAsked() }

@@ -46,11 +46,13 @@ func measureSteady(ctx context.Context, l *lab) (*result, error) {
 	return r, nil
 }
 
-// Shares of the raw limit: to ask for more writes than the one is surely too much for
-// one machine that holds everything, the other it carries.
+// Shares of the raw limit: to ask for more writes than the first is surely too much for
+// one machine that holds everything, the second it carries.
 const (
 	hopeless = 0.3
 	carried  = 0.2
+	// caughtUp leaves room to catch up with what an outage has left behind.
+	caughtUp = 0.1
 )
 
 // perCycle is how many credentials ask for so many refreshes a second.
@@ -138,14 +140,9 @@ func (l *lab) steady(ctx context.Context, r *result, kind string, vendor simulat
 		return false, 0, err
 	}
 	seen := observer.forget()
-	expired, _, err := observer.behind(time.Now(), l.oldest())
+	expired, err := observer.everExpired(append(early, seen...))
 	if err != nil {
 		return false, 0, err
-	}
-	for _, each := range append(early, seen...) {
-		if each.expired() > 0 {
-			expired++
-		}
 	}
 
 	const lateness = "tokenkeeper_refresh_lateness_seconds"
