@@ -232,7 +232,7 @@ refresh: {request: {url: "https://${parameters.site}/"}, response: {accessToken:
 		"what is given wins":           {map[string]string{"site": "a.b", "path": "x", "scope": "s"}, map[string]string{"site": "a.b", "path": "x", "scope": "s"}, ""},
 		"an empty value is not set":    {map[string]string{"site": "a.b", "path": "", "scope": ""}, map[string]string{"site": "a.b", "path": "token"}, ""},
 		"a missing one says what":      {nil, nil, "set spec.parameters.site: the host name of the site"},
-		"a broken pattern says what":   {map[string]string{"site": "canary/"}, nil, "spec.parameters.site must match ^[a-z.]+$: the host name of the site"},
+		"a broken pattern says what":   {map[string]string{"site": "canary/"}, nil, "spec.parameters.site must match `^[a-z.]+$`: the host name of the site"},
 		"an unknown one, and all else": {map[string]string{"sight": "x"}, nil, "set spec.parameters.site: the host name of the site\nremove spec.parameters.sight: provider example does not take it (it takes site, path, scope)"},
 	}
 	for name, c := range cases {

@@ -82,7 +82,7 @@ func (p *Provider) Parameters(given map[string]string) (map[string]string, error
 			problems = append(problems, fmt.Errorf("set spec.parameters.%s%s", declared.Name, declared.explained()))
 		case value == "":
 		case declared.pattern != nil && !declared.pattern.MatchString(value):
-			problems = append(problems, fmt.Errorf("spec.parameters.%s must match %s%s", declared.Name, declared.Pattern, declared.explained()))
+			problems = append(problems, fmt.Errorf("spec.parameters.%s must match %#q%s", declared.Name, declared.Pattern, declared.explained()))
 		default:
 			values[declared.Name] = value
 		}
