@@ -237,7 +237,7 @@ func (r *Reconciler) settled(ctx context.Context, credential *v1alpha1.TokenCred
 // hostIsFull tells whether a credential whose token is due must wait for room at
 // its provider's host. It is woken when there is some.
 func (r *Reconciler) hostIsFull(credential *v1alpha1.TokenCredential, now time.Time) bool {
-	return r.Hosts.Full(r.hosts.of(credential), client.ObjectKeyFromObject(credential), expiry(credential), now)
+	return r.Hosts.Full(r.hosts.of(credential), asker(credential, now), now)
 }
 
 // unchanged tells whether the provider, the inputs, the target and the state are

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
@@ -31,10 +30,9 @@ type place struct {
 // enter takes a place. It comes before the claim, so that nothing is claimed for a
 // call that must wait.
 func (r *renewal) enter(host string) (*place, error) {
-	who := client.ObjectKeyFromObject(r.credential)
-	_, deadline := r.validity()
+	asking := asker(r.credential, r.Clock.Now())
 	r.hosts.remember(r.credential, host)
-	switch r.Hosts.Enter(host, who, deadline, r.Clock.Now()) {
+	switch r.Hosts.Enter(host, asking, r.Clock.Now()) {
 	case pace.Go:
 	case pace.Busy:
 		return nil, &pause{until: r.Clock.Now().Add(roomPause), why: "as many calls as may be are under way to the provider"}
@@ -46,10 +44,10 @@ func (r *renewal) enter(host string) (*place, error) {
 		}
 	}
 	left := false
-	return &place{who: who, leave: func(answer pace.Answer, patient bool) {
+	return &place{who: asking.Who, leave: func(answer pace.Answer, patient bool) {
 		if !left {
 			left = true
-			r.Hosts.Leave(host, who, answer, patient, deadline, r.Clock.Now())
+			r.Hosts.Leave(host, asking, answer, patient, r.Clock.Now())
 		}
 	}}, nil
 }

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 )
 
@@ -30,7 +31,27 @@ import (
 
 // band of a credential's visit at a moment.
 func band(credential *v1alpha1.TokenCredential, at time.Time) int {
-	return schedule.Priority(at, expiry(credential), credential.Status.FailedAttempts > 0)
+	return schedule.Priority(at, expiration(credential), credential.Status.FailedAttempts > 0)
+}
+
+// expiration of the last token that the target held; zero where there never was one.
+func expiration(credential *v1alpha1.TokenCredential) time.Time {
+	if expires := credential.Status.ExpirationTime; expires != nil {
+		return expires.Time
+	}
+	return time.Time{}
+}
+
+// asker is a credential among those that wait for a call to a host.
+func asker(credential *v1alpha1.TokenCredential, now time.Time) pace.Asker {
+	asking := pace.Asker{
+		Who:      client.ObjectKeyFromObject(credential),
+		Deadline: schedule.Deadline(expiration(credential), now),
+	}
+	if failed := credential.Status.LastFailureTime; failed != nil && credential.Status.FailedAttempts > 0 {
+		asking.FailedAt = failed.Time
+	}
+	return asking
 }
 
 // requeueAt asks for a credential's next visit; the zero time: none is planned.

@@ -38,6 +38,15 @@ const (
 	Unasked Answer = "Unasked"
 )
 
+// Asker is who wants to make a call.
+type Asker struct {
+	Who types.NamespacedName
+	// Deadline is by when it wants a token.
+	Deadline time.Time
+	// FailedAt is when its last attempt failed; zero: it did not.
+	FailedAt time.Time
+}
+
 // Verdict is whether a call may be made.
 type Verdict string
 
@@ -54,8 +63,9 @@ const (
 
 // Hosts bounds the calls that are under way to each host, so that a slow one holds
 // up nobody but its own credentials: a host gets half of the workers that the
-// others leave. One that is down is probed by one call at a time, and what waits
-// for it goes slowly at first once it is back. Safe for concurrent use.
+// others leave, and who fails there by itself half of these. One that is down is
+// probed by one call at a time, and what waits for it goes slowly at first once it is
+// back. Safe for concurrent use.
 type Hosts struct {
 	workers int
 	wake    func(types.NamespacedName)
@@ -72,10 +82,26 @@ type host struct {
 	limit    int // what it seems to bear
 	failures int // calls in a row without an answer
 	probeAt  time.Time
+	backAt   time.Time // when it last ceased to be down
 	waiting  queue
 }
 
 func (h *host) down() bool { return h.failures >= downAfter }
+
+// isBehind tells whether somebody has failed while the host was well. Thousands that
+// fail by themselves must not delay one that does not: they go behind all others, and
+// half of the places are not for them.
+func (h *host) isBehind(asker Asker) bool {
+	return !h.down() && asker.FailedAt.After(h.backAt)
+}
+
+// answered notes that the host is well.
+func (h *host) answered(now time.Time) {
+	if h.down() {
+		h.backAt = now
+	}
+	h.failures = 0
+}
 
 // NewHosts shares the workers among all hosts. wake is called for who was told to
 // wait and may now go; it must not block.
@@ -84,55 +110,59 @@ func NewHosts(workers int, wake func(types.NamespacedName)) *Hosts {
 }
 
 // Enter asks to make a call to a host. Who must wait goes by deadline, earliest
-// first.
-func (h *Hosts) Enter(name string, who types.NamespacedName, deadline, now time.Time) Verdict {
+// first; who has failed by itself goes behind all others.
+func (h *Hosts) Enter(name string, asker Asker, now time.Time) Verdict {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at := h.at(name)
-	if kept, admitted := h.admitted[who]; admitted {
-		delete(h.admitted, who)
+	if kept, admitted := h.admitted[asker.Who]; admitted {
+		delete(h.admitted, asker.Who)
 		if kept == name {
 			return Go
 		}
 		h.give(h.at(kept)) // it asks another host now
 	}
-	if h.room(at, now) <= 0 {
-		at.waiting.add(who, deadline)
+	if behind := at.isBehind(asker); h.room(at, behind, now) <= 0 {
+		at.waiting.add(asker, behind)
 		if at.down() {
 			return Down
 		}
 		return Busy
 	}
-	at.waiting.remove(who)
+	at.waiting.remove(asker.Who)
 	h.take(at)
 	return Go
 }
 
 // Full tells whether there is no room at a host. If so, who asks is woken when
 // there is.
-func (h *Hosts) Full(name string, who types.NamespacedName, deadline, now time.Time) bool {
+func (h *Hosts) Full(name string, asker Asker, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at, known := h.hosts[name]
-	if !known || at.down() || h.admitted[who] == name || h.room(at, now) > 0 {
+	if !known || at.down() || h.admitted[asker.Who] == name {
 		return false // Where it is down the credential has to say so.
 	}
-	at.waiting.add(who, deadline)
+	behind := at.isBehind(asker)
+	if h.room(at, behind, now) > 0 {
+		return false
+	}
+	at.waiting.add(asker, behind)
 	return true
 }
 
 // Leave ends a call that Enter let go. Where the host is down, who has made it is
 // woken when it is back, unless patient: told by the host when to come again.
-func (h *Hosts) Leave(name string, who types.NamespacedName, answer Answer, patient bool, deadline, now time.Time) {
+func (h *Hosts) Leave(name string, asker Asker, answer Answer, patient bool, now time.Time) {
 	h.mu.Lock()
 	at := h.at(name)
 	h.give(at)
 	switch answer {
 	case Served:
-		at.failures = 0
+		at.answered(now)
 		at.limit = min(at.limit+1, h.workers)
 	case Throttled:
-		at.failures = 0
+		at.answered(now)
 		at.limit = max(at.limit/2, 1)
 	case Unavailable, Unclear:
 		at.failures++
@@ -140,7 +170,7 @@ func (h *Hosts) Leave(name string, who types.NamespacedName, answer Answer, pati
 		if at.down() {
 			at.probeAt = now.Add(probePause(at.failures-downAfter, answer))
 			if !patient {
-				at.waiting.add(who, deadline)
+				at.waiting.add(asker, false)
 			}
 		}
 	case Unasked:
@@ -189,8 +219,9 @@ func (h *Hosts) at(name string) *host {
 	return known
 }
 
-// room is how many more calls may be made to a host.
-func (h *Hosts) room(at *host, now time.Time) int {
+// room is how many more calls may be made to a host, by those who fail by themselves
+// or by the others.
+func (h *Hosts) room(at *host, behind bool, now time.Time) int {
 	if at.down() {
 		if now.Before(at.probeAt) {
 			return 0
@@ -198,7 +229,11 @@ func (h *Hosts) room(at *host, now time.Time) int {
 		return 1 - at.underway
 	}
 	others := h.underway - at.underway
-	return min(at.limit, max((h.workers-others)/2, 1)) - at.underway
+	places := min(at.limit, max((h.workers-others)/2, 1))
+	if behind {
+		places = max(places/2, 1)
+	}
+	return places - at.underway
 }
 
 func (h *Hosts) take(at *host) { at.underway++; h.underway++ }
@@ -210,7 +245,7 @@ func (h *Hosts) give(at *host) { at.underway--; h.underway-- }
 func (h *Hosts) admitAndUnlock(now time.Time) {
 	var woken []types.NamespacedName
 	for name, at := range h.hosts {
-		for !at.down() && at.waiting.len() > 0 && h.room(at, now) > 0 {
+		for !at.down() && at.waiting.len() > 0 && h.room(at, at.waiting.first().behind, now) > 0 {
 			who := at.waiting.pop()
 			if _, elsewhere := h.admitted[who]; elsewhere {
 				continue

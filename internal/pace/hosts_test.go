@@ -26,13 +26,25 @@ func newDoor(workers int) *door {
 
 func (d *door) enter(t *testing.T, host string, n int, want Verdict) {
 	t.Helper()
-	if got := d.Enter(host, credential(n), noon.Add(time.Duration(n)*time.Minute), noon); got != want {
+	if got := d.Enter(host, asker(n), noon); got != want {
 		t.Errorf("credential %d at %s is told %s, want %s", n, host, got, want)
 	}
 }
 
 func (d *door) leave(host string, n int, answer Answer) {
-	d.Leave(host, credential(n), answer, false, noon.Add(time.Duration(n)*time.Minute), noon)
+	d.Leave(host, asker(n), answer, false, noon)
+}
+
+// failed has failed since the host was well.
+func failed(n int) Asker {
+	failed := asker(n)
+	failed.FailedAt = noon
+	return failed
+}
+
+// asker wants a token so many minutes after noon.
+func asker(n int) Asker {
+	return Asker{Who: credential(n), Deadline: noon.Add(time.Duration(n) * time.Minute)}
 }
 
 func TestASlowHostLeavesWorkersToTheOthers(t *testing.T) {
@@ -66,6 +78,55 @@ func TestWhoWaitsGoesByDeadline(t *testing.T) {
 	}
 }
 
+func TestWhoFailsByItselfWaitsBehindAllOthers(t *testing.T) {
+	t.Parallel()
+	d := newDoor(2)
+	d.enter(t, "host", 0, Go)
+	d.Enter("host", failed(1), noon)
+	d.Enter("host", failed(2), noon)
+	d.enter(t, "host", 9, Busy)
+	d.leave("host", 0, Served)
+	d.enter(t, "host", 9, Go)
+	d.leave("host", 9, Served)
+	if diff := cmp.Diff([]types.NamespacedName{credential(9), credential(1)}, d.woken); diff != "" {
+		t.Errorf("one that is well waits for those that fail (-want +got):\n%s", diff)
+	}
+}
+
+func TestHalfOfThePlacesAreNotForThoseWhoFail(t *testing.T) {
+	t.Parallel()
+	d := newDoor(8)
+	for n, want := range []Verdict{Go, Go, Busy} {
+		if got := d.Enter("host", failed(n), noon); got != want {
+			t.Errorf("number %d of those who fail is told %s, want %s", n+1, got, want)
+		}
+	}
+	d.enter(t, "host", 4, Go)
+	d.enter(t, "host", 5, Go)
+	d.enter(t, "host", 6, Busy)
+	for n := range 2 {
+		d.leave("host", n, Served)
+	}
+	if diff := cmp.Diff([]types.NamespacedName{credential(6)}, d.woken); diff != "" {
+		t.Errorf("with two of four places free one that is well is woken, and one that fails is not (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhoFailedWithItsHostKeepsItsTurn(t *testing.T) {
+	t.Parallel()
+	d := newDoor(2)
+	d.at("host").backAt = noon
+	d.enter(t, "host", 0, Go)
+	d.enter(t, "host", 9, Busy)
+	victim := asker(1)
+	victim.FailedAt = noon.Add(-time.Second)
+	d.Enter("host", victim, noon)
+	d.leave("host", 0, Served)
+	if diff := cmp.Diff([]types.NamespacedName{credential(1)}, d.woken); diff != "" {
+		t.Errorf("who failed while the host was down is not called by its deadline (-want +got):\n%s", diff)
+	}
+}
+
 func TestWhoWasWokenAndMakesNoCallGivesItsPlaceUp(t *testing.T) {
 	t.Parallel()
 	d := newDoor(2)
@@ -91,16 +152,16 @@ func TestAHostThatIsDown(t *testing.T) {
 	d.leave("another", 7, Served)
 
 	probed := noon.Add(firstProbe)
-	if got := d.Enter("host", credential(8), probed, probed); got != Go {
+	if got := d.Enter("host", asker(8), probed); got != Go {
 		t.Fatalf("the host is not tried again after %s: %s", firstProbe, got)
 	}
-	if got := d.Enter("host", credential(9), probed.Add(time.Hour), probed); got != Down {
+	if got := d.Enter("host", asker(9), probed); got != Down {
 		t.Errorf("two calls at a time try the host: %s", got)
 	}
 	if len(d.woken) != 0 {
 		t.Errorf("somebody was woken for a host that is down: %v", d.woken)
 	}
-	d.Leave("host", credential(8), Served, false, probed, probed)
+	d.Leave("host", asker(8), Served, false, probed)
 	// Of who failed last, and of who was turned away, as many as it seems to bear.
 	if d.hosts["host"].limit > 4 || len(d.woken) != d.hosts["host"].limit || d.woken[0] != credential(downAfter-1) {
 		t.Errorf("once it is back %v go at once, want a few, in the order of their deadlines", d.woken)
@@ -136,13 +197,13 @@ func TestWhoWasToldWhenToComeAgainIsNotWokenEarlier(t *testing.T) {
 	d := newDoor(16)
 	for n := range downAfter {
 		d.enter(t, "host", n, Go)
-		d.Leave("host", credential(n), Unavailable, true, noon, noon)
+		d.Leave("host", asker(n), Unavailable, true, noon)
 	}
 	later := noon.Add(time.Minute)
-	if got := d.Enter("host", credential(9), later, later); got != Go {
+	if got := d.Enter("host", asker(9), later); got != Go {
 		t.Fatalf("the host is not tried again: %s", got)
 	}
-	d.Leave("host", credential(9), Served, false, later, later)
+	d.Leave("host", asker(9), Served, false, later)
 	if len(d.woken) != 0 {
 		t.Errorf("Retry-After does not hold: %v", d.woken)
 	}
@@ -172,12 +233,13 @@ func TestNobodyWaitsForGood(t *testing.T) {
 		d := newDoor(workers)
 		now, inside := noon, map[types.NamespacedName]string{}
 		enter := func(host string, who types.NamespacedName) {
-			if inside[who] == "" && d.Enter(host, who, now, now) == Go {
+			failedAt := rapid.SampledFrom([]time.Time{{}, noon, now}).Draw(t, "failed at")
+			if inside[who] == "" && d.Enter(host, Asker{Who: who, Deadline: now, FailedAt: failedAt}, now) == Go {
 				inside[who] = host
 			}
 		}
 		leave := func(who types.NamespacedName, answer Answer) {
-			d.Leave(inside[who], who, answer, false, now, now)
+			d.Leave(inside[who], Asker{Who: who, Deadline: now}, answer, false, now)
 			delete(inside, who)
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {

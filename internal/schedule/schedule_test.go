@@ -5,6 +5,7 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -242,6 +243,21 @@ func TestWake(t *testing.T) {
 	}
 }
 
+func TestDeadlineIsInTheOrderOfTheBands(t *testing.T) {
+	t.Parallel()
+	var bands []int
+	for _, expires := range []time.Time{issued.Add(-time.Hour), issued.Add(shortSlack - time.Second), {}, issued.Add(shortSlack + time.Second)} {
+		bands = append(bands, Priority(issued, expires, false))
+	}
+	if want := []int{Urgent, Soon, New, Normal}; !slices.Equal(bands, want) {
+		t.Fatalf("the bands are %v, want %v", bands, want)
+	}
+	soon, never, later := Deadline(issued.Add(shortSlack-time.Second), issued), Deadline(time.Time{}, issued), Deadline(issued.Add(shortSlack+time.Second), issued)
+	if !soon.Before(never) || !never.Before(later) {
+		t.Errorf("who never had a token waits neither behind those that expire shortly nor ahead of the others: %s, %s, %s", soon, never, later)
+	}
+}
+
 func TestPriority(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -250,7 +266,7 @@ func TestPriority(t *testing.T) {
 		failing bool
 		want    int
 	}{
-		"never had a token":         {"a pod waits for it", time.Time{}, false, Urgent},
+		"never had a token":         {"a pod waits for it, but not for one that has worked till now", time.Time{}, false, New},
 		"expired":                   {"a pod works with a token that is refused", issued.Add(-time.Second), false, Urgent},
 		"expires this moment":       {"it is of no use any more", issued, false, Urgent},
 		"expires in a minute":       {"it goes ahead of what has slack", issued.Add(time.Minute), false, Soon},

@@ -34,6 +34,7 @@ type observer struct {
 	replacements []replacement
 	readyCount   int
 	lastReady    time.Time // when the newest became Ready
+	failedCount  int       // credentials of which an attempt has failed
 	failure      error
 }
 
@@ -47,6 +48,7 @@ type seenTarget struct {
 // two watches run apart: a status may be seen before the target it tells of.
 type seenStatus struct {
 	ready    bool
+	failed   bool // ever
 	due, was time.Time
 }
 
@@ -144,6 +146,10 @@ func (o *observer) sawCredential(object client.Object, now time.Time) {
 		o.readyCount--
 	}
 	seen.ready = ready
+	if credential.Status.FailedAttempts > 0 && !seen.failed {
+		seen.failed = true
+		o.failedCount++
+	}
 	if next := credential.Status.NextRefreshTime; next != nil && !next.Time.Equal(seen.due) {
 		seen.due, seen.was = next.Time, seen.due
 	}
@@ -192,6 +198,13 @@ func (o *observer) ready() (int, time.Time, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.readyCount, o.lastReady, o.failure
+}
+
+// failed is how many credentials have ever had an attempt that failed.
+func (o *observer) failed() (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failedCount, o.failure
 }
 
 // behind counts the targets whose token has expired, and those whose token is

@@ -5,6 +5,9 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
@@ -20,31 +23,50 @@ func measureTenant(ctx context.Context, l *lab) (*result, error) {
 	}
 	defer observer.end()
 	early := observer.forget()
-	span, err := l.measure(ctx, l.lifetime*3/2, "a tenant fails beside another", func(ctx context.Context) error {
-		return l.populate(ctx, population{
-			vendor: simulator.MCS, first: healthy, count: failing, spread: l.lifetime / 4,
-			parameters: map[string]string{"path": "mistyped"},
-		})
-	})
+	began := time.Now()
+	if err := l.populate(ctx, population{
+		vendor: simulator.MCS, first: healthy, count: failing, spread: l.lifetime / 4,
+		parameters: map[string]string{"path": "mistyped"},
+	}); err != nil {
+		return nil, err
+	}
+	if err := l.awaitFailures(ctx, observer, failing); err != nil {
+		return nil, err
+	}
+	wave, first := time.Since(began), observer.forget()
+	span, err := l.measure(ctx, l.lifetime*3/2, "a tenant fails beside another", nil)
 	if err != nil {
 		return nil, err
 	}
 	seen := observer.forget()
-	expired, err := observer.everExpired(append(early, seen...))
+	expired, err := observer.everExpired(slices.Concat(early, first, seen))
 	if err != nil {
 		return nil, err
 	}
-	before, lateness := latenessOf(early), latenessOf(seen)
 	r := &result{}
 	r.add("credentials of the tenant that is well", float64(healthy), "")
-	r.add("their renewals meanwhile", float64(len(seen)), "")
-	r.add("target replaced after due, p99, before the other came", quantile(0.99, before), "s")
-	r.judge("target replaced after due, p99, beside the other", quantile(0.99, lateness), "s", atMost(1))
-	r.add("target replaced after due, max, beside the other", quantile(1, lateness), "s")
-	r.judge("their tokens ever expired in a target", float64(expired), "", atMost(0))
 	r.add("credentials of the tenant that fails", float64(failing), "")
-	r.judge("their attempts, each RequestRejected, one at least for each", span.failures("RequestRejected"), "", atLeast(float64(failing)))
-	r.note("the machine was busy to %.0f %%, with the making of the credentials that fail in the first %s of %s",
-		100*span.busy, l.lifetime/4, l.lifetime*3/2)
+	r.add("until each of these had failed once", wave.Seconds(), "s")
+	r.add("their attempts from then on", span.failures("RequestRejected"), "")
+	for _, phase := range []struct {
+		name string
+		seen []replacement
+	}{{"before the other came", early}, {"until the other had failed once", first}} {
+		r.add("renewals "+phase.name, float64(len(phase.seen)), "")
+		r.add("target replaced after due, p99, "+phase.name, quantile(0.99, latenessOf(phase.seen)), "s")
+	}
+	r.add("renewals beside the other", float64(len(seen)), "")
+	r.judge("target replaced after due, p99, beside the other", quantile(0.99, latenessOf(seen)), "s", atMost(1))
+	r.add("target replaced after due, max, beside the other", quantile(1, latenessOf(seen)), "s")
+	r.judge("tokens ever expired in a target", float64(expired), "", atMost(0))
+	r.note("the machine was busy to %.0f %% beside the tenant that fails", 100*span.busy)
 	return r, nil
+}
+
+// awaitFailures waits until so many credentials have failed, each once at least.
+func (l *lab) awaitFailures(ctx context.Context, o *observer, n int) error {
+	return l.await(ctx, "each credential of the tenant has failed once", 5*time.Minute, func(context.Context) (bool, string, error) {
+		failed, err := o.failed()
+		return failed >= n, fmt.Sprintf("%d of %d credentials have failed once", failed, n), err
+	})
 }
