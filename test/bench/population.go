@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,8 +41,19 @@ type population struct {
 	renewal    v1alpha1.Renewal
 	// first and count of the serial numbers in their names.
 	first, count int
-	// spread makes them evenly over so much time; 0: as fast as may be.
+	// spread makes them over so much time, ever faster up to its middle and ever
+	// slower from there on; 0: as fast as may be.
 	spread time.Duration
+}
+
+// moment is when the i-th is made, after the first.
+func (p population) moment(i int) time.Duration {
+	share := (float64(i) + 0.5) / float64(p.count)
+	part := math.Sqrt(share / 2)
+	if share > 0.5 {
+		part = 1 - math.Sqrt((1-share)/2)
+	}
+	return time.Duration(part * float64(p.spread))
 }
 
 func (p population) name(i int) string { return fmt.Sprintf("%s-%06d", p.vendor, p.first+i) }
@@ -67,7 +79,7 @@ func (l *lab) populate(ctx context.Context, p population) error {
 	})
 	err = inParallel(ctx, writers, p.count, func(ctx context.Context, i int) error {
 		if p.spread > 0 {
-			if err := pause(ctx, time.Until(began.Add(p.spread*time.Duration(i)/time.Duration(p.count)))); err != nil {
+			if err := pause(ctx, time.Until(began.Add(p.moment(i)))); err != nil {
 				return err
 			}
 		}

@@ -5,7 +5,9 @@ package main
 
 import (
 	"math"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -61,4 +63,23 @@ func upTo(n int) []float64 {
 		values[i] = float64(i + 1)
 	}
 	return values
+}
+
+// TestMadeSoThatRenewalsComeEvenly: with cycles of any length that jitter allows,
+// renewals come in no wave once all credentials are made.
+func TestMadeSoThatRenewalsComeEvenly(t *testing.T) {
+	t.Parallel()
+	const n, cycle = 10000, 90 * time.Second
+	p := population{count: n, spread: 4 * cycle}
+	for _, each := range []time.Duration{84 * time.Second, cycle, 96 * time.Second} {
+		const parts = 12
+		counts := make([]float64, parts)
+		for i := range n {
+			phase := p.moment(i) % each
+			counts[int(parts*phase/each)]++
+		}
+		if least, most := slices.Min(counts), slices.Max(counts); most/least > 1.1 {
+			t.Errorf("with a cycle of %s between %.0f and %.0f come in a twelfth of it", each, least, most)
+		}
+	}
 }

@@ -78,10 +78,12 @@ func (l *lab) shortLived(ctx context.Context, p population) (population, error) 
 	return p, err
 }
 
-// evenly starts the manager and makes credentials at half the pace at which they
-// will be renewed, over two cycles, so that the renewals come evenly from then on.
+// evenly starts the manager and makes credentials over four cycles, slowly at first
+// and at the end, so that the renewals come evenly from then on. Made at one pace they
+// would come in waves: a first token costs more than a renewal, and at the end both
+// together are more than the machine does; what waits then is due together ever after.
 func (l *lab) evenly(ctx context.Context, vendor simulator.Vendor, n int) (*observer, error) {
-	p, err := l.shortLived(ctx, population{vendor: vendor, count: n, spread: 2 * l.cycle()})
+	p, err := l.shortLived(ctx, population{vendor: vendor, count: n, spread: 4 * l.cycle()})
 	if err != nil {
 		return nil, err
 	}
