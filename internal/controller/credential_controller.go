@@ -176,7 +176,7 @@ func (v *visit) conclude(ctx context.Context, err error) (ctrl.Result, error) {
 		return requeueAt(v.credential, time.Time{}, v.now), err
 	}
 	if paused != nil {
-		return requeueAt(v.credential, schedule.Wake(paused.until, expiry(v.credential)), v.Clock.Now()), nil
+		return requeueAt(v.credential, schedule.Wake(paused.until, readyUntil(v.credential)), v.Clock.Now()), nil
 	}
 	return requeueAt(v.credential, wakeTime(v.credential), v.Clock.Now()), nil
 }
@@ -263,11 +263,11 @@ func wakeTime(credential *v1alpha1.TokenCredential) time.Time {
 			due = schedule.StartAt(status.LastRefreshTime.Time, due, string(credential.UID))
 		}
 	}
-	return schedule.Wake(due, expiry(credential))
+	return schedule.Wake(due, readyUntil(credential))
 }
 
-// expiry is when a credential that is ready ceases to be; zero where it is not.
-func expiry(credential *v1alpha1.TokenCredential) time.Time {
+// readyUntil is when a credential that is ready ceases to be; zero where it is not.
+func readyUntil(credential *v1alpha1.TokenCredential) time.Time {
 	if !isReady(credential) || credential.Status.ExpirationTime == nil {
 		return time.Time{}
 	}

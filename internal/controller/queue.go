@@ -68,8 +68,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // credentialEvents queue a credential when it comes, and when its spec or an
 // annotation changes; what it refers to is known before. Every change ends the time
-// for which a status that was
-// written is remembered beside the cache.
+// for which a status that was written is remembered beside the cache.
 func (r *Reconciler) credentialEvents() handler.EventHandler {
 	add := func(queue queue, credential *v1alpha1.TokenCredential) {
 		queueNow(queue, client.ObjectKeyFromObject(credential), band(credential, r.Clock.Now()))

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
 
 // measureTenant watches the renewals of one tenant while another comes with
@@ -17,7 +15,7 @@ import (
 // the host is well, so nothing but their order and their backoff holds them back.
 func measureTenant(ctx context.Context, l *lab) (*result, error) {
 	healthy, failing := l.number(1000), l.number(5000)
-	observer, err := l.evenly(ctx, simulator.MCS, healthy)
+	observer, err := l.evenly(ctx, reusable.vendor, healthy)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +23,7 @@ func measureTenant(ctx context.Context, l *lab) (*result, error) {
 	early := observer.forget()
 	began := time.Now()
 	if err := l.populate(ctx, population{
-		vendor: simulator.MCS, first: healthy, count: failing, spread: l.lifetime / 4,
+		vendor: reusable.vendor, first: healthy, count: failing, spread: l.lifetime / 4,
 		parameters: map[string]string{"path": "mistyped"},
 	}); err != nil {
 		return nil, err
