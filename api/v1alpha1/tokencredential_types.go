@@ -18,6 +18,7 @@ import (
 // +kubebuilder:resource:shortName=tokencred,categories=tokens
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Stalled",type=string,JSONPath=`.status.conditions[?(@.type=="Stalled")].reason`
 // +kubebuilder:printcolumn:name="Provider",type=string,JSONPath=`.spec.providerRef.name`
 // +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.status.target.name`
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expirationTime`
@@ -325,6 +326,11 @@ type TokenCredentialStatus struct {
 	// +optional
 	LastFailureTime *metav1.Time `json:"lastFailureTime,omitempty"`
 
+	// lastAttempt is how the last attempt to renew the token ended. Whether the next
+	// one is made rests on it, after a restart too; conditions are computed from it.
+	// +optional
+	LastAttempt *AttemptStatus `json:"lastAttempt,omitempty"`
+
 	// lastHandledRefreshAt echoes the annotation tokenkeeper.io/refreshAt once
 	// the refresh it asked for has ended, whichever way.
 	// +optional
@@ -354,11 +360,24 @@ type TargetStatus struct {
 	// resourceVersion of the Secret when it was last written or compared.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
+}
 
-	// digest of what the operator wrote there; it tells drift from a change
-	// that is not the operator's business, such as a label.
+// AttemptStatus is how an attempt to renew the token ended.
+type AttemptStatus struct {
+	// reason is Refreshed, or why there is no new token: a reason of the condition
+	// Refreshed.
+	// +required
+	Reason string `json:"reason,omitempty"`
+
+	// time at which it ended.
+	// +required
+	Time metav1.Time `json:"time,omitzero"`
+
+	// inputs is the digest of the versions of the provider and of the referenced
+	// Secrets that it was made with, as in observedInputs. When it differs from
+	// theirs now, what the attempt failed for may have been mended.
 	// +optional
-	Digest string `json:"digest,omitempty"`
+	Inputs string `json:"inputs,omitempty"`
 }
 
 // StateSecretStatus is the state Secret as it was last written.

@@ -12,6 +12,12 @@ const (
 	// to. It is an annotation because a name may be longer than a label value.
 	CredentialAnnotation = "tokenkeeper.io/credential"
 
+	// TokenAnnotationPrefix, followed by a credential's UID, is the annotation of a
+	// target that says which of the credential's tokens it holds: since when and
+	// until when it is good, a digest of what it was asked from, and a digest of what
+	// was written. A restart needs no more to know a fresh credential.
+	TokenAnnotationPrefix = "token.tokenkeeper.io/"
+
 	// ManagedByLabel marks what the operator wrote; its value is ManagedBy.
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 

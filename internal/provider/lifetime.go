@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // longestLifetime is ten years, leap days included. A reply that states more is
@@ -19,21 +20,21 @@ const longestLifetime = 3653 * 24 * time.Hour
 
 // readLifetimes works out when the tokens expire; ignored tells that the reply
 // states a lifetime that is of no use.
-func (r *reader) readLifetimes(tokens *Tokens) (ignored bool) {
+func (r *reader) readLifetimes(grant *token.Grant) (ignored bool) {
 	response, now := &r.call.response, r.exchange.now
-	tokens.IssuedAt = now
+	grant.IssuedAt = now
 	life, bad := r.stated(response.expiresAt, response.expiresIn)
 	if life == 0 {
 		life = r.call.lifetimes.access
 	}
-	tokens.ExpiresAt = now.Add(life)
+	grant.ExpiresAt = now.Add(life)
 
 	refreshLife, badRefresh := r.stated(response.refreshTokenExpiresAt, response.refreshTokenExpiresIn)
-	if refreshLife == 0 && !tokens.RefreshToken.IsZero() {
+	if refreshLife == 0 && !grant.RefreshToken.IsZero() {
 		refreshLife = r.call.lifetimes.refresh
 	}
 	if refreshLife > 0 {
-		tokens.RefreshTokenExpiresAt = now.Add(refreshLife)
+		grant.RefreshTokenExpiresAt = now.Add(refreshLife)
 	}
 	return bad || badRefresh
 }

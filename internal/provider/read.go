@@ -14,6 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // Reply is what came back.
@@ -32,22 +33,13 @@ type Outcome struct {
 	Reason string
 	// Message is for people and safe to show; empty on plain success.
 	Message string
-	// Tokens are whatever the reply held, on failure too.
-	Tokens Tokens
+	// Grant is whatever the reply held, on failure too: an access token that can be
+	// used, and a refresh token other than the one that was sent.
+	Grant token.Grant
 	// RetryAfter is from the header of that name; 0: not stated.
 	RetryAfter time.Duration
 	// LifetimeIgnored tells that a stated lifetime could not be used.
 	LifetimeIgnored bool
-}
-
-// Tokens are what a reply brings.
-type Tokens struct {
-	AccessToken           secret.Text // zero: none that can be used
-	TokenType             string
-	IssuedAt, ExpiresAt   time.Time
-	RefreshToken          secret.Text    // zero: keep the old one
-	RefreshTokenExpiresAt time.Time      // zero: not known
-	Outputs               map[string]any // plain JSON values: bool, int64, float64, string, []any, map[string]any
 }
 
 // Read tells what a reply means. It never panics and never errs: what cannot be
@@ -60,11 +52,11 @@ func (e *Exchange) Read(reply Reply) (outcome Outcome) {
 
 	if !reply.CutShort {
 		r := e.reader(reply, decode(reply.Body, e.call.response.prefix, e.call.response.format))
-		r.readTokens(&outcome)
+		r.readGrant(&outcome)
 		outcome.RetryAfter = retryAfter(reply.Header.Get("Retry-After"), e.now)
-		outcome.Reason, outcome.Message = r.judge(outcome.Tokens)
+		outcome.Reason, outcome.Message = r.judge(outcome.Grant)
 	}
-	if outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Tokens.RefreshToken.IsZero() {
+	if outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero() {
 		e.salvage(reply, &outcome)
 	}
 	return outcome
@@ -120,35 +112,35 @@ func (r *reader) text(field *expression.Expression) (text string, ok bool) {
 	return "", false
 }
 
-// readTokens fills in what the reply holds. The refresh token comes first: it is
+// readGrant fills in what the reply holds. The refresh token comes first: it is
 // what must not be lost, and it is kept byte for byte.
-func (r *reader) readTokens(outcome *Outcome) {
-	response, tokens := &r.call.response, &outcome.Tokens
+func (r *reader) readGrant(outcome *Outcome) {
+	response, grant := &r.call.response, &outcome.Grant
 	if text, ok := r.text(response.refreshToken); ok && text != "" {
 		r.brought = true
 		// The token that was sent says nothing new: the old one is kept.
 		if fresh := secret.New(text); !fresh.Equal(r.exchange.inputs.RefreshToken) {
-			tokens.RefreshToken = fresh
+			grant.RefreshToken = fresh
 		}
 	}
 	if text, ok := r.text(response.accessToken); ok && text != "" {
 		if usable(text) {
-			tokens.AccessToken = secret.New(text)
+			grant.AccessToken = secret.New(text)
 		} else {
 			r.badToken = true
 		}
 	}
-	tokens.TokenType = "Bearer"
+	grant.Type = "Bearer"
 	if text, ok := r.text(response.tokenType); ok && usable(strings.TrimSpace(text)) && strings.TrimSpace(text) != "" {
-		tokens.TokenType = strings.TrimSpace(text)
+		grant.Type = strings.TrimSpace(text)
 	}
-	tokens.Outputs = map[string]any{}
+	grant.Outputs = map[string]any{}
 	for name, field := range response.outputs {
 		if value, ok := r.value(field); ok {
-			tokens.Outputs[name] = jsonValue(value)
+			grant.Outputs[name] = jsonValue(value)
 		}
 	}
-	outcome.LifetimeIgnored = r.readLifetimes(tokens)
+	outcome.LifetimeIgnored = r.readLifetimes(grant)
 }
 
 // usable tells whether a token can stand in a header and in a Secret that people
@@ -185,7 +177,7 @@ func jsonValue(value any) any {
 // Where the description states success, that decides; else a 2xx status does,
 // unless a failure rule matches. A failure is what its first matching rule says,
 // and unknown without one.
-func (r *reader) judge(tokens Tokens) (reason, message string) {
+func (r *reader) judge(grant token.Grant) (reason, message string) {
 	rule := ""
 	succeeded := false
 	if success := r.call.response.success; success != nil {
@@ -198,7 +190,7 @@ func (r *reader) judge(tokens Tokens) (reason, message string) {
 		}
 	}
 	switch {
-	case succeeded && !tokens.AccessToken.IsZero():
+	case succeeded && !grant.AccessToken.IsZero():
 		return v1alpha1.RefreshedReason, ""
 	case succeeded && r.badToken:
 		return v1alpha1.RequestRejectedReason, "the provider's reply holds an access token that cannot be used: it has control characters or is not UTF-8"
@@ -209,9 +201,9 @@ func (r *reader) judge(tokens Tokens) (reason, message string) {
 	case succeeded:
 		return v1alpha1.RequestRejectedReason, fmt.Sprintf("the provider answered %d, without an access token", r.status)
 	case rule != "":
-		return rule, r.explain(tokens)
+		return rule, r.explain(grant)
 	}
-	return v1alpha1.OutcomeUnknownReason, r.explain(tokens)
+	return v1alpha1.OutcomeUnknownReason, r.explain(grant)
 }
 
 // rule gives the reason of the first failure rule that matches, or "".
@@ -226,28 +218,28 @@ func (r *reader) rule() string {
 
 // explain says how the provider answered, with its own message where the
 // description names one.
-func (r *reader) explain(tokens Tokens) string {
+func (r *reader) explain(grant token.Grant) string {
 	explained := fmt.Sprintf("the provider answered %d", r.status)
 	value, ok := r.value(r.call.response.message)
 	if !ok {
 		return explained
 	}
 	text, _ := expression.TextOf(value)
-	if safe := sanitize(text, r.secrets(tokens)); safe != "" {
+	if safe := sanitize(text, r.secrets(grant)); safe != "" {
 		explained += ": " + safe
 	}
 	return explained
 }
 
 // secrets gives every secret of the exchange.
-func (r *reader) secrets(tokens Tokens) []string {
+func (r *reader) secrets(grant token.Grant) []string {
 	inputs := r.exchange.inputs
 	all := []string{inputs.AppKey.Reveal(), inputs.AppSecret.Reveal(), inputs.RefreshToken.Reveal(), inputs.AccessToken.Reveal(),
-		tokens.AccessToken.Reveal(), tokens.RefreshToken.Reveal()}
+		grant.AccessToken.Reveal(), grant.RefreshToken.Reveal()}
 	for _, value := range inputs.Login {
 		all = append(all, value.Reveal())
 	}
-	for _, outputs := range []map[string]any{inputs.Outputs, tokens.Outputs} {
+	for _, outputs := range []map[string]any{inputs.Outputs, grant.Outputs} {
 		for _, value := range outputs {
 			// A short output, such as a scope, is no secret.
 			if text, ok := value.(string); ok && len(text) >= 8 {

@@ -52,7 +52,7 @@ func read(t testing.TB, spec string, status int, body string) provider.Outcome {
 type tokens struct{ Reason, Access, Refresh string }
 
 func brought(o provider.Outcome) tokens {
-	return tokens{o.Reason, o.Tokens.AccessToken.Reveal(), o.Tokens.RefreshToken.Reveal()}
+	return tokens{o.Reason, o.Grant.AccessToken.Reveal(), o.Grant.RefreshToken.Reveal()}
 }
 
 func TestReplies(t *testing.T) {
@@ -194,7 +194,7 @@ func TestLifetimes(t *testing.T) {
 			if got.Reason != "Refreshed" {
 				t.Errorf("a lifetime never loses the tokens: %s", got.Reason)
 			}
-			life := got.Tokens.ExpiresAt.Sub(got.Tokens.IssuedAt).Round(time.Millisecond)
+			life := got.Grant.ExpiresAt.Sub(got.Grant.IssuedAt).Round(time.Millisecond)
 			if diff := cmp.Diff(c.want, want{life, got.LifetimeIgnored}); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}
@@ -211,7 +211,7 @@ func TestRefreshTokenLifetime(t *testing.T) {
 		`{"access_token":"a","refresh_expires_in":60}`:                     time.Minute,
 		`{"access_token":"a"}`:                                             -1,
 	} {
-		got := read(t, stated, 200, body).Tokens.RefreshTokenExpiresAt
+		got := read(t, stated, 200, body).Grant.RefreshTokenExpiresAt
 		if (want < 0) != got.IsZero() || want > 0 && !got.Equal(now.Add(want)) {
 			t.Errorf("%s: the refresh token expires at %v, want in %v", body, got, want)
 		}
@@ -281,7 +281,7 @@ func TestNoSecretIsPrinted(t *testing.T) {
 	t.Parallel()
 	e := compile(t, singleUse).Refresh.Begin(inputs(), now, "id")
 	outcome := e.Read(provider.Reply{Status: 200, Body: []byte(`{"access_token":"canaryAccess1","refresh_token":"canaryRefresh1"}`)})
-	if printed := fmt.Sprintf("%v %+v %#v %s", outcome, outcome, outcome, outcome.Tokens); strings.Contains(printed, "canary") {
+	if printed := fmt.Sprintf("%v %+v %#v %s", outcome, outcome, outcome, outcome.Grant); strings.Contains(printed, "canary") {
 		t.Errorf("an outcome prints a secret: %s", printed)
 	}
 	if printed := fmt.Sprintf("%v %+v %#v", inputs(), inputs(), inputs()); strings.Contains(printed, "canary") {
@@ -302,13 +302,13 @@ func FuzzRead(f *testing.F) {
 		if outcome.Reason == "" || outcome.Message == "the provider's reply could not be read" {
 			t.Errorf("reading panicked: %+v", outcome)
 		}
-		if outcome.Reason == "Refreshed" && outcome.Tokens.AccessToken.IsZero() {
+		if outcome.Reason == "Refreshed" && outcome.Grant.AccessToken.IsZero() {
 			t.Error("success without an access token")
 		}
 		if len([]rune(outcome.Message)) > 300 || strings.ContainsAny(outcome.Message, "\n\r\x00") {
 			t.Errorf("an unfit message: %q", outcome.Message)
 		}
-		if life := outcome.Tokens.ExpiresAt.Sub(now); life <= 0 || life > 3653*24*time.Hour {
+		if life := outcome.Grant.ExpiresAt.Sub(now); life <= 0 || life > 3653*24*time.Hour {
 			t.Errorf("an unfit lifetime: %v", life)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // salvage finds a refresh token in a reply that cannot be read as a whole: one
@@ -19,9 +20,9 @@ func (e *Exchange) salvage(reply Reply, outcome *Outcome) {
 		return
 	}
 	body := expression.DecodePartialJSON(append([]byte("{"), text...))
-	if token, ok := e.reader(reply, trimKeys(body)).text(e.call.response.refreshToken); ok && token != "" {
-		if fresh := secret.New(token); !fresh.Equal(e.inputs.RefreshToken) {
-			outcome.Tokens = Tokens{RefreshToken: fresh}
+	if text, ok := e.reader(reply, trimKeys(body)).text(e.call.response.refreshToken); ok && text != "" {
+		if fresh := secret.New(text); !fresh.Equal(e.inputs.RefreshToken) {
+			outcome.Grant = token.Grant{RefreshToken: fresh}
 			outcome.Message = "the provider's reply could not be read as a whole; the refresh token in it is kept"
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // Keys of a state Secret's data. Tokens are there in clear, byte for byte;
@@ -40,10 +41,10 @@ func (s State) encode(data map[string][]byte) error {
 		keyRefreshToken:          s.RefreshToken.Reveal(),
 		keyPreviousRefreshToken:  s.PreviousRefreshToken.Reveal(),
 		keyRefreshTokenExpiresAt: encodeTime(s.RefreshTokenExpiresAt),
-		keyAccessToken:           s.AccessToken.Reveal(),
-		keyTokenType:             s.TokenType,
-		keyIssuedAt:              encodeTime(s.IssuedAt),
-		keyExpiresAt:             encodeTime(s.ExpiresAt),
+		keyAccessToken:           s.Token.AccessToken.Reveal(),
+		keyTokenType:             s.Token.Type,
+		keyIssuedAt:              encodeTime(s.Token.IssuedAt),
+		keyExpiresAt:             encodeTime(s.Token.ExpiresAt),
 		keySequence:              strconv.FormatInt(s.Sequence, 10),
 		keySpent:                 strings.Join(s.Spent, "\n"),
 		keySeed:                  s.Seed,
@@ -57,7 +58,7 @@ func (s State) encode(data map[string][]byte) error {
 		data[key] = []byte(value)
 	}
 	return errors.Join(
-		encodeJSON(data, keyOutputs, s.Outputs, len(s.Outputs) == 0, expression.EncodeJSON),
+		encodeJSON(data, keyOutputs, s.Token.Outputs, len(s.Token.Outputs) == 0, expression.EncodeJSON),
 		encodeJSON(data, keyIdentity, s.Identity, s.Identity == Identity{}, json.Marshal),
 		encodeJSON(data, keyAttempt, s.Attempt, s.Attempt == nil, json.Marshal),
 	)
@@ -91,16 +92,17 @@ func decode(data map[string][]byte) (State, error) {
 		RefreshToken:          d.secret(keyRefreshToken),
 		PreviousRefreshToken:  d.secret(keyPreviousRefreshToken),
 		RefreshTokenExpiresAt: d.time(keyRefreshTokenExpiresAt),
-		AccessToken:           d.secret(keyAccessToken),
-		TokenType:             string(data[keyTokenType]),
-		IssuedAt:              d.time(keyIssuedAt),
-		ExpiresAt:             d.time(keyExpiresAt),
-		Sequence:              d.integer(keySequence),
-		Spent:                 strings.Fields(string(data[keySpent])),
-		Seed:                  string(data[keySeed]),
-		Source:                string(data[keySource]),
+		Token: token.Token{
+			AccessToken: d.secret(keyAccessToken),
+			Type:        string(data[keyTokenType]),
+			Validity:    token.Validity{IssuedAt: d.time(keyIssuedAt), ExpiresAt: d.time(keyExpiresAt)},
+		},
+		Sequence: d.integer(keySequence),
+		Spent:    strings.Fields(string(data[keySpent])),
+		Seed:     string(data[keySeed]),
+		Source:   string(data[keySource]),
 	}
-	state.Outputs = d.outputs()
+	state.Token.Outputs = d.outputs()
 	d.json(keyIdentity, &state.Identity)
 	d.json(keyAttempt, &state.Attempt)
 	return state, errors.Join(d.errs...)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // Spool keeps what a reply brought in a file until it is committed, so that it
@@ -81,13 +82,13 @@ type sealed struct {
 }
 
 // Put keeps what the exchange of an attempt brought.
-func (s *Spool) Put(attempt *Attempt, sent secret.Text, grant Grant) error {
+func (s *Spool) Put(attempt *Attempt, sent secret.Text, grant token.Grant) error {
 	if s == nil || attempt == nil {
 		return nil
 	}
 	plain, err := json.Marshal(sealed{
 		AccessToken:           []byte(grant.AccessToken.Reveal()),
-		TokenType:             grant.TokenType,
+		TokenType:             grant.Type,
 		IssuedAt:              grant.IssuedAt,
 		ExpiresAt:             grant.ExpiresAt,
 		RefreshToken:          []byte(grant.RefreshToken.Reveal()),
@@ -111,31 +112,32 @@ func (s *Spool) Put(attempt *Attempt, sent secret.Text, grant Grant) error {
 }
 
 // Find returns what an earlier process left of an attempt.
-func (s *Spool) Find(attempt *Attempt, sent secret.Text) (Grant, bool) {
+func (s *Spool) Find(attempt *Attempt, sent secret.Text) (token.Grant, bool) {
 	if s == nil || attempt == nil {
-		return Grant{}, false
+		return token.Grant{}, false
 	}
 	content, err := os.ReadFile(s.file(attempt.ID))
 	if err != nil {
-		return Grant{}, false
+		return token.Grant{}, false
 	}
 	gcm, err := sealWith(sent, attempt.ID)
 	if err != nil || len(content) < gcm.NonceSize() {
-		return Grant{}, false
+		return token.Grant{}, false
 	}
 	plain, err := gcm.Open(nil, content[:gcm.NonceSize()], content[gcm.NonceSize():], nil)
 	var left sealed
 	if err != nil || json.Unmarshal(plain, &left) != nil {
-		return Grant{}, false
+		return token.Grant{}, false
 	}
-	return Grant{
-		AccessToken:           secret.New(string(left.AccessToken)),
-		TokenType:             left.TokenType,
-		IssuedAt:              left.IssuedAt,
-		ExpiresAt:             left.ExpiresAt,
+	return token.Grant{
+		Token: token.Token{
+			AccessToken: secret.New(string(left.AccessToken)),
+			Type:        left.TokenType,
+			Validity:    token.Validity{IssuedAt: left.IssuedAt, ExpiresAt: left.ExpiresAt},
+			Outputs:     left.Outputs,
+		},
 		RefreshToken:          secret.New(string(left.RefreshToken)),
 		RefreshTokenExpiresAt: left.RefreshTokenExpiresAt,
-		Outputs:               left.Outputs,
 	}, true
 }
 

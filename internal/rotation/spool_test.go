@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 func openSpool(t *testing.T, directory string) *Spool {
@@ -29,10 +30,13 @@ func TestTheSpoolCarriesAGrantOverARestart(t *testing.T) {
 	t.Parallel()
 	directory, sent := t.TempDir(), text("the token that was sent")
 	attempt := &Attempt{ID: "0f8fad5b-d9cb-469f-a165-70867728950e"}
-	grant := Grant{
-		AccessToken: text("the access token"), TokenType: "mac", IssuedAt: noon, ExpiresAt: noon.Add(time.Hour),
+	grant := token.Grant{
+		Token: token.Token{
+			AccessToken: text("the access token"), Type: "mac",
+			Validity: token.Validity{IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)},
+			Outputs:  map[string]any{"scope": "1 3"},
+		},
 		RefreshToken: text("the new one\n\x00\xff"), RefreshTokenExpiresAt: noon.Add(24 * time.Hour),
-		Outputs: map[string]any{"scope": "1 3"},
 	}
 	if err := openSpool(t, directory).Put(attempt, sent, grant); err != nil {
 		t.Fatal(err)
@@ -57,7 +61,7 @@ func TestTheSpoolCarriesAGrantOverARestart(t *testing.T) {
 func TestAFileOfTheSpoolTellsNothing(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
-	if err := openSpool(t, directory).Put(&Attempt{ID: "1"}, text("sent"), Grant{RefreshToken: text("canary")}); err != nil {
+	if err := openSpool(t, directory).Put(&Attempt{ID: "1"}, text("sent"), token.Grant{RefreshToken: text("canary")}); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(directory, "*"))
@@ -104,7 +108,7 @@ func TestTheSpoolTellsThisPodsEarlierProcesses(t *testing.T) {
 func TestNoDirectoryIsNoSpool(t *testing.T) {
 	t.Parallel()
 	spool := openSpool(t, "")
-	if err := spool.Put(&Attempt{ID: "1"}, text("sent"), Grant{}); err != nil {
+	if err := spool.Put(&Attempt{ID: "1"}, text("sent"), token.Grant{}); err != nil {
 		t.Errorf("without a spool nothing is kept, and nothing fails: %v", err)
 	}
 	if _, found := spool.Find(&Attempt{ID: "1"}, text("sent")); found || spool.Holder("a") != "a" {

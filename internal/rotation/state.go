@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // State is what the state Secret holds.
@@ -19,15 +20,10 @@ type State struct {
 	// RefreshTokenExpiresAt is when the live one expires; zero: not known.
 	RefreshTokenExpiresAt time.Time
 
-	// AccessToken is the current one, so that the target can be written again
-	// without a call. A Reusable provider that brings no new refresh token
-	// leaves it empty: there it is asked for again.
-	AccessToken secret.Text
-	TokenType   string
-	IssuedAt    time.Time
-	ExpiresAt   time.Time
-	// Outputs of the last reply: JSON values.
-	Outputs map[string]any
+	// Token is the current access token, so that the target can be written again
+	// without a call. A Reusable provider that brings no new refresh token leaves
+	// it empty: there it is asked for again.
+	Token token.Token
 
 	// Sequence counts the commits.
 	Sequence int64
@@ -54,17 +50,6 @@ type Identity struct {
 // differsFrom tells a copy from its original. What is not known does not differ.
 func (i Identity) differsFrom(own Identity) bool {
 	return i.Secret != "" && i.Secret != own.Secret || i.Cluster != "" && i.Cluster != own.Cluster
-}
-
-// Grant is what one reply of a provider brought.
-type Grant struct {
-	AccessToken           secret.Text
-	TokenType             string
-	IssuedAt              time.Time
-	ExpiresAt             time.Time
-	RefreshToken          secret.Text // zero: the old one stays
-	RefreshTokenExpiresAt time.Time   // zero: not known
-	Outputs               map[string]any
 }
 
 // SeedVerdict is what becomes of the user's refresh token.
@@ -142,7 +127,7 @@ func (s State) Untried() bool { return s.Seed != "" && s.RefreshToken.Digest() =
 
 // Commit takes in what a reply brought and ends the claim. The refresh token is
 // taken over even when the access token is unusable.
-func (s State) Commit(grant Grant) State {
+func (s State) Commit(grant token.Grant) State {
 	if !grant.RefreshToken.IsZero() && !grant.RefreshToken.Equal(s.RefreshToken) {
 		s.replace(grant.RefreshToken)
 	}
@@ -150,11 +135,7 @@ func (s State) Commit(grant Grant) State {
 		s.RefreshTokenExpiresAt = grant.RefreshTokenExpiresAt
 	}
 	if !grant.AccessToken.IsZero() {
-		s.AccessToken = grant.AccessToken
-		s.TokenType = grant.TokenType
-		s.IssuedAt = grant.IssuedAt
-		s.ExpiresAt = grant.ExpiresAt
-		s.Outputs = grant.Outputs
+		s.Token = grant.Token
 	}
 	s.Sequence++
 	s.Attempt = nil
@@ -164,21 +145,19 @@ func (s State) Commit(grant Grant) State {
 // WithoutAccessToken forgets the access token and what came with it, of which
 // the target then holds the only copy.
 func (s State) WithoutAccessToken() State {
-	s.Outputs = nil
-	s.AccessToken, s.TokenType = secret.Text{}, ""
-	s.IssuedAt, s.ExpiresAt = time.Time{}, time.Time{}
+	s.Token = token.Token{}
 	return s
 }
 
 // replace makes a token the live one and moves the one before to the ledger.
 // Whoever hands out a token says that it is not spent.
-func (s *State) replace(token secret.Text) {
-	if !s.RefreshToken.IsZero() && !s.RefreshToken.Equal(token) {
+func (s *State) replace(fresh secret.Text) {
+	if !s.RefreshToken.IsZero() && !s.RefreshToken.Equal(fresh) {
 		s.PreviousRefreshToken = s.RefreshToken
 		s.Spent = s.Spent.Add(s.RefreshToken.Digest())
 	}
-	s.RefreshToken = token
-	s.Spent = s.Spent.Remove(token.Digest())
+	s.RefreshToken = fresh
+	s.Spent = s.Spent.Remove(fresh.Digest())
 }
 
 // Ledger is a list of digests of spent tokens, oldest first. It is bounded: a

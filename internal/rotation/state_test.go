@@ -16,6 +16,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -27,7 +28,7 @@ func holding(token string) State { return State{}.Adopt(text(token)) }
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
-	rotated := holding("first").Commit(Grant{RefreshToken: text("second")})
+	rotated := holding("first").Commit(token.Grant{RefreshToken: text("second")})
 	cases := map[string]struct {
 		reason string
 		state  State
@@ -54,7 +55,7 @@ func TestJudge(t *testing.T) {
 
 func TestJudgeOfACopy(t *testing.T) {
 	t.Parallel()
-	copied := &Record{State: holding("first").Commit(Grant{RefreshToken: text("second")}), Copied: true}
+	copied := &Record{State: holding("first").Commit(token.Grant{RefreshToken: text("second")}), Copied: true}
 	cases := map[string]struct {
 		reason string
 		seed   string
@@ -135,52 +136,55 @@ func TestOfTwoTwinsOneIsOlderForBoth(t *testing.T) {
 func TestCommit(t *testing.T) {
 	t.Parallel()
 	before := holding("old").Claim(Attempt{ID: "1"})
-	grant := Grant{
-		AccessToken: text("access"), TokenType: "mac", IssuedAt: noon, ExpiresAt: noon.Add(time.Hour),
+	grant := token.Grant{
+		Token: token.Token{
+			AccessToken: text("access"), Type: "mac",
+			Validity: token.Validity{IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)},
+			Outputs:  map[string]any{"scope": "1 3"},
+		},
 		RefreshToken: text("new"), RefreshTokenExpiresAt: noon.Add(24 * time.Hour),
-		Outputs: map[string]any{"scope": "1 3"},
 	}
 	cases := map[string]struct {
 		reason string
-		change func(*Grant)
+		change func(*token.Grant)
 		check  func(State) bool
 	}{
 		"the new token is the live one": {
-			"it is what the next refresh sends", func(*Grant) {},
+			"it is what the next refresh sends", func(*token.Grant) {},
 			func(s State) bool {
 				return s.RefreshToken.Equal(text("new")) && s.PreviousRefreshToken.Equal(text("old"))
 			},
 		},
 		"the old token is in the ledger": {
-			"it must never be sent again", func(*Grant) {},
+			"it must never be sent again", func(*token.Grant) {},
 			func(s State) bool {
 				return s.Spent.Contains(text("old").Digest()) && !s.Spent.Contains(text("new").Digest())
 			},
 		},
 		"the claim is gone and the sequence counts": {
-			"one exchange, one commit", func(*Grant) {},
+			"one exchange, one commit", func(*token.Grant) {},
 			func(s State) bool { return s.Attempt == nil && s.Sequence == 1 },
 		},
 		"a reply without a refresh token keeps the old one": {
-			"RFC 6749 section 6 lets a server keep it", func(g *Grant) { g.RefreshToken = secret.Text{} },
+			"RFC 6749 section 6 lets a server keep it", func(g *token.Grant) { g.RefreshToken = secret.Text{} },
 			func(s State) bool { return s.RefreshToken.Equal(text("old")) && len(s.Spent) == 0 },
 		},
 		"the same refresh token is not spent": {
-			"it is still the live one", func(g *Grant) { g.RefreshToken = text("old") },
+			"it is still the live one", func(g *token.Grant) { g.RefreshToken = text("old") },
 			func(s State) bool { return s.RefreshToken.Equal(text("old")) && len(s.Spent) == 0 },
 		},
 		"a reply without an access token keeps the refresh token": {
-			"the refresh token is saved, whatever else is wrong", func(g *Grant) { g.AccessToken = secret.Text{} },
+			"the refresh token is saved, whatever else is wrong", func(g *token.Grant) { g.AccessToken = secret.Text{} },
 			func(s State) bool {
-				return s.RefreshToken.Equal(text("new")) && s.AccessToken.IsZero() && s.ExpiresAt.IsZero()
+				return s.RefreshToken.Equal(text("new")) && s.Token.AccessToken.IsZero() && s.Token.ExpiresAt.IsZero()
 			},
 		},
 		"the outputs are those of the last reply": {
-			"a stale output would not fit the new token", func(g *Grant) { g.Outputs = nil },
-			func(s State) bool { return s.Outputs == nil },
+			"a stale output would not fit the new token", func(g *token.Grant) { g.Outputs = nil },
+			func(s State) bool { return s.Token.Outputs == nil },
 		},
 		"the expiry of the old refresh token does not outlive it": {
-			"the new one's is not known", func(g *Grant) { g.RefreshTokenExpiresAt = time.Time{} },
+			"the new one's is not known", func(g *token.Grant) { g.RefreshTokenExpiresAt = time.Time{} },
 			func(s State) bool { return s.RefreshTokenExpiresAt.IsZero() },
 		},
 	}
@@ -299,17 +303,18 @@ func TestEncodingKeepsEveryByte(t *testing.T) {
 		RefreshToken:          text("line\nfeed\x00nul\xff\xfebytes "),
 		PreviousRefreshToken:  text("previous"),
 		RefreshTokenExpiresAt: noon.Add(time.Hour),
-		AccessToken:           text("access"),
-		TokenType:             "mac",
-		IssuedAt:              noon.Add(123 * time.Nanosecond),
-		ExpiresAt:             noon.Add(time.Minute),
-		Outputs:               map[string]any{"whole": int64(9007199254740993), "part": 1.5, "text": "a", "list": []any{int64(1)}, "none": nil},
-		Sequence:              7,
-		Spent:                 Ledger{"aa", "bb"},
-		Seed:                  "cc",
-		Source:                "dd",
-		Identity:              Identity{Secret: "uid", Cluster: "cluster"},
-		Attempt:               &Attempt{ID: "1", Holder: "me", Started: noon, Token: "ee", Resend: true},
+		Token: token.Token{
+			AccessToken: text("access"),
+			Type:        "mac",
+			Validity:    token.Validity{IssuedAt: noon.Add(123 * time.Nanosecond), ExpiresAt: noon.Add(time.Minute)},
+			Outputs:     map[string]any{"whole": int64(9007199254740993), "part": 1.5, "text": "a", "list": []any{int64(1)}, "none": nil},
+		},
+		Sequence: 7,
+		Spent:    Ledger{"aa", "bb"},
+		Seed:     "cc",
+		Source:   "dd",
+		Identity: Identity{Secret: "uid", Cluster: "cluster"},
+		Attempt:  &Attempt{ID: "1", Holder: "me", Started: noon, Token: "ee", Resend: true},
 	}
 	data := map[string][]byte{"foreign": []byte("kept")}
 	if err := state.encode(data); err != nil {
@@ -359,7 +364,7 @@ func TestALostTokenStaysSpentUntilItIsHandedOutAgain(t *testing.T) {
 	if next := lost.Adopt(other); next.Lost() || next.Judge(live) != SeedSpent {
 		t.Error("another seed is lost too, or the lost token would be taken again")
 	}
-	if next := lost.Commit(Grant{RefreshToken: other}); next.Lost() {
+	if next := lost.Commit(token.Grant{RefreshToken: other}); next.Lost() {
 		t.Error("what a login brings counts as spent")
 	}
 	if next := lost.Adopt(live); next.Lost() || !next.PreviousRefreshToken.IsZero() {

@@ -10,6 +10,8 @@ package schedule
 import (
 	"hash/fnv"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 const (
@@ -35,15 +37,6 @@ const (
 	maxSkew = time.Minute
 )
 
-// Token is the part of a token that matters to time.
-type Token struct {
-	IssuedAt  time.Time
-	ExpiresAt time.Time
-}
-
-// Lifetime the token was granted.
-func (t Token) Lifetime() time.Duration { return t.ExpiresAt.Sub(t.IssuedAt) }
-
 // Renewal says when a token is renewed.
 type Renewal struct {
 	// Percentage of the lifetime granted, 1 to 99.
@@ -59,16 +52,16 @@ type Renewal struct {
 //
 // The time is on a whole second, as status carries it, so that what is decided is
 // what was told; and it is at least one second after the issue.
-func RefreshAt(token Token, renewal Renewal, seed string) time.Time {
-	lifetime := token.Lifetime()
+func RefreshAt(validity token.Validity, renewal Renewal, seed string) time.Time {
+	lifetime := validity.Lifetime()
 	delay := lifetime / 100 * time.Duration(renewal.Percentage)
 	if renewal.Before > 0 && renewal.Before < lifetime {
 		delay = min(delay, lifetime-renewal.Before)
 	}
 	delay = max(delay-Jitter(delay, seed), min(lifetime/10, earliest))
-	due := token.IssuedAt.Add(delay).Truncate(time.Second)
-	if !due.After(token.IssuedAt) {
-		return token.IssuedAt.Add(time.Second)
+	due := validity.IssuedAt.Add(delay).Truncate(time.Second)
+	if !due.After(validity.IssuedAt) {
+		return validity.IssuedAt.Add(time.Second)
 	}
 	return due
 }

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
@@ -68,7 +69,7 @@ func TestRefreshAt(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := RefreshAt(Token{issued, issued.Add(c.lifetime)}, c.renewal, "uid").Sub(issued)
+			got := RefreshAt(token.Validity{IssuedAt: issued, ExpiresAt: issued.Add(c.lifetime)}, c.renewal, "uid").Sub(issued)
 			from := max((c.latest - min(c.latest/10, 5*time.Minute)).Truncate(time.Second), time.Second)
 			if got > c.latest || got < from {
 				t.Errorf("%s: got %s, want from %s to %s", c.reason, got, from, c.latest)
@@ -86,12 +87,12 @@ func TestRefreshAtKeepsItsPromisesForEveryInput(t *testing.T) {
 			Before:     time.Duration(rapid.Int64Range(0, int64(2*lifetime)).Draw(t, "before")),
 		}
 		seed := rapid.String().Draw(t, "seed")
-		token := Token{issued, issued.Add(lifetime)}
-		got := RefreshAt(token, renewal, seed)
-		if again := RefreshAt(token, renewal, seed); !again.Equal(got) {
+		validity := token.Validity{IssuedAt: issued, ExpiresAt: issued.Add(lifetime)}
+		got := RefreshAt(validity, renewal, seed)
+		if again := RefreshAt(validity, renewal, seed); !again.Equal(got) {
 			t.Fatalf("the same inputs gave %s and then %s: a restart would move it", got, again)
 		}
-		if !got.Before(token.ExpiresAt) || got.Before(issued) {
+		if !got.Before(validity.ExpiresAt) || got.Before(issued) {
 			t.Fatalf("%s is not within the token's life", got)
 		}
 		floor := issued.Add(max(time.Second, min(lifetime/10, 5*time.Second)))

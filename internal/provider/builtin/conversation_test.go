@@ -236,20 +236,20 @@ func received(t *testing.T, text string) provider.Reply {
 func shown(o provider.Outcome) outcome {
 	shown := outcome{
 		Reason: o.Reason, Message: o.Message, LifetimeIgnored: o.LifetimeIgnored,
-		AccessToken: o.Tokens.AccessToken.Reveal(), TokenType: o.Tokens.TokenType, RefreshToken: o.Tokens.RefreshToken.Reveal(),
-		ExpiresIn: o.Tokens.ExpiresAt.Sub(o.Tokens.IssuedAt).String(),
+		AccessToken: o.Grant.AccessToken.Reveal(), TokenType: o.Grant.Type, RefreshToken: o.Grant.RefreshToken.Reveal(),
+		ExpiresIn: o.Grant.ExpiresAt.Sub(o.Grant.IssuedAt).String(),
 	}
-	if len(o.Tokens.Outputs) > 0 {
+	if len(o.Grant.Outputs) > 0 {
 		shown.Outputs = map[string]any{}
-		for name, value := range o.Tokens.Outputs {
+		for name, value := range o.Grant.Outputs {
 			if integer, ok := value.(int64); ok {
 				value = float64(integer) // as YAML gives it
 			}
 			shown.Outputs[name] = value
 		}
 	}
-	if !o.Tokens.RefreshTokenExpiresAt.IsZero() {
-		shown.RefreshTokenExpiresIn = o.Tokens.RefreshTokenExpiresAt.Sub(o.Tokens.IssuedAt).String()
+	if !o.Grant.RefreshTokenExpiresAt.IsZero() {
+		shown.RefreshTokenExpiresIn = o.Grant.RefreshTokenExpiresAt.Sub(o.Grant.IssuedAt).String()
 	}
 	if o.RetryAfter > 0 {
 		shown.RetryAfter = o.RetryAfter.String()

@@ -1,0 +1,52 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package token has the one type of an access token, from the reply that brings
+// it to the target that holds it, and of what comes with it. It holds values
+// and decides nothing.
+package token
+
+import (
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+)
+
+// Validity is the time for which an access token is good. Its zero value is
+// that of no token.
+type Validity struct {
+	IssuedAt  time.Time
+	ExpiresAt time.Time
+}
+
+// Lifetime the token was granted.
+func (v Validity) Lifetime() time.Duration { return v.ExpiresAt.Sub(v.IssuedAt) }
+
+// IsZero reports whether there is no token.
+func (v Validity) IsZero() bool { return v.ExpiresAt.IsZero() }
+
+// Equal reports whether both are of one token, to the second that status and
+// annotations carry.
+func (v Validity) Equal(other Validity) bool {
+	return v.IssuedAt.Unix() == other.IssuedAt.Unix() && v.ExpiresAt.Unix() == other.ExpiresAt.Unix()
+}
+
+// Token is an access token and what its reply said of it.
+type Token struct {
+	AccessToken secret.Text // zero: there is none
+	Type        string      // token_type: bearer, mac
+	Validity
+	// Outputs that the provider declares: plain JSON values (bool, int64, float64,
+	// string, []any, map[string]any).
+	Outputs map[string]any
+}
+
+// IsZero reports whether there is no access token.
+func (t Token) IsZero() bool { return t.AccessToken.IsZero() }
+
+// Grant is what one reply brought.
+type Grant struct {
+	Token
+	RefreshToken          secret.Text // zero: the old one stays
+	RefreshTokenExpiresAt time.Time   // zero: not known
+}
