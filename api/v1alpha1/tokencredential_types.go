@@ -369,6 +369,10 @@ type AttemptStatus struct {
 	// +required
 	Reason string `json:"reason,omitempty"`
 
+	// message says why there is no new token, and what to do next.
+	// +optional
+	Message string `json:"message,omitempty"`
+
 	// time at which it ended.
 	// +required
 	Time metav1.Time `json:"time,omitzero"`

@@ -18,6 +18,10 @@ const (
 	// was written. A restart needs no more to know a fresh credential.
 	TokenAnnotationPrefix = "token.tokenkeeper.io/"
 
+	// AttemptAnnotation is on a state Secret while an attempt is open there: when it
+	// began.
+	AttemptAnnotation = "tokenkeeper.io/attempt"
+
 	// ManagedByLabel marks what the operator wrote; its value is ManagedBy.
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 

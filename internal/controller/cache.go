@@ -6,6 +6,7 @@ package controller
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -71,11 +72,14 @@ func slimCredential(object any) (any, error) {
 		share(&condition.Status)
 		share(&condition.Reason)
 	}
+	if last := credential.Status.LastAttempt; last != nil {
+		share(&last.Reason)
+	}
 	return credential, nil
 }
 
-// slimSecret keeps of a Secret's metadata what tells one version from another, and
-// of a target what its next writing must keep.
+// slimSecret keeps of a Secret's metadata what tells one version from another, of a
+// target what its next writing must keep, and whatever the operator noted there.
 func slimSecret(object any) (any, error) {
 	metadata, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
@@ -86,11 +90,27 @@ func slimSecret(object any) (any, error) {
 	share(&metadata.APIVersion)
 	switch {
 	case len(ownerOf(metadata)) == 0:
-		metadata.Labels, metadata.Annotations, metadata.OwnerReferences = nil, nil, nil
+		metadata.Labels, metadata.OwnerReferences = nil, nil
+		metadata.Annotations = ownAnnotations(metadata.Annotations)
 	case maps.Equal(metadata.Labels, ownLabels):
 		metadata.Labels = ownLabels
 	}
 	return metadata, nil
+}
+
+// ownAnnotations are those that the operator wrote on a Secret that is not a target of
+// its own: which token a shared target holds, and whether a state has an open attempt.
+func ownAnnotations(all map[string]string) map[string]string {
+	var own map[string]string
+	for key, value := range all {
+		if strings.HasPrefix(key, v1alpha1.TokenAnnotationPrefix) || key == v1alpha1.AttemptAnnotation {
+			if own == nil {
+				own = map[string]string{}
+			}
+			own[key] = value
+		}
+	}
+	return own
 }
 
 // ownLabels are those of a target with which nobody else has to do. All share this

@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -15,6 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 )
 
 // +kubebuilder:rbac:groups=tokenkeeper.io,resources=clustertokenproviders,verbs=get;list;watch
@@ -24,17 +27,21 @@ import (
 // and if not, where it does not.
 type ProviderReconciler struct {
 	client.Client
-	Catalog *Catalog
+	Catalog *inputs.Catalog
 }
 
 // Reconcile compiles one provider and says how it went.
 func (r *ProviderReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	described := &v1alpha1.ClusterTokenProvider{}
 	if err := r.Get(ctx, request.NamespacedName, described); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		if apierrors.IsNotFound(err) {
+			r.Catalog.Forget(request.Name)
+			err = nil
+		}
+		return ctrl.Result{}, err
 	}
 	stored := described.DeepCopy()
-	_, err := r.Catalog.compile(described)
+	_, err := r.Catalog.Compile(described)
 	ready := metav1.Condition{
 		Type:               v1alpha1.ReadyCondition,
 		Status:             metav1.ConditionTrue,
@@ -43,7 +50,7 @@ func (r *ProviderReconciler) Reconcile(ctx context.Context, request ctrl.Request
 		ObservedGeneration: described.Generation,
 	}
 	if err != nil {
-		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, v1alpha1.ProviderInvalidReason, oneLine(err)
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, v1alpha1.ProviderInvalidReason, problem.OneLine(err)
 	}
 	described.Status.ObservedGeneration = described.Generation
 	meta.SetStatusCondition(&described.Status.Conditions, ready)

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 )
 
 // referrers tells which credentials name a Secret. An index of the cache would do
@@ -88,8 +89,8 @@ func secretsOf(credential *v1alpha1.TokenCredential) []types.NamespacedName {
 	if target := credential.TargetName(); target != credential.Name {
 		add(target)
 	}
-	for _, ref := range references(credential) {
-		add(ref.name)
+	for _, ref := range inputs.References(credential) {
+		add(ref.Name)
 	}
 	return all
 }

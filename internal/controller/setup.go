@@ -5,6 +5,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -20,8 +22,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
@@ -59,7 +65,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
-	catalog, err := NewCatalog(mgr.GetClient(), specs, options.BuiltInProviders)
+	catalog, err := inputs.NewCatalog(mgr.GetClient(), specs, options.BuiltInProviders)
 	if err != nil {
 		return err
 	}
@@ -67,44 +73,68 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
-	recorder := newRecorder(mgr, options.Clock)
-	if err := mgr.Add(recorder); err != nil {
+	credentials, err := newReconciler(mgr, options, catalog, cluster)
+	if err != nil {
 		return err
 	}
-	credentials := &Reconciler{
-		Client:   mgr.GetClient(),
-		Live:     mgr.GetAPIReader(),
-		Catalog:  catalog,
-		Secrets:  &Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()},
-		States:   &rotation.Store{Client: mgr.GetClient(), Cluster: cluster, Namespaces: options.Namespaces},
-		Targets:  &target.Publisher{Client: mgr.GetClient()},
-		Egress:   options.Egress,
-		Rates:    &pace.Rates{},
-		Metrics:  NewMetrics(options.Registry),
-		Events:   recorder,
-		Clock:    options.Clock,
-		Holder:   options.Holder,
-		Spool:    options.Spool,
-		InFlight: options.InFlight,
-	}
-	credentials.Hosts = pace.NewHosts(options.Concurrency, credentials.wakeUp)
 	if err := credentials.SetupWithManager(ctx, mgr, controller.Options{
 		MaxConcurrentReconciles: options.Concurrency,
 		// What fails here is the API server: it is asked again soon after it is back.
 		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 5*time.Second),
+		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) queue {
+			return pace.NewQueue(name, limiter, credentials.waiter)
+		},
 	}); err != nil {
 		return err
 	}
 	if err := (&ProviderReconciler{Client: mgr.GetClient(), Catalog: catalog}).SetupWithManager(mgr); err != nil {
 		return err
 	}
-	if err := watchAttempts(options.Registry, &credentials.attempts, options.Clock); err != nil {
+	if err := options.Registry.Register(&metrics.AttemptCollector{Secrets: mgr.GetCache(), Clock: options.Clock}); err != nil {
 		return err
 	}
 	if options.CredentialMetrics {
-		return options.Registry.Register(&CredentialCollector{Reader: mgr.GetClient()})
+		return options.Registry.Register(&metrics.CredentialCollector{Reader: mgr.GetClient()})
 	}
 	return nil
+}
+
+// newReconciler puts the parts together that a credential's reconcile is made of.
+func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, cluster string) (*Reconciler, error) {
+	recorder := report.NewRecorder(mgr, options.Clock)
+	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder}
+	if err := errors.Join(mgr.Add(lane), mgr.Add(recorder)); err != nil {
+		return nil, err
+	}
+	counters := metrics.New(options.Registry)
+	gatherer := &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()}}
+	var r *Reconciler
+	wake := func(credential types.NamespacedName) { r.wakeUp(credential) }
+	hosts := pace.NewHosts(options.Concurrency, wake)
+	r = NewReconciler(Parts{
+		Client:  mgr.GetClient(),
+		Live:    mgr.GetAPIReader(),
+		Inputs:  gatherer,
+		Targets: &target.Publisher{Client: mgr.GetClient()},
+		Reports: lane,
+		Hosts:   hosts,
+		Metrics: counters,
+		Clock:   options.Clock,
+		Refresher: &refresh.Refresher{
+			Inputs:   gatherer,
+			States:   &rotation.Store{Client: mgr.GetClient(), Cluster: cluster, Namespaces: options.Namespaces},
+			Egress:   options.Egress,
+			Rates:    &pace.Rates{},
+			Hosts:    hosts,
+			Metrics:  counters,
+			Clock:    options.Clock,
+			Holder:   options.Holder,
+			Spool:    options.Spool,
+			InFlight: options.InFlight,
+			Wake:     wake,
+		},
+	})
+	return r, nil
 }
 
 // clusterUID tells this cluster from others, so that a state Secret which was

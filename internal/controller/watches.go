@@ -5,12 +5,10 @@ package controller
 
 import (
 	"context"
-	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -18,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -112,85 +109,10 @@ func (r *Reconciler) usersOfProvider(ctx context.Context, object client.Object) 
 	return requests
 }
 
-// removeTargets deletes what a credential that is gone owned. Garbage collection
-// does so too, a little later, where a cluster has it. A credential that has only
-// left the cache, because another shard has it now, is not gone.
-func (r *Reconciler) removeTargets(ctx context.Context, credential types.NamespacedName) error {
-	owned := &metav1.PartialObjectMetadataList{}
-	owned.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	// An index by owner would cost memory for each target at all times, and serves here alone.
-	err := r.Secrets.Metadata.List(ctx, owned, client.InNamespace(credential.Namespace), client.UnsafeDisableDeepCopy)
-	owned.Items = slices.DeleteFunc(owned.Items, func(secret metav1.PartialObjectMetadata) bool {
-		return !slices.Contains(ownerOf(&secret), credential.Name)
-	})
-	if err != nil || len(owned.Items) == 0 {
-		return err
-	}
-	if err := r.Live.Get(ctx, credential, &v1alpha1.TokenCredential{}); !apierrors.IsNotFound(err) {
-		return err
-	}
-	for i := range owned.Items {
-		if err := r.Targets.Remove(ctx, &owned.Items[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// removeOrphans removes, once after the start, the targets of credentials that
-// were deleted while no operator was there.
-func (r *Reconciler) removeOrphans(ctx context.Context) error {
-	targets := &metav1.PartialObjectMetadataList{}
-	targets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	if err := r.Secrets.Metadata.List(ctx, targets, client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}); err != nil {
-		return err
-	}
-	for i := range targets.Items {
-		for _, owner := range ownerOf(&targets.Items[i]) {
-			credential := types.NamespacedName{Namespace: targets.Items[i].Namespace, Name: owner}
-			if err := r.Get(ctx, credential, &v1alpha1.TokenCredential{}); !apierrors.IsNotFound(err) {
-				continue
-			}
-			if err := r.removeTargets(ctx, credential); err != nil {
-				log.FromContext(ctx).Error(err, "the target of a deleted credential stays", "credential", credential)
-			}
-		}
-	}
-	return nil
-}
-
-// versions of the Secrets that a credential refers to, by the cache.
-func (r *Reconciler) versions(ctx context.Context, credential *v1alpha1.TokenCredential) ([]string, error) {
-	var all []string
-	for _, ref := range references(credential) {
-		version, err := r.Secrets.version(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.name})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, version)
-	}
-	return all, nil
-}
-
-// written tells whether the target and the state stand as they were written, by
-// the cache. What it shows may be older than what was written; what comes after
-// that wakes the credential again.
-func (r *Reconciler) written(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
-	stands := func(name, wanted string) bool {
-		version, err := r.Secrets.version(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: name})
-		return err == nil && (version == wanted || wanted == "" && version == absent || isOlder(version, wanted))
-	}
-	var targetVersion, stateVersion string
-	if credential.Status.Target != nil {
-		targetVersion = credential.Status.Target.ResourceVersion
-	}
-	if credential.Status.StateSecret != nil {
-		stateVersion = credential.Status.StateSecret.ResourceVersion
-	}
-	return stands(credential.TargetName(), targetVersion) && stands(credential.StateSecretName(), stateVersion)
-}
-
-// isReady tells whether a credential's status says that it is.
-func isReady(credential *v1alpha1.TokenCredential) bool {
-	return meta.IsStatusConditionTrue(credential.Status.Conditions, v1alpha1.ReadyCondition)
+// isOlder reports whether one version of an object came before another: the API
+// server documents that they can be compared, and hands out integers.
+func isOlder(version, than string) bool {
+	one, errOne := strconv.ParseUint(version, 10, 64)
+	other, errOther := strconv.ParseUint(than, 10, 64)
+	return errOne == nil && errOther == nil && one < other
 }

@@ -1,0 +1,181 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/lru"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/report"
+	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
+	"github.com/tokenkeeper/tokenkeeper/internal/status"
+)
+
+// conclude reports what came of a reconcile, and says when the next one is.
+func (r *Reconciler) conclude(ctx context.Context, cached, credential *v1alpha1.TokenCredential, came outcome) ctrl.Result {
+	now, key := r.Clock.Now(), client.ObjectKeyFromObject(credential)
+	said := came.report
+	next := status.Next(credential, said, now)
+	if events := status.Events(credential, &next, said); len(events) > 0 || !equality.Semantic.DeepEqual(credential.Status, next) {
+		r.Reports.Add(cached, report.Update{
+			Credential: credential,
+			Status:     next,
+			Events:     events,
+			Urgent:     status.IsTransition(&credential.Status, &next),
+			Rebase: func(theirs v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus {
+				return status.Rebase(credential, theirs, said, now)
+			},
+		})
+	}
+	if attempt := said.Attempt; attempt != nil {
+		reason := v1alpha1.RefreshedReason
+		if attempt.Problem != nil {
+			reason = attempt.Problem.Reason
+		}
+		r.Metrics.Refreshed(credential.Spec.ProviderRef.Name, reason)
+		if attempt.Problem.Stalls() { // a token that was refused is not sent again by a process that comes after a crash
+			if err := r.Reports.Write(context.WithoutCancel(ctx), key); err != nil {
+				log.FromContext(ctx).Info("the status of a credential that has stalled cannot be written yet", "credential", key)
+			}
+		}
+	}
+	again := came.again
+	if said.IsBlocked() {
+		again = schedule.Wake(again, now.Add(r.retries.next(key)))
+	} else {
+		r.retries.forget(key)
+	}
+	reported := *credential
+	reported.Status = next
+	if said.Paused {
+		return requeueAt(schedule.Wake(again, expiryAfter(&next, now)), now)
+	}
+	return requeueAt(schedule.Wake(again, wakeTime(&reported, now)), now)
+}
+
+// rest is for a credential of which nothing has changed but the time. Again is when to
+// look beside what its status plans; zero: no earlier.
+func (r *Reconciler) rest(cached, credential *v1alpha1.TokenCredential, again time.Time) ctrl.Result {
+	now := r.Clock.Now()
+	next := credential.Status
+	if next.ObservedGeneration != 0 {
+		next = status.Expire(credential, now)
+	}
+	if !equality.Semantic.DeepEqual(credential.Status, next) {
+		r.Reports.Add(cached, report.Update{
+			Credential: credential,
+			Status:     next,
+			Urgent:     true,
+			Rebase: func(theirs v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus {
+				return theirs // who has written knows the time, too
+			},
+		})
+	}
+	if again.IsZero() {
+		return requeueAt(wakeTime(credential, now), now)
+	}
+	return requeueAt(schedule.Wake(again, expiryAfter(&next, now)), now)
+}
+
+// requeueAt asks for a credential's next reconcile; the zero time: none is planned.
+func requeueAt(wake, now time.Time) ctrl.Result {
+	if wake.IsZero() {
+		return ctrl.Result{}
+	}
+	return ctrl.Result{RequeueAfter: max(wake.Sub(now), time.Millisecond)}
+}
+
+// wakeTime is when a credential is next to be looked at: when its renewal starts or
+// a failed one is tried again, and when its token expires, so that Ready turns False.
+func wakeTime(credential *v1alpha1.TokenCredential, now time.Time) time.Time {
+	known := &credential.Status
+	var due time.Time
+	if known.NextRefreshTime != nil {
+		due = known.NextRefreshTime.Time
+		if known.FailedAttempts == 0 && known.LastRefreshTime != nil {
+			due = schedule.StartAt(known.LastRefreshTime.Time, due, string(credential.UID))
+		}
+	}
+	return schedule.Wake(due, expiryAfter(known, now))
+}
+
+// expiryAfter is when the token of a status expires; zero where it has.
+func expiryAfter(known *v1alpha1.TokenCredentialStatus, now time.Time) time.Time {
+	if known.ExpirationTime == nil || !now.Before(known.ExpirationTime.Time) {
+		return time.Time{}
+	}
+	return known.ExpirationTime.Time
+}
+
+const (
+	// firstRetry and longestRetry pace what the API server refuses, for each
+	// credential: apart from the backoff of what the provider refuses.
+	firstRetry   = 500 * time.Millisecond
+	longestRetry = 5 * time.Minute
+)
+
+// retries paces what the API server refuses.
+type retries struct {
+	limiter workqueue.TypedRateLimiter[types.NamespacedName]
+}
+
+func newRetries() retries {
+	return retries{workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, longestRetry)}
+}
+
+func (r retries) next(credential types.NamespacedName) time.Duration {
+	return r.limiter.When(credential)
+}
+
+func (r retries) forget(credential types.NamespacedName) { r.limiter.Forget(credential) }
+
+// dryRunTime is for how long a dry run of a template in a namespace holds for others
+// of its kind: thousands that come at once are not all asked for.
+const dryRunTime = 30 * time.Second
+
+// dryRuns remembers which were well.
+type dryRuns struct{ done *lru.Cache }
+
+// maxDryRuns is how many are remembered.
+const maxDryRuns = 1024
+
+func newDryRuns() dryRuns { return dryRuns{lru.New(maxDryRuns)} }
+
+// isDone reports whether a dry run like this one was well lately.
+func (d dryRuns) isDone(kind string, now time.Time) bool {
+	at, ok := d.done.Get(kind)
+	return ok && now.Sub(at.(time.Time)) < dryRunTime
+}
+
+func (d dryRuns) note(kind string, now time.Time) { d.done.Add(kind, now) }
+
+// dryRun asks the API server whether it would take the target, where that is not known
+// from its last write: for the first token, after a change, and after a refusal.
+func (r *Reconciler) dryRun(ctx context.Context, credential *v1alpha1.TokenCredential, goal goal) error {
+	known := &credential.Status
+	if goal.view.Holds && known.ObservedGeneration == credential.Generation && known.ObservedInputs != "" {
+		return nil
+	}
+	now := r.Clock.Now()
+	kind := fmt.Sprintf("%s/%t/%s", credential.Namespace, goal.view.Exists, goal.template.Shape())
+	refusedBefore := known.ObservedGeneration != 0 && known.ObservedInputs == ""
+	if !refusedBefore && r.dryRuns.isDone(kind, now) {
+		return nil
+	}
+	if err := r.Targets.DryRun(ctx, credential, goal.template, goal.view); err != nil {
+		return err
+	}
+	r.dryRuns.note(kind, now)
+	return nil
+}

@@ -1,0 +1,156 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controller reconciles TokenCredentials and ClusterTokenProviders: it
+// watches, orders the steps, and says when to come again. What a step does is the
+// business of the package it belongs to: inputs, decision, refresh, target,
+// writeback, status and report. There is no HTTP here, and no encoding of Secrets.
+package controller
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/decision"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/report"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/status"
+	"github.com/tokenkeeper/tokenkeeper/internal/target"
+)
+
+// +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials,verbs=get;list;watch
+// +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials/status,verbs=patch
+// +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials/finalizers,verbs=update
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
+
+// Parts are what a credential's reconcile is made of.
+type Parts struct {
+	client.Client
+	// Live reads from the API server, not from the cache.
+	Live      client.Reader
+	Inputs    *inputs.Gatherer
+	Refresher *refresh.Refresher
+	Targets   *target.Publisher
+	Reports   *report.Lane
+	Hosts     *pace.Hosts
+	Metrics   *metrics.Metrics
+	Clock     clock.PassiveClock
+}
+
+// Reconciler keeps the token of each TokenCredential fresh. What it remembers itself
+// is how often something was done, so that it is not done without a pause.
+type Reconciler struct {
+	Parts
+	repairs    *target.Repairs
+	writeBacks *target.Repairs
+	templates  target.Compiler
+	dryRuns    dryRuns
+	retries    retries
+	referrers  referrers
+	wake       atomic.Pointer[queue]
+}
+
+// NewReconciler makes a reconciler that has seen nothing yet.
+func NewReconciler(parts Parts) *Reconciler {
+	return &Reconciler{
+		Parts:      parts,
+		repairs:    target.NewRepairs(parts.Clock),
+		writeBacks: target.NewRepairs(parts.Clock),
+		dryRuns:    newDryRuns(),
+		retries:    newRetries(),
+	}
+}
+
+// Reconcile looks at one credential and brings its token, its state and its
+// target to where they should be. What the caches show decides whether more is
+// read. What came of it is reported behind the token.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	ctx = withoutBodies(ctx)
+	defer func() { r.Hosts.Yield(request.NamespacedName, r.Clock.Now()) }()
+	cached := &v1alpha1.TokenCredential{}
+	err := r.Get(ctx, request.NamespacedName, cached, client.UnsafeDisableDeepCopy)
+	switch {
+	case apierrors.IsNotFound(err):
+		return ctrl.Result{}, r.forget(ctx, request.NamespacedName)
+	case err != nil:
+		return ctrl.Result{}, err
+	case !cached.DeletionTimestamp.IsZero():
+		return ctrl.Result{}, nil
+	}
+	credential, now := r.Reports.Current(cached), r.Clock.Now()
+	decided := r.look(ctx, credential, now)
+	isFirst := credential.Status.ObservedGeneration == 0 // it comes with thousands of others, perhaps
+	switch {
+	case (decided == decision.Call || isFirst) && r.Hosts.Full(r.Refresher.HostOf(credential), refresh.Waiter(credential, now), now):
+		return r.rest(cached, credential, now.Add(slotPause)), nil
+	case decided != decision.Call && decided != decision.Look:
+		return r.rest(cached, credential, time.Time{}), nil
+	}
+	came := r.renew(ctx, credential)
+	if ctx.Err() != nil && came.report.Attempt == nil {
+		return ctrl.Result{}, nil // the process is ending: the next one goes on from here
+	}
+	return r.conclude(ctx, cached, credential, came), nil
+}
+
+// slotPause is how long a credential waits for a slot at its provider's host at
+// most: it is woken as soon as there is one.
+const slotPause = 30 * time.Second
+
+// renew takes the steps. The order is the promise: what an earlier attempt left is
+// recovered first; inputs and target are checked before a token is spent; the state
+// is saved before the target, and the target before anything is reported. Each step
+// takes values and returns values, and what stands in its way goes into the report.
+func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCredential) outcome {
+	report := status.Report{Suspended: credential.Spec.Suspend, Target: r.glance(ctx, credential)}
+
+	record, err := r.Refresher.Recover(ctx, credential, r.keepsNoState(ctx, credential))
+	if err != nil {
+		return stopped(report, err)
+	}
+	report.State = stateOf(record, false)
+
+	in, err := r.Inputs.Gather(ctx, credential)
+	if err != nil {
+		return stopped(report, err)
+	}
+	report.Inputs, report.State = in.Digest, stateOf(record, in.KeepsAccessToken())
+
+	found, err := r.Refresher.Judge(ctx, credential, in, record)
+	if err != nil {
+		return stopped(report, err)
+	}
+	report.SeedIgnored = found.Seed == rotation.SeedSpent && credential.Status.ObservedInputs != in.Digest
+
+	goal, err := r.preflight(ctx, credential, in)
+	if err != nil {
+		return stopped(report, err)
+	}
+	report.Target = targetOf(goal.view, credential)
+
+	acted := r.act(ctx, refresh.Job{Credential: credential, Inputs: in, Found: found}, goal)
+	if acted.pause != nil {
+		return stopped(report, acted.pause)
+	}
+	report = acted.reportTo(report, in)
+
+	// The target is written from the state even while a renewal fails, and once a token
+	// has come to the end, even while the process is ending.
+	ctx, cancel := finishing(ctx, acted.refreshed())
+	defer cancel()
+	delivered := r.deliver(ctx, credential, in, goal, acted)
+	return outcome{report: delivered.reportTo(report), again: delivered.again}
+}

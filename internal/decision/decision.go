@@ -1,0 +1,122 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package decision says whether a provider is called. It is one ordered chain of
+// reasons, used on what the caches show and again on what was read live, so that
+// the two cannot disagree. It is pure: it reads nothing, and the time is a fact.
+package decision
+
+import (
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
+)
+
+// Facts are all that the decision rests on.
+type Facts struct {
+	Now time.Time
+	// Live is true where the Secrets and the state were read for this. Else the
+	// facts are those of the caches and of the status.
+	Live bool
+	// Changed is true where something is not as it was when the status was written:
+	// the spec, the provider, a Secret, the target or the state.
+	Changed bool
+
+	// What calls for a token.
+	Token         token.Validity // of the current token; zero: none was obtained
+	Due           time.Time      // when it is to be renewed
+	SeedIsNew     bool           // the user gave another refresh token
+	SourceChanged bool           // another provider is asked, or with other parameters
+	Requested     bool           // the annotation tokenkeeper.io/refreshAt
+	TargetNeeds   bool           // the target does not hold the token, and nothing else does
+
+	// What stands against a call.
+	Suspended bool
+	Restored  bool              // the state is a copy or was put back, and its token may be spent
+	Recovery  rotation.Recovery // of an attempt that somebody left
+	Lost      bool              // the refresh token is known to be spent
+	CanLogin  bool              // a token can be had without a refresh token
+	Last      Attempt
+}
+
+// Attempt is how the last attempt to renew the token ended.
+type Attempt struct {
+	// Failed is true where it brought no token and another attempt is to be made.
+	Failed bool
+	// Stalled is true where a person must act before another attempt is made.
+	Stalled bool
+	// RetryAt is when another attempt may be made; zero: at once.
+	RetryAt time.Time
+	// Mended is true where an input has changed since, which may be the cure.
+	Mended bool
+}
+
+// Decision is what is done about the token.
+type Decision string
+
+const (
+	// Look: the caches do not suffice; read the Secrets and the state, and decide
+	// again.
+	Look Decision = "Look"
+	// Rest: the token is fresh.
+	Rest Decision = "Rest"
+	// Call the provider now.
+	Call Decision = "Call"
+	// Suspended: spec.suspend forbids calls.
+	Suspended Decision = "Suspended"
+	// WaitForHolder: another process may be in the middle of an exchange.
+	WaitForHolder Decision = "WaitForHolder"
+	// WaitForRetry: the backoff after a failure has not passed.
+	WaitForRetry Decision = "WaitForRetry"
+	// StayStalled: a person must act, and has not.
+	StayStalled Decision = "StayStalled"
+	// HoldRestored: the state is a copy, and its token may have been spent since.
+	HoldRestored Decision = "HoldRestored"
+	// HoldUnknown: a token was sent and it is not known whether it was spent.
+	HoldUnknown Decision = "HoldUnknown"
+	// HoldLost: the token was spent and its successor never arrived.
+	HoldLost Decision = "HoldLost"
+)
+
+// Decide weighs the facts. The order of the cases is the order of their weight:
+// what protects a token comes first, then what a person must do, then time.
+func Decide(f Facts) Decision {
+	if !f.Live && f.Changed {
+		return Look
+	}
+	switch {
+	case f.Suspended:
+		return Suspended
+	case f.Restored && !f.SeedIsNew:
+		return HoldRestored
+	case f.Recovery == rotation.Wait && !f.SeedIsNew:
+		return WaitForHolder
+	case f.Recovery == rotation.Unknown && !f.SeedIsNew && !f.CanLogin:
+		return HoldUnknown
+	case f.Lost && !f.SeedIsNew && !f.CanLogin:
+		return HoldLost
+	case f.Last.Stalled && !(f.wanted() && f.mayBeCured()): // also while the old token is fresh
+		return StayStalled
+	case !f.wanted():
+		return Rest
+	case f.Now.Before(f.Last.RetryAt) && !f.mayBeCured():
+		return WaitForRetry
+	default:
+		return Call
+	}
+}
+
+// wanted reports whether anything calls for a token.
+func (f Facts) wanted() bool {
+	return f.SeedIsNew || f.SourceChanged || f.Requested || f.TargetNeeds ||
+		f.Last.Failed || f.Last.Stalled && f.Last.Mended ||
+		f.Token.IsZero() || !f.Now.Before(f.Due) ||
+		f.Recovery == rotation.Resend || f.Recovery == rotation.Unknown
+}
+
+// mayBeCured reports whether what the last attempt failed for may be gone, so that
+// no backoff holds: an input has changed, or the user asks for it.
+func (f Facts) mayBeCured() bool {
+	return f.Last.Mended || f.Requested || f.SeedIsNew || f.SourceChanged
+}

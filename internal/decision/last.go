@@ -1,0 +1,65 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package decision
+
+import (
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
+)
+
+// Last is how the last attempt ended, by the status; inputs are what an attempt would
+// be made with now.
+func Last(known *v1alpha1.TokenCredentialStatus, inputs string) Attempt {
+	last := known.LastAttempt
+	if last == nil || last.Reason == v1alpha1.RefreshedReason {
+		return Attempt{}
+	}
+	attempt := Attempt{Stalled: problem.Stalls(last.Reason), Mended: last.Inputs != inputs}
+	attempt.Failed = !attempt.Stalled
+	if known.FailedAttempts > 0 && known.NextRefreshTime != nil {
+		attempt.RetryAt = known.NextRefreshTime.Time
+	}
+	return attempt
+}
+
+// IsOutdated reports whether things have moved on since the last attempt that the
+// status knows of: another process, or this one before it died, has got further. It is
+// of a state that counts what was obtained; of another, the token alone says so.
+func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, state rotation.State, recovery rotation.Recovery) bool {
+	last := known.LastAttempt
+	if last == nil {
+		return false
+	}
+	if noted := known.LastRefreshTime; !current.IsZero() && (noted == nil || noted.Unix() != current.IssuedAt.Unix()) &&
+		current.IssuedAt.Unix() >= last.Time.Unix() {
+		return true
+	}
+	switch last.Reason {
+	case v1alpha1.OutcomeUnknownReason: // it was resolved, or is known never to have been sent
+		return recovery == rotation.Nothing
+	case v1alpha1.RotatedTokenLostReason:
+		return !state.Lost()
+	case v1alpha1.ReauthorizationRequiredReason:
+		return state.Sequence > known.RefreshCount
+	case v1alpha1.DuplicateSourceReason: // it has a token of its own since
+		return !state.Untried()
+	}
+	return false
+}
+
+// IsFromFuture reports whether a status was written while a clock was wrong: times
+// derived from it are ignored.
+func IsFromFuture(known *v1alpha1.TokenCredentialStatus, now time.Time) bool {
+	return slices.ContainsFunc([]*metav1.Time{known.LastRefreshTime, known.LastFailureTime}, func(noted *metav1.Time) bool {
+		return noted != nil && schedule.FromFuture(noted.Time, now)
+	})
+}

@@ -1,0 +1,140 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inputs
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+)
+
+// Catalog finds providers by reference, compiled.
+type Catalog struct {
+	// Reader reads ClusterTokenProviders from the cache.
+	Reader client.Reader
+
+	builtIns map[string]*provider.Provider
+
+	mu       sync.Mutex
+	compiled map[string]compilation // by name
+}
+
+// compilation of one generation of a ClusterTokenProvider.
+type compilation struct {
+	uid        types.UID
+	generation int64
+	provider   *provider.Provider
+	err        error
+}
+
+// NewCatalog compiles the built-in providers that are allowed: those named, or
+// all of them for "*".
+func NewCatalog(reader client.Reader, specs map[string]v1alpha1.ClusterTokenProviderSpec, allowed []string) (*Catalog, error) {
+	catalog := &Catalog{
+		Reader:   reader,
+		builtIns: map[string]*provider.Provider{},
+		compiled: map[string]compilation{},
+	}
+	if slices.Contains(allowed, "*") {
+		allowed = slices.Collect(maps.Keys(specs))
+	}
+	for _, name := range allowed {
+		spec, known := specs[name]
+		if !known {
+			return nil, fmt.Errorf("--builtin-providers: there is no built-in provider %q; there are %s", name, names(specs))
+		}
+		compiled, err := provider.Compile(name, spec)
+		if err != nil {
+			return nil, fmt.Errorf("built-in provider %s: %w", name, err)
+		}
+		catalog.builtIns[name] = compiled
+	}
+	return catalog, nil
+}
+
+// Provider is a compiled provider, and what tells it from an earlier edition of
+// itself.
+type Provider struct {
+	*provider.Provider
+	// Key names the provider, whatever its edition.
+	Key string
+	// Edition names this one.
+	Edition string
+}
+
+// Find returns the provider that a credential names. It fails with a
+// *problem.Problem.
+func (c *Catalog) Find(ctx context.Context, reference v1alpha1.ProviderReference) (Provider, error) {
+	kind := cmp.Or(reference.Kind, v1alpha1.BuiltInProvider)
+	key := string(kind) + "/" + reference.Name
+	switch kind {
+	case v1alpha1.BuiltInProvider:
+		if builtIn, ok := c.builtIns[reference.Name]; ok {
+			return Provider{Provider: builtIn, Key: key, Edition: key}, nil
+		}
+		return Provider{}, problem.New(v1alpha1.ProviderNotFoundReason,
+			"there is no built-in provider %q: spec.providerRef.name may be %s, or set spec.providerRef.kind to ClusterTokenProvider",
+			reference.Name, names(c.builtIns))
+	case v1alpha1.ClusterProvider:
+		return c.findDescribed(ctx, reference.Name, key)
+	default:
+		return Provider{}, problem.New(v1alpha1.InvalidParametersReason,
+			"spec.providerRef.kind %q is not known to this version of the operator: write BuiltIn or ClusterTokenProvider, or upgrade the operator", kind)
+	}
+}
+
+// findDescribed returns a provider that a ClusterTokenProvider describes.
+func (c *Catalog) findDescribed(ctx context.Context, name, key string) (Provider, error) {
+	described := &v1alpha1.ClusterTokenProvider{}
+	err := c.Reader.Get(ctx, client.ObjectKey{Name: name}, described)
+	if apierrors.IsNotFound(err) {
+		return Provider{}, problem.New(v1alpha1.ProviderNotFoundReason,
+			"there is no ClusterTokenProvider %q: create it, or name another in spec.providerRef.name", name)
+	}
+	if err != nil {
+		return Provider{}, problem.APIServer(err, fmt.Sprintf("read the ClusterTokenProvider %q", name), "allow it")
+	}
+	compiled, err := c.Compile(described)
+	if err != nil {
+		return Provider{}, problem.New(v1alpha1.ProviderInvalidReason,
+			"the ClusterTokenProvider %q does not compile: `kubectl get clustertokenprovider %s -o wide` says where; ask its admin to correct it", name, name)
+	}
+	return Provider{Provider: compiled, Key: key, Edition: fmt.Sprintf("%s/%d", described.UID, described.Generation)}, nil
+}
+
+// Compile compiles each generation of a provider once.
+func (c *Catalog) Compile(described *v1alpha1.ClusterTokenProvider) (*provider.Provider, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok := c.compiled[described.Name]
+	if !ok || known.uid != described.UID || known.generation != described.Generation {
+		known = compilation{uid: described.UID, generation: described.Generation}
+		known.provider, known.err = provider.Compile(described.Name, described.Spec)
+		c.compiled[described.Name] = known
+	}
+	return known.provider, known.err
+}
+
+// Forget drops what was compiled of a ClusterTokenProvider that is gone.
+func (c *Catalog) Forget(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.compiled, name)
+}
+
+func names[V any](of map[string]V) string {
+	return strings.Join(slices.Sorted(maps.Keys(of)), ", ")
+}

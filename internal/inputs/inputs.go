@@ -1,0 +1,173 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inputs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+)
+
+// Inputs are what a credential is renewed with, as read at one moment.
+type Inputs struct {
+	Provider   Provider
+	Parameters map[string]string
+	// Source is a digest of the provider and its parameters: what tokens are
+	// asked from.
+	Source string
+
+	AppKey, AppSecret secret.Text
+	// AppMissing says why there is no app although the provider needs one.
+	AppMissing *problem.Problem
+	// Seed is the user's refresh token; zero where there is none.
+	Seed secret.Text
+	// SeedMissing says why there is no seed although one is referenced.
+	SeedMissing *problem.Problem
+	// SeedVersion is the resourceVersion of the Secret that the seed is from;
+	// empty where there is none.
+	SeedVersion string
+	Login       map[string]secret.Text
+	// LoginMissing says why login is not possible although the provider has it.
+	LoginMissing *problem.Problem
+
+	// Digest of the versions of the provider and of the Secrets.
+	Digest string
+}
+
+// SingleUse reports whether a refresh token works once.
+func (in *Inputs) SingleUse() bool {
+	return in.Provider.Rotation.Mode == v1alpha1.SingleUse && in.Provider.Refresh != nil
+}
+
+// KeepsAccessToken reports whether the state holds the access token: where asking
+// again would spend something, or where a request builds on the last reply.
+func (in *Inputs) KeepsAccessToken() bool { return in.SingleUse() || in.Provider.RemembersReply }
+
+// CanLogin reports whether a first token can be had without a refresh token.
+func (in *Inputs) CanLogin() bool { return in.Provider.Login != nil && in.LoginMissing == nil }
+
+// Request is what the provider's expressions see.
+func (in *Inputs) Request(refreshToken, accessToken secret.Text, outputs map[string]any) provider.Inputs {
+	return provider.Inputs{
+		AppKey:       in.AppKey,
+		AppSecret:    in.AppSecret,
+		RefreshToken: refreshToken,
+		AccessToken:  accessToken,
+		Login:        in.Login,
+		Parameters:   in.Parameters,
+		Outputs:      outputs,
+	}
+}
+
+// Gatherer reads inputs.
+type Gatherer struct {
+	Catalog *Catalog
+	Secrets *Secrets
+}
+
+// Gather reads a credential's inputs. It fails with a *problem.Problem where
+// nothing can be done without what is wrong; a Secret that is missing is told in
+// the inputs, since it matters only where it is needed.
+func (g *Gatherer) Gather(ctx context.Context, credential *v1alpha1.TokenCredential) (*Inputs, error) {
+	found, err := g.Catalog.Find(ctx, credential.Spec.ProviderRef)
+	if err != nil {
+		return nil, err
+	}
+	if credential.Spec.Renewal.Before.IsUnreadable() {
+		return nil, problem.New(v1alpha1.InvalidParametersReason, "spec.renewal.before is no duration: write one such as 90s, 5m or 1h30m")
+	}
+	parameters, err := found.Parameters(credential.Spec.Parameters)
+	if err != nil {
+		return nil, problem.New(v1alpha1.InvalidParametersReason, "%s", problem.OneLine(err))
+	}
+	in := &Inputs{Provider: found, Parameters: parameters, Source: SourceOf(credential.Spec.ProviderRef, parameters)}
+	read, versions, err := g.read(ctx, credential)
+	if err != nil {
+		return nil, err
+	}
+	in.Digest = digest(found.Edition, versions)
+	in.AppMissing = in.readApp(credential.Spec.AppSecretRef, read[appField])
+	in.readSeed(credential.Spec.RefreshTokenSecretRef, read[seedField])
+	in.readLogin(credential.Spec.LoginSecretRef, read[loginField])
+	return in, nil
+}
+
+// read reads the Secrets that a credential refers to, by the field that does.
+func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredential) (map[string]*Values, []string, error) {
+	read := map[string]*Values{}
+	var versions []string
+	for _, ref := range References(credential) {
+		found, err := g.Secrets.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name})
+		if err != nil {
+			return nil, nil, problem.APIServer(err, fmt.Sprintf("read the Secret %q of %s", ref.Name, ref.Field), "allow it")
+		}
+		version := Absent
+		if found != nil {
+			version = found.Version
+		}
+		read[ref.Field], versions = found, append(versions, version)
+	}
+	return read, versions, nil
+}
+
+// CachedDigest is the digest that Gather would give by the cache, where the
+// provider can be found.
+func (g *Gatherer) CachedDigest(ctx context.Context, credential *v1alpha1.TokenCredential) (string, error) {
+	found, err := g.Catalog.Find(ctx, credential.Spec.ProviderRef)
+	if err != nil {
+		return "", err
+	}
+	var versions []string
+	for _, ref := range References(credential) {
+		version, err := g.Secrets.Version(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name})
+		if err != nil {
+			return "", err
+		}
+		versions = append(versions, version)
+	}
+	return digest(found.Edition, versions), nil
+}
+
+// LiveSeed reads the user's refresh token past every cache; zero where there is
+// none.
+func (g *Gatherer) LiveSeed(ctx context.Context, credential *v1alpha1.TokenCredential) (secret.Text, error) {
+	ref := credential.Spec.RefreshTokenSecretRef
+	if ref == nil {
+		return secret.Text{}, nil
+	}
+	live, err := g.Secrets.GetLive(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: string(ref.Name)})
+	if err != nil {
+		return secret.Text{}, problem.APIServer(err, fmt.Sprintf("read the Secret %q of %s", ref.Name, seedField), "allow it")
+	}
+	if live == nil {
+		return secret.Text{}, nil
+	}
+	return seedIn(live, ref), nil
+}
+
+// SourceOf names what tokens are asked from: the provider and its parameters.
+func SourceOf(ref v1alpha1.ProviderReference, parameters map[string]string) string {
+	encoded, err := json.Marshal([]any{ref.Kind, ref.Name, parameters})
+	if err != nil { // Strings and maps of strings always encode.
+		return ""
+	}
+	sum := sha256.Sum256(encoded)
+	return hex.EncodeToString(sum[:8])
+}
+
+// digest names the versions of a provider and of the Secrets referred to.
+func digest(edition string, versions []string) string {
+	sum := sha256.Sum256([]byte(edition + "\n" + strings.Join(versions, "\n")))
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,116 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inputs
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+)
+
+// Keys of the user's Secrets where the credential names none, as in the CRD's
+// defaults.
+const (
+	defaultAppKey       = "app_key"
+	defaultAppSecret    = "app_secret"
+	defaultRefreshToken = "refresh_token"
+)
+
+func (in *Inputs) readApp(ref *v1alpha1.AppSecretReference, from *Values) *problem.Problem {
+	switch needed := in.Provider.App; {
+	case needed == v1alpha1.None, ref == nil && needed == v1alpha1.Optional:
+		return nil
+	case ref == nil:
+		return problem.New(v1alpha1.InvalidParametersReason,
+			"the provider %s needs an app: set %s to a Secret with the app's key and secret", in.Provider.Name, appField)
+	case from == nil:
+		return secretNotFound(appField, string(ref.Name))
+	}
+	var missing *problem.Problem
+	if in.AppKey, missing = value(from, string(cmp.Or(ref.KeyField, defaultAppKey)), appField+".keyField"); missing != nil {
+		return missing
+	}
+	// A public client has no secret: an empty value says so.
+	secretKey := string(cmp.Or(ref.SecretField, defaultAppSecret))
+	appSecret, present := from.Value(secretKey)
+	if !present {
+		return keyMissing(from, secretKey, appField+".secretField")
+	}
+	in.AppSecret = trimmed(appSecret)
+	return nil
+}
+
+func (in *Inputs) readSeed(ref *v1alpha1.RefreshTokenSecretReference, from *Values) {
+	switch {
+	case ref == nil, in.Provider.RefreshToken == v1alpha1.None:
+	case from == nil:
+		in.SeedMissing = secretNotFound(seedField, string(ref.Name))
+	default:
+		in.SeedVersion = from.Version
+		_, in.SeedMissing = value(from, SeedKey(ref), seedField+".key")
+		in.Seed = seedIn(from, ref)
+	}
+}
+
+func (in *Inputs) readLogin(ref *v1alpha1.LoginSecretReference, from *Values) {
+	keys := in.Provider.LoginKeys
+	switch {
+	case in.Provider.Login == nil, len(keys) == 0:
+		return
+	case ref == nil:
+		in.LoginMissing = problem.New(v1alpha1.InvalidParametersReason,
+			"the provider %s can log in: set %s to a Secret with the keys %s", in.Provider.Name, loginField, strings.Join(keys, ", "))
+		return
+	case from == nil:
+		in.LoginMissing = secretNotFound(loginField, string(ref.Name))
+		return
+	}
+	in.Login = map[string]secret.Text{}
+	for _, key := range keys {
+		if in.Login[key], in.LoginMissing = value(from, key, loginField); in.LoginMissing != nil {
+			return
+		}
+	}
+}
+
+// value of a key that must be there and not be empty.
+func value(from *Values, key, field string) (secret.Text, *problem.Problem) {
+	raw, _ := from.Value(key)
+	text := trimmed(raw)
+	if text.IsZero() {
+		return secret.Text{}, keyMissing(from, key, field)
+	}
+	return text, nil
+}
+
+// SeedKey is the key of the seed's Secret that holds the refresh token.
+func SeedKey(ref *v1alpha1.RefreshTokenSecretReference) string {
+	return string(cmp.Or(ref.Key, defaultRefreshToken))
+}
+
+// seedIn is the refresh token that a Secret holds, as a credential refers to it.
+func seedIn(from *Values, ref *v1alpha1.RefreshTokenSecretReference) secret.Text {
+	raw, _ := from.Value(SeedKey(ref))
+	return secret.New(strings.TrimSpace(trimmed(raw).Reveal())) // no token begins or ends with white space
+}
+
+// byteOrderMark is what some editors put before a text in UTF-8.
+const byteOrderMark = "\ufeff"
+
+// trimmed drops what an editor or echo leaves around a value: a byte order mark
+// before it and a line feed after it, neither of which a key or token has.
+func trimmed(value []byte) secret.Text {
+	return secret.New(strings.TrimRight(strings.TrimPrefix(string(value), byteOrderMark), "\r\n"))
+}
+
+func secretNotFound(field, name string) *problem.Problem {
+	return problem.New(v1alpha1.SecretNotFoundReason, "the Secret %q of %s does not exist: create it", name, field)
+}
+
+func keyMissing(from *Values, key, field string) *problem.Problem {
+	return problem.New(v1alpha1.SecretKeyMissingReason, "the Secret %q has no value under the key %q (%s): add it", from.Name, key, field)
+}

@@ -1,0 +1,64 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package metrics
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+)
+
+// AttemptCollector counts the attempts that are open, by the state Secrets' metadata
+// in the cache: whoever made them, and before anything was reconciled.
+type AttemptCollector struct {
+	// Secrets reads the metadata of Secrets from the cache.
+	Secrets client.Reader
+	Clock   clock.PassiveClock
+}
+
+var (
+	openAttemptsDesc = prometheus.NewDesc("tokenkeeper_open_attempts",
+		"Single-use refresh tokens that were claimed and whose outcome is not known: in flight, or waiting for a person.", nil, nil)
+	oldestAttemptDesc = prometheus.NewDesc("tokenkeeper_oldest_open_attempt_seconds",
+		"Time since the oldest open attempt began; 0 where there is none.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c *AttemptCollector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- openAttemptsDesc
+	descs <- oldestAttemptDesc
+}
+
+// Collect implements prometheus.Collector.
+func (c *AttemptCollector) Collect(metrics chan<- prometheus.Metric) {
+	secrets := &metav1.PartialObjectMetadataList{}
+	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := c.Secrets.List(context.Background(), secrets, client.UnsafeDisableDeepCopy); err != nil {
+		metrics <- prometheus.NewInvalidMetric(openAttemptsDesc, err)
+		return
+	}
+	open, oldest := 0, time.Time{}
+	for i := range secrets.Items {
+		started, isOpen := rotation.OpenAttempt(&secrets.Items[i])
+		if !isOpen {
+			continue
+		}
+		if open++; oldest.IsZero() || started.Before(oldest) {
+			oldest = started
+		}
+	}
+	age := 0.0
+	if open > 0 {
+		age = max(c.Clock.Now().Sub(oldest).Seconds(), 0)
+	}
+	metrics <- prometheus.MustNewConstMetric(openAttemptsDesc, prometheus.GaugeValue, float64(open))
+	metrics <- prometheus.MustNewConstMetric(oldestAttemptDesc, prometheus.GaugeValue, age)
+}

@@ -1,0 +1,76 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package metrics
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// CredentialCollector reads one set of gauges for each credential from the
+// cache at the time of a scrape, so that none is left of a deleted one.
+type CredentialCollector struct {
+	// Reader reads TokenCredentials from the cache.
+	Reader client.Reader
+}
+
+var (
+	credentialLabels = []string{"namespace", "name", "provider"}
+
+	expirationDesc = prometheus.NewDesc("tokenkeeper_credential_expiration_timestamp_seconds",
+		"When the token in the target expires, in seconds since 1970.", credentialLabels, nil)
+	refreshTokenExpirationDesc = prometheus.NewDesc("tokenkeeper_refresh_token_expiration_timestamp_seconds",
+		"When the refresh token expires, in seconds since 1970, where known.", credentialLabels, nil)
+	readyDesc = prometheus.NewDesc("tokenkeeper_credential_ready",
+		"1 where the target holds a token that has not expired, else 0.", append(credentialLabels, "reason"), nil)
+	stalledDesc = prometheus.NewDesc("tokenkeeper_credential_stalled",
+		"1 where a person must act, by the reason; absent where nobody must.", []string{"namespace", "name", "reason"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c *CredentialCollector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- expirationDesc
+	descs <- refreshTokenExpirationDesc
+	descs <- readyDesc
+	descs <- stalledDesc
+}
+
+// Collect implements prometheus.Collector.
+func (c *CredentialCollector) Collect(metrics chan<- prometheus.Metric) {
+	var credentials v1alpha1.TokenCredentialList
+	if err := c.Reader.List(context.Background(), &credentials, client.UnsafeDisableDeepCopy); err != nil {
+		metrics <- prometheus.NewInvalidMetric(readyDesc, err)
+		return
+	}
+	for i := range credentials.Items {
+		collect(&credentials.Items[i], metrics)
+	}
+}
+
+func collect(credential *v1alpha1.TokenCredential, metrics chan<- prometheus.Metric) {
+	labels := []string{credential.Namespace, credential.Name, credential.Spec.ProviderRef.Name}
+	at := func(desc *prometheus.Desc, moment *metav1.Time) {
+		if moment != nil {
+			metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(moment.Unix()), labels...)
+		}
+	}
+	at(expirationDesc, credential.Status.ExpirationTime)
+	at(refreshTokenExpirationDesc, credential.Status.RefreshTokenExpirationTime)
+	if ready := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.ReadyCondition); ready != nil {
+		value := 0.0
+		if ready.Status == metav1.ConditionTrue {
+			value = 1
+		}
+		metrics <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, value, append(labels, ready.Reason)...)
+	}
+	if stalled := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.StalledCondition); stalled != nil {
+		metrics <- prometheus.MustNewConstMetric(stalledDesc, prometheus.GaugeValue, 1, credential.Namespace, credential.Name, stalled.Reason)
+	}
+}

@@ -1,0 +1,69 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package metrics counts the operator's work, and reads gauges of each credential
+// from the caches when it is scraped. No label and no value holds anything of a
+// secret.
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics of the operator's work. No label holds anything of a secret.
+type Metrics struct {
+	refreshes *prometheus.CounterVec
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	lateness  prometheus.Histogram
+	unsaved   prometheus.Gauge
+}
+
+// New registers the metrics.
+func New(registry prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tokenkeeper_refresh_total",
+			Help: "Attempts to refresh a token, by provider and result (a reason of the condition Refreshed).",
+		}, []string{"provider", "result"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tokenkeeper_provider_requests_total",
+			Help: "Requests sent to providers, by the HTTP status of the reply; none where no reply came.",
+		}, []string{"provider", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "tokenkeeper_refresh_duration_seconds",
+			Help:    "Time from sending a request to a provider until its reply was read.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30},
+		}, []string{"provider"}),
+		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "tokenkeeper_refresh_lateness_seconds",
+			Help:    "Time from a credential's nextRefreshTime until its refresh began.",
+			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 600},
+		}),
+		unsaved: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tokenkeeper_unsaved_rotations",
+			Help: "Rotated refresh tokens that wait in memory because the API server does not let the operator save them.",
+		}),
+	}
+	registry.MustRegister(m.refreshes, m.requests, m.duration, m.lateness, m.unsaved)
+	return m
+}
+
+// Exchanged implements refresh.Metrics.
+func (m *Metrics) Exchanged(provider, code string, took time.Duration) {
+	m.requests.WithLabelValues(provider, code).Inc()
+	m.duration.WithLabelValues(provider).Observe(took.Seconds())
+}
+
+// Refreshed counts an attempt by how it ended: a reason of the condition Refreshed.
+func (m *Metrics) Refreshed(provider, result string) {
+	m.refreshes.WithLabelValues(provider, result).Inc()
+}
+
+// Started observes how late a refresh began.
+func (m *Metrics) Started(late time.Duration) { m.lateness.Observe(max(late, 0).Seconds()) }
+
+// Unsaved implements refresh.Metrics.
+func (m *Metrics) Unsaved(change int) { m.unsaved.Add(float64(change)) }

@@ -1,0 +1,149 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+)
+
+// attempts remembers, of the attempts in the states, which are open (under way, or
+// of unknown outcome), which of its own this process knows that it never sent the
+// token of, and since when it has seen those of others, on its own clock: theirs may
+// differ. Its zero value is ready to use.
+type attempts struct {
+	mu           sync.Mutex
+	byCredential map[types.NamespacedName]*knownAttempts
+	// contended credentials met another's claim on their token.
+	contended map[types.NamespacedName]contention
+	// newest is the newest revision of each state that this process has seen.
+	newest map[types.NamespacedName]rotation.Revision
+}
+
+// knownAttempts of a credential, until its state has none.
+type knownAttempts struct {
+	open bool
+	// unheard is true after a claim of which this process does not know whether it
+	// was saved.
+	unheard bool
+	since   map[string]time.Time // by the attempt's ID
+	unsent  map[string]bool      // by the attempt's ID
+}
+
+func (a *attempts) of(credential types.NamespacedName) *knownAttempts {
+	known, ok := a.byCredential[credential]
+	if !ok {
+		if a.byCredential == nil {
+			a.byCredential = map[types.NamespacedName]*knownAttempts{}
+		}
+		known = &knownAttempts{since: map[string]time.Time{}, unsent: map[string]bool{}}
+		a.byCredential[credential] = known
+	}
+	return known
+}
+
+// observe notes whether an attempt is in a credential's state.
+func (a *attempts) observe(credential types.NamespacedName, attempt *rotation.Attempt) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if attempt == nil {
+		delete(a.byCredential, credential)
+		return
+	}
+	known := a.of(credential)
+	known.open, known.unheard = true, false
+}
+
+// miss notes that a claim failed, or seemed to: it may have been saved all the same,
+// and its token was not sent.
+func (a *attempts) miss(credential types.NamespacedName, id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known := a.of(credential)
+	known.unheard, known.unsent[id] = true, true
+}
+
+// isUnheard reports whether the state must be read to know if a claim was saved.
+func (a *attempts) isUnheard(credential types.NamespacedName) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, ok := a.byCredential[credential]
+	return ok && known.unheard
+}
+
+// isOpen reports whether an attempt is open in a credential's state.
+func (a *attempts) isOpen(credential types.NamespacedName) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, ok := a.byCredential[credential]
+	return ok && known.open
+}
+
+// isUnsent reports whether this process knows that it never sent the token of an
+// attempt. Of what it does not know it takes the worse for true: a person may have
+// restored an older state, with an attempt that ended long ago.
+func (a *attempts) isUnsent(credential types.NamespacedName, id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, ok := a.byCredential[credential]
+	return ok && known.unsent[id]
+}
+
+// seenSince is when this process first saw an attempt.
+func (a *attempts) seenSince(credential types.NamespacedName, attempt *rotation.Attempt, now time.Time) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	since := a.of(credential).since
+	if _, ok := since[attempt.ID]; !ok {
+		since[attempt.ID] = now
+	}
+	return since[attempt.ID]
+}
+
+// forget drops what is remembered of a credential that is gone.
+func (a *attempts) forget(credential types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.contended, credential)
+	delete(a.byCredential, credential)
+	delete(a.newest, credential)
+}
+
+// contention is since when, and when last, another credential was met that has
+// claimed the same token.
+type contention struct{ since, last time.Time }
+
+// contend notes another's claim, and returns for how long it has been there.
+func (a *attempts) contend(credential types.NamespacedName, now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.contended == nil {
+		a.contended = map[types.NamespacedName]contention{}
+	}
+	known, ok := a.contended[credential]
+	if !ok {
+		known.since = now
+	}
+	known.last = now
+	a.contended[credential] = known
+	return now.Sub(known.since)
+}
+
+// uncontend notes that no other's claim was met.
+func (a *attempts) uncontend(credential types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.contended, credential)
+}
+
+// lastContended is when another's claim was last met; zero: it was not.
+func (a *attempts) lastContended(credential types.NamespacedName) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.contended[credential].last
+}

@@ -1,0 +1,90 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+)
+
+// advice is what a reason means for the person who reads it, with the provider's own
+// words behind it.
+func advice(job Job, reason, words string) string {
+	next := map[string]string{
+		v1alpha1.ReauthorizationRequiredReason: "the provider no longer accepts the refresh token: " + reauthorize(job.Credential),
+		v1alpha1.AppRejectedReason:             "client authentication failed: correct " + clientSecrets(job),
+		v1alpha1.RequestRejectedReason:         "the provider refuses the request, or its reply holds no usable access token: check spec.parameters; it is tried again",
+		v1alpha1.RateLimitedReason:             "the provider asks for fewer calls; it is tried again later",
+		v1alpha1.ProviderUnavailableReason:     "the provider cannot serve now; it is tried again",
+	}[reason]
+	if next == "" {
+		return words
+	}
+	return strings.TrimSuffix(next+" ("+words+")", " ()")
+}
+
+// reauthorize is the step that brings a new refresh token.
+func reauthorize(credential *v1alpha1.TokenCredential) string {
+	ref := credential.Spec.RefreshTokenSecretRef
+	if ref == nil {
+		return "have a user go through the provider's consent screen again, put the new refresh token into a Secret, and name it in spec.refreshTokenSecretRef"
+	}
+	return fmt.Sprintf("have a user go through the provider's consent screen again and put the new refresh token into the Secret %q under the key %q", ref.Name, inputs.SeedKey(ref))
+}
+
+// clientSecrets names the Secrets with which the provider authenticates its client.
+func clientSecrets(job Job) string {
+	var secrets []string
+	spec, in := job.Credential.Spec, job.Inputs
+	if ref := spec.AppSecretRef; ref != nil && in.Provider.App != v1alpha1.None {
+		secrets = append(secrets, fmt.Sprintf("the app's key and secret in the Secret %q", ref.Name))
+	}
+	if ref := spec.LoginSecretRef; ref != nil && in.Provider.Login != nil {
+		secrets = append(secrets, fmt.Sprintf("the login in the Secret %q", ref.Name))
+	}
+	if len(secrets) == 0 {
+		return "spec.parameters and what they name"
+	}
+	return strings.Join(secrets, ", or ")
+}
+
+// Unknown says that a token was sent and that it is not known whether it was spent;
+// words are what came in place of a clear answer, where that is known. A refresh that
+// is requested does not send it again.
+func Unknown(credential *v1alpha1.TokenCredential, attempt *rotation.Attempt, words string, requested bool) *problem.Problem {
+	otherWay := ", or set spec.onUnknownOutcome to RetryOnce to send it once more"
+	if attempt.Resend {
+		otherWay = " (it was sent once more already)"
+	}
+	if requested {
+		otherWay += "; " + v1alpha1.RefreshAtAnnotation + " does not send it again"
+	}
+	if words != "" {
+		words = " (" + words + ")"
+	}
+	return problem.New(v1alpha1.OutcomeUnknownReason,
+		"the single-use refresh token was sent at %s and no clear answer came%s, so it may be spent: %s%s",
+		rfc3339(attempt.Started), words, reauthorize(credential), otherWay)
+}
+
+// Lost says that the refresh token is spent and that its successor is nowhere.
+func Lost(credential *v1alpha1.TokenCredential) *problem.Problem {
+	return problem.New(v1alpha1.RotatedTokenLostReason,
+		"the refresh token was spent and its successor is lost (it never arrived, or its state Secret was deleted): %s", reauthorize(credential))
+}
+
+// Restored says that the state is a copy, or was put back to an earlier revision.
+func Restored(credential *v1alpha1.TokenCredential) *problem.Problem {
+	return problem.New(v1alpha1.RestoredFromBackupReason,
+		"the Secret %q was restored from a backup or carried over from another cluster, so its refresh token may have been spent since: %s; or, if you know that it was not used since, put the Secret's own refresh_token there",
+		credential.StateSecretName(), reauthorize(credential))
+}
+
+func rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339) }

@@ -1,0 +1,266 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package refresh gets a new token without ever losing a refresh token: it
+// recovers what an earlier attempt left, claims a single-use token before it is
+// sent, holds it back where it must not be sent, exchanges it once, and commits
+// what came of it. All that protects a token is here, and nothing else is: it
+// decides neither when a token is due (decision does) nor what becomes of it
+// (target and status do).
+//
+// A refresh takes values and returns values. What outlives it in memory are the
+// attempts that this process knows of, and what it could not save yet.
+package refresh
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
+)
+
+const (
+	// exchangeTimeout bounds one exchange with a provider.
+	exchangeTimeout = 30 * time.Second
+
+	// fenceTimeout is how long after a claim was sent its token may still be
+	// sent: far less than rotation.HolderTimeout, so that a process that was
+	// frozen in between does not send what another has taken over.
+	fenceTimeout = 10 * time.Second
+
+	// claimTimeout is how long after a claim was sent its exchange must have
+	// ended: less than rotation.HolderTimeout too, so that a process which was
+	// frozen after the fence finds no time left to send.
+	claimTimeout = fenceTimeout + exchangeTimeout
+
+	// contendedPause is how long a credential waits for another that has claimed
+	// the same token.
+	contendedPause = 2 * time.Second
+
+	// slotPause is how long a waiter for a slot at a host sleeps at most: it is
+	// woken as soon as there is one.
+	slotPause = 30 * time.Second
+)
+
+// Refresher refreshes tokens. Safe for concurrent use, for one credential at a
+// time.
+type Refresher struct {
+	Inputs  *inputs.Gatherer
+	States  *rotation.Store
+	Egress  egress.Caller
+	Rates   *pace.Rates
+	Hosts   *pace.Hosts
+	Metrics Metrics
+	Clock   clock.PassiveClock
+	// Holder names this process in the claims it makes.
+	Holder string
+	// Spool outlives this process; nil: there is none.
+	Spool *rotation.Spool
+	// InFlight counts the exchanges and commits under way: whoever ends the process
+	// waits for it first.
+	InFlight *sync.WaitGroup
+	// Go runs what outlives a refresh; nil: on a goroutine.
+	Go func(ctx context.Context, run func(context.Context))
+	// Wake asks for a credential's next reconcile; nil: nobody does.
+	Wake func(types.NamespacedName)
+
+	attempts attempts
+	hosts    hostsBySource
+	unsaved  unsaved
+}
+
+// Metrics of what is sent and of what waits to be saved.
+type Metrics interface {
+	// Exchanged counts a request by the HTTP status of its reply, "none" where none
+	// came.
+	Exchanged(provider, code string, took time.Duration)
+	// Unsaved counts rotated tokens that wait to be saved.
+	Unsaved(change int)
+}
+
+// Job is one credential to be refreshed, and what is known of it.
+type Job struct {
+	Credential *v1alpha1.TokenCredential
+	Inputs     *inputs.Inputs
+	Found      Found
+}
+
+// Result is what came of a refresh, beside the error.
+type Result struct {
+	// Record is the state as it is stored now.
+	Record *rotation.Record
+	// Called is true where the provider was asked, or its host is known not to
+	// answer.
+	Called bool
+	// Token is the new access token; zero: there is none.
+	Token token.Token
+	// RefreshTokenExpiresAt is as the reply says; zero: it does not.
+	RefreshTokenExpiresAt time.Time
+	// SeedAdopted is true where a new seed is in use now.
+	SeedAdopted bool
+	// LifetimeIgnored is true where the reply stated a lifetime that cannot be used.
+	LifetimeIgnored bool
+}
+
+// Pause asks for another reconcile without anything to report: another process is
+// at work, or there is no room for the call.
+type Pause struct {
+	Until time.Time
+	Why   string
+}
+
+// Error implements error.
+func (p *Pause) Error() string { return p.Why }
+
+// Found is a credential's state as a reconcile finds it.
+type Found struct {
+	Record *rotation.Record
+	// Seed is what becomes of the user's refresh token.
+	Seed rotation.SeedVerdict
+	// Recovery is what becomes of an attempt that somebody left.
+	Recovery rotation.Recovery
+	// Restored is true where the state is a copy of another, or was put back to an
+	// earlier revision.
+	Restored bool
+}
+
+// Recover reads the state, and saves what an earlier process left in the spool.
+// Where the provider is known to keep nothing (stateless), a state that neither
+// status nor cache shows is not looked for.
+func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCredential, stateless bool) (*rotation.Record, error) {
+	key := client.ObjectKeyFromObject(credential)
+	if waiting := r.unsaved.of(key); waiting != nil {
+		return nil, waiting
+	}
+	record, err := r.load(ctx, credential, stateless)
+	if err != nil {
+		return nil, loadProblem(err, credential)
+	}
+	if record, err = r.unspool(ctx, credential, record); err != nil {
+		return nil, saveProblem(err, credential, false)
+	}
+	r.attempts.observe(key, record.State.Attempt)
+	return record, nil
+}
+
+func (r *Refresher) load(ctx context.Context, credential *v1alpha1.TokenCredential, stateless bool) (*rotation.Record, error) {
+	if stateless && credential.Status.StateSecret == nil {
+		key := types.NamespacedName{Namespace: credential.Namespace, Name: credential.StateSecretName()}
+		if version, err := r.Inputs.Secrets.Version(ctx, key); err == nil && version == inputs.Absent {
+			return r.States.None(credential), nil
+		}
+	}
+	return r.States.Load(ctx, credential)
+}
+
+// Judge says what becomes of the user's refresh token and of an attempt in the
+// state, for a credential whose inputs are known.
+func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rotation.Record) (Found, error) {
+	found := Found{Record: record, Recovery: rotation.Nothing}
+	if in.SingleUse() {
+		found.Record = withAdoptedSeed(record, credential.Status.StateSecret, in.Seed)
+		found.Recovery = r.recoveryOf(credential, in, found.Record.State)
+		found.Restored = r.attempts.putBack(client.ObjectKeyFromObject(credential), record)
+	}
+	if found.Seed = found.Record.Judge(in.Seed); found.Seed != rotation.SeedNew {
+		return found, nil
+	}
+	// To a process whose cache lags, the seed before the one that another process
+	// has just adopted looks new too.
+	live, err := r.Inputs.LiveSeed(ctx, credential)
+	if err != nil {
+		return found, err
+	}
+	if !live.Equal(in.Seed) {
+		return found, &Pause{Until: r.Clock.Now(), Why: "the refresh token has been replaced meanwhile"}
+	}
+	return found, nil
+}
+
+// withAdoptedSeed keeps a state Secret that was deleted, or replaced by an older
+// copy, from making a spent token look like a new one: the status remembers which
+// seed was adopted.
+func withAdoptedSeed(record *rotation.Record, adopted *v1alpha1.StateSecretStatus, seed secret.Text) *rotation.Record {
+	if adopted == nil || adopted.Seed == "" {
+		return record
+	}
+	known := *record
+	same := adopted.Seed == seed.Digest()
+	switch {
+	case !record.Exists() && same:
+		known.State = record.State.Adopt(seed).Lose()
+	case !record.Exists(): // a cache that lags may show it once more
+		known.State.Spent = record.State.Spent.Add(adopted.Seed)
+	case record.Copied && same:
+		known.State.Seed = adopted.Seed
+	}
+	return &known
+}
+
+// recoveryOf decides what becomes of an attempt in the state, as things are now.
+func (r *Refresher) recoveryOf(credential *v1alpha1.TokenCredential, in *inputs.Inputs, state rotation.State) rotation.Recovery {
+	attempt := state.Attempt
+	if attempt == nil {
+		return rotation.Nothing
+	}
+	key := client.ObjectKeyFromObject(credential)
+	policy := credential.Spec.OnUnknownOutcome
+	if policy == "" {
+		policy = in.Provider.Rotation.OnUnknownOutcome
+	}
+	return state.Recover(rotation.Observer{
+		Now:         r.Clock.Now(),
+		SeenSince:   r.attempts.seenSince(key, attempt, r.Clock.Now()),
+		HolderGone:  attempt.Holder == r.Holder || r.Spool.Predecessor(attempt.Holder, r.Holder),
+		NeverSent:   attempt.Holder == r.Holder && r.attempts.isUnsent(key, attempt.ID),
+		ReuseWindow: in.Provider.Rotation.ReuseWindow,
+		Policy:      policy,
+	})
+}
+
+// Pending reports whether the state must be read before anything can be said of a
+// credential: an attempt is open, or it is not known whether a claim was made.
+func (r *Refresher) Pending(credential types.NamespacedName, stalled bool) bool {
+	return r.attempts.isUnheard(credential) || r.attempts.isOpen(credential) && !stalled || r.unsaved.of(credential) != nil
+}
+
+// Forget drops what is remembered of a credential that is gone.
+func (r *Refresher) Forget(credential types.NamespacedName) {
+	r.attempts.forget(credential)
+	r.Rates.Forget(credential)
+	r.unsaved.abandon(credential)
+}
+
+// HostOf is the host that a credential's provider is asked at; empty where it is
+// not known yet.
+func (r *Refresher) HostOf(credential *v1alpha1.TokenCredential) string {
+	return r.hosts.of(inputs.SourceOf(credential.Spec.ProviderRef, credential.Spec.Parameters))
+}
+
+// loadProblem says why a state cannot be used.
+func loadProblem(err error, credential *v1alpha1.TokenCredential) error {
+	name := credential.StateSecretName()
+	switch {
+	case errors.Is(err, rotation.ErrForeign):
+		return problem.New(v1alpha1.TargetConflictReason,
+			"the Secret %q has the name of this credential's state Secret and is none: delete or rename it, or rename the credential", name)
+	case errors.Is(err, rotation.ErrUnreadable):
+		return problem.New(v1alpha1.PersistBlockedReason,
+			"the state Secret %q was changed by hand (%s): restore it; or put a new refresh token into the Secret of spec.refreshTokenSecretRef, and then delete it", name, problem.OneLine(err))
+	default:
+		return problem.New(v1alpha1.PersistBlockedReason, "%s: it is tried again", problem.OneLine(err))
+	}
+}

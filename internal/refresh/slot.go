@@ -1,0 +1,109 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+)
+
+// slot is a credential's among the calls under way to a host, from before its
+// token is claimed until the reply has been read.
+type slot struct {
+	leave func(answer pace.Answer, patient bool)
+}
+
+// enter takes a slot. It comes before the claim, so that nothing is claimed for a
+// call that must wait.
+func (x *renewal) enter(host string) (*slot, error) {
+	waiter := Waiter(x.job.Credential, x.Clock.Now())
+	x.hosts.remember(x.job.Inputs.Source, host)
+	switch x.Hosts.Enter(host, waiter, x.Clock.Now()) {
+	case pace.Go:
+	case pace.Busy:
+		return nil, &Pause{Until: x.Clock.Now().Add(slotPause), Why: "the host's concurrency limit is reached"}
+	case pace.Down:
+		x.result.Called = true // it counts as an attempt, and backs off
+		return nil, problem.New(v1alpha1.ProviderUnavailableReason,
+			"the host %s did not answer 5 calls in a row; it is probed every 1 to 30 s, and all is tried again at once when it is back", host)
+	}
+	left := false
+	return &slot{leave: func(answer pace.Answer, patient bool) {
+		if !left {
+			left = true
+			x.Hosts.Leave(host, waiter, answer, patient, x.Clock.Now())
+		}
+	}}, nil
+}
+
+// answer says what an outcome means for the host, and whether the host said when to
+// come again.
+func (x *renewal) answer(outcome provider.Outcome, err error) (answer pace.Answer, patient bool) {
+	patient = outcome.RetryAfter > 0
+	unknown := isUnknown(err) || outcome.Reason == v1alpha1.OutcomeUnknownReason
+	switch {
+	case unknown && x.job.Inputs.SingleUse():
+		return pace.Unclear, patient
+	case errors.Is(err, egress.ErrDenied), problem.Is(err, v1alpha1.EgressDeniedReason):
+		return pace.Unasked, patient
+	case err != nil, unknown, outcome.Reason == v1alpha1.ProviderUnavailableReason:
+		return pace.Unavailable, patient
+	case outcome.Reason == v1alpha1.RateLimitedReason:
+		return pace.Throttled, patient
+	}
+	return pace.Served, patient
+}
+
+// hostsBySource remembers which host a provider is asked at, for what is asked of it:
+// that is known for sure only once a request has been built. Its zero value is ready to
+// use.
+type hostsBySource struct {
+	once  sync.Once
+	hosts *lru.Cache
+}
+
+// maxSources is how many are remembered: those of one that is forgotten read its
+// Secrets once in vain while its host has no slot.
+const maxSources = 4096
+
+func (h *hostsBySource) cache() *lru.Cache {
+	h.once.Do(func() { h.hosts = lru.New(maxSources) })
+	return h.hosts
+}
+
+// of a source; empty where it is not known.
+func (h *hostsBySource) of(source string) string {
+	known, _ := h.cache().Get(source)
+	host, _ := known.(string)
+	return host
+}
+
+func (h *hostsBySource) remember(source, host string) {
+	if h.of(source) != host {
+		h.cache().Add(source, host)
+	}
+}
+
+// Waiter is a credential among those that wait for a call.
+func Waiter(credential *v1alpha1.TokenCredential, now time.Time) pace.Waiter {
+	known := &credential.Status
+	waiter := pace.Waiter{Who: client.ObjectKeyFromObject(credential), Class: pace.New, Deadline: now}
+	if known.ExpirationTime != nil {
+		waiter.Class, waiter.Deadline = pace.Renewal, known.ExpirationTime.Time
+	}
+	if known.FailedAttempts > 0 && known.LastFailureTime != nil {
+		waiter.Class, waiter.FailedAt = pace.Failing, known.LastFailureTime.Time
+	}
+	return waiter
+}

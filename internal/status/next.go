@@ -1,0 +1,205 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
+)
+
+// Next is the status after a report. The credential's own status is the old one,
+// and is left alone.
+func Next(credential *v1alpha1.TokenCredential, report Report, now time.Time) v1alpha1.TokenCredentialStatus {
+	old := &credential.Status
+	next := *old.DeepCopy()
+	if report.Paused {
+		if old.ObservedGeneration != 0 {
+			setReady(&next, credential, nil, now)
+		}
+		return next
+	}
+	next.ObservedGeneration = credential.Generation
+	if report.Inputs != "" {
+		next.ObservedInputs = report.Inputs
+	}
+	if report.IsBlocked() {
+		next.ObservedInputs = "" // not all could be looked at or written: look again, after a restart too
+	}
+	recordState(&next, credential, report.State)
+	recordTarget(&next, credential, report.Target)
+	recordAttempt(&next, credential, report, now)
+	problems := report.problems(old)
+	next.NextRefreshTime = nextRefresh(&next, credential, report, problems, now)
+	setConditions(&next, credential, report, problems, now)
+	return next
+}
+
+// Expire is the status once nothing but time has passed: Ready turns False at the
+// expiry of the token.
+func Expire(credential *v1alpha1.TokenCredential, now time.Time) v1alpha1.TokenCredentialStatus {
+	next := *credential.Status.DeepCopy()
+	var problems []*problem.Problem
+	switch last := lastProblem(&credential.Status); {
+	case credential.Spec.Suspend:
+		problems = append(problems, suspended())
+	case last != nil:
+		problems = append(problems, last)
+	}
+	setReady(&next, credential, problems, now)
+	return next
+}
+
+func recordState(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, state *State) {
+	if state == nil {
+		return
+	}
+	next.StateSecret = &v1alpha1.StateSecretStatus{
+		Name:            credential.StateSecretName(),
+		ResourceVersion: state.ResourceVersion,
+		Seed:            state.Seed,
+	}
+	if state.Sequence >= 0 {
+		next.RefreshCount = state.Sequence
+		next.RefreshTokenExpirationTime = timeOrNil(state.RefreshTokenExpiresAt)
+	}
+}
+
+// recordTarget notes the token that the target holds now.
+func recordTarget(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, target *Target) {
+	if target == nil {
+		return
+	}
+	if !target.Holds {
+		// What the target was last seen to hold is kept as what is known of the
+		// token; that it is not there is said by the absence of a version.
+		if next.Target != nil {
+			next.Target = &v1alpha1.TargetStatus{Name: credential.TargetName()}
+		}
+		return
+	}
+	next.Target = &v1alpha1.TargetStatus{Name: credential.TargetName(), ResourceVersion: target.ResourceVersion}
+	if !target.Token.IsZero() {
+		next.LastRefreshTime = timeOrNil(target.Token.IssuedAt)
+		next.ExpirationTime = timeOrNil(target.Token.ExpiresAt)
+	}
+}
+
+// recordAttempt notes how the last attempt ended, and counts failures.
+func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, report Report, now time.Time) {
+	ended := func(reason, message string) {
+		next.LastAttempt = &v1alpha1.AttemptStatus{
+			Reason:  reason,
+			Message: cut(message, maxMessage),
+			Time:    metav1.Time{Time: now.UTC().Truncate(time.Second)},
+			Inputs:  AttemptInputs(credential.Generation, report.Inputs),
+		}
+	}
+	switch attempt := report.Attempt; {
+	case attempt != nil && attempt.Problem != nil:
+		ended(attempt.Problem.Reason, attempt.Problem.Message)
+		next.FailedAttempts++
+		next.LastFailureTime = &metav1.Time{Time: now.UTC().Truncate(time.Second)}
+	case attempt != nil:
+		ended(v1alpha1.RefreshedReason, "")
+		next.FailedAttempts = 0
+		if report.State == nil || report.State.Sequence < 0 {
+			next.RefreshCount++
+		}
+		if !attempt.RefreshTokenExpiresAt.IsZero() {
+			next.RefreshTokenExpirationTime = timeOrNil(attempt.RefreshTokenExpiresAt)
+		}
+	case report.Renewal != nil && isOutcome(report.Renewal.Reason):
+		if next.LastAttempt == nil || next.LastAttempt.Reason != report.Renewal.Reason {
+			ended(report.Renewal.Reason, report.Renewal.Message) // another process made it, or a state that was put back says so
+		}
+	case report.Renewal == nil && !report.Standing && !report.Suspended:
+		if next.LastAttempt != nil && next.LastAttempt.Reason != v1alpha1.RefreshedReason {
+			ended(v1alpha1.RefreshedReason, "") // another process has got a token, or what was wrong is over
+		}
+		next.FailedAttempts = 0
+	}
+	if report.Handled {
+		next.LastHandledRefreshAt = credential.Annotations[v1alpha1.RefreshAtAnnotation]
+	}
+}
+
+// isOutcome reports whether a reason says how an attempt ended, whoever made it.
+func isOutcome(reason string) bool {
+	switch reason {
+	case v1alpha1.OutcomeUnknownReason, v1alpha1.RotatedTokenLostReason, v1alpha1.RestoredFromBackupReason, v1alpha1.DuplicateSourceReason:
+		return true
+	}
+	return false
+}
+
+// nextRefresh is when the provider will be called next, as far as that is planned.
+func nextRefresh(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, report Report, problems []*problem.Problem, now time.Time) *metav1.Time {
+	var renewal *problem.Problem
+	if len(problems) > 0 && problems[0] != report.Publication && problems[0] != report.WriteBack {
+		renewal = problems[0]
+	}
+	switch {
+	case report.Suspended:
+		return nil
+	case renewal == nil:
+		return timeOrNil(report.Due)
+	case renewal.Stalls():
+		return nil
+	case report.Attempt != nil:
+		return timeOrNil(schedule.RetryAt(now, next.FailedAttempts, renewal.RetryAfter, string(credential.UID)))
+	case report.Standing:
+		return next.NextRefreshTime
+	default:
+		return nil // an input that is missing wakes the credential when it comes
+	}
+}
+
+func timeOrNil(moment time.Time) *metav1.Time {
+	if moment.IsZero() {
+		return nil
+	}
+	return &metav1.Time{Time: moment.UTC().Truncate(time.Second)}
+}
+
+func rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339) }
+
+// Rebase is the status after a report, on top of one that somebody else has written
+// meanwhile. Where theirs has got further, it stays.
+func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentialStatus, report Report, now time.Time) v1alpha1.TokenCredentialStatus {
+	if isBehind(report, &theirs) {
+		return theirs
+	}
+	rebased := *credential
+	rebased.Status = theirs
+	return Next(&rebased, report, now)
+}
+
+// isBehind reports whether a status is of a later token than a report.
+func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus) bool {
+	if report.State != nil && report.State.Sequence >= 0 && report.State.Sequence < theirs.RefreshCount {
+		return true
+	}
+	return report.Target != nil && !report.Target.Token.IsZero() && theirs.LastRefreshTime != nil &&
+		report.Target.Token.IssuedAt.Unix() < theirs.LastRefreshTime.Unix()
+}
+
+// IsTransition reports whether a condition has changed its status or its reason.
+func IsTransition(old, next *v1alpha1.TokenCredentialStatus) bool {
+	if len(old.Conditions) != len(next.Conditions) {
+		return true
+	}
+	for _, condition := range next.Conditions {
+		before := meta.FindStatusCondition(old.Conditions, condition.Type)
+		if before == nil || before.Status != condition.Status || before.Reason != condition.Reason {
+			return true
+		}
+	}
+	return false
+}
