@@ -1,9 +1,18 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pace bounds what is sent to providers: so many calls in each period, as
-// a provider's description says, and so many at the same time to each host. It
-// waits for nothing and calls nobody: it tells who may go now, and wakes who had
-// to wait, in the order of their deadlines. All of it is in memory and of one
-// process.
+// Package pace shares among credentials what there is too little of: workers, the
+// slots of each provider's host, the calls that a provider's rate limit allows and
+// the attempts that edits cause. It is fair by namespace, and within a namespace
+// nobody waits for ever.
+//
+//   - [Order] is the one fair order: of the work queue (package queue) and of those
+//     who wait for a host.
+//   - [Hosts] bounds the calls in flight to each host, and breaks the circuit.
+//   - [Rates] keeps to a provider's rate limit, and [Edits] limits how often an edit
+//     gets ahead of a backoff.
+//
+// The package makes no calls, starts no goroutine and has no clock: it decides who
+// may go now, and calls back for those who had to wait and may go. All of it is in
+// memory and belongs to one process; what has had no effect for a while is forgotten.
 package pace

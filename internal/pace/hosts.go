@@ -10,17 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-const (
-	// downAfter is how many calls in a row a host must leave without an answer to
-	// count as down.
-	downAfter = 5
-	// firstProbe is how soon a host that is down is tried again; the pause doubles
-	// up to longestProbe, or to dearestProbe where the call may have cost a token.
-	firstProbe   = time.Second
-	longestProbe = 5 * time.Second
-	dearestProbe = 30 * time.Second
-)
-
 // Answer is how a call went, as far as the host matters.
 type Answer string
 
@@ -29,23 +18,19 @@ const (
 	Served Answer = "Served"
 	// Throttled: it asks for fewer calls.
 	Throttled Answer = "Throttled"
-	// Unavailable: it could not be reached, gave no answer, or cannot serve.
+	// Unreachable: there was no connection (DNS, dial, TLS), and so nothing was sent.
+	// That says something of the host for everybody, so it must not be said of a
+	// handshake that failed by the credential's own client certificate.
+	Unreachable Answer = "Unreachable"
+	// Unavailable: it was reached, and gave no answer or cannot serve. That may be of
+	// the credential's own making, such as the path that it calls.
 	Unavailable Answer = "Unavailable"
 	// Unclear: as Unavailable, and what was sent works once and may be spent. Each
-	// such call may leave somebody to a person's care.
+	// such call may need a person's attention, so they are made more seldom.
 	Unclear Answer = "Unclear"
 	// Unasked: the call was not made after all.
 	Unasked Answer = "Unasked"
 )
-
-// Asker is who wants to make a call.
-type Asker struct {
-	Who types.NamespacedName
-	// Deadline is by when it wants a token.
-	Deadline time.Time
-	// FailedAt is when its last attempt failed; zero: it did not.
-	FailedAt time.Time
-}
 
 // Verdict is whether a call may be made.
 type Verdict string
@@ -53,213 +38,173 @@ type Verdict string
 const (
 	// Go ahead, and Leave afterwards.
 	Go Verdict = "Go"
-	// Busy: as many calls are under way to the host as may be. Whoever was told
-	// so is woken when there is room.
+	// Busy: there is no slot. The waiter is woken when there is one.
 	Busy Verdict = "Busy"
-	// Down: the host has left call after call without an answer. Whoever was told
-	// so is woken when it is back.
+	// Down: calls to the host fail one after the other. The waiter is woken when it
+	// is back.
 	Down Verdict = "Down"
 )
 
-// Hosts bounds the calls that are under way to each host, so that a slow one holds
-// up nobody but its own credentials: a host gets half of the workers that the
-// others leave, and who fails there by itself half of these. One that is down is
-// probed by one call at a time, and what waits for it goes slowly at first once it is
-// back. Safe for concurrent use.
+// Hosts bounds the calls in flight to each host, so that a slow one holds up nobody
+// but its own credentials, and a namespace nobody but itself:
+//
+//   - A host may have half of the workers that other hosts leave, and a namespace half
+//     of those that other namespaces leave; each at least one.
+//   - Of a host's slots, half are not for those who fail by themselves ([Failing]).
+//     While several namespaces wait for a host, none gets more than an equal part of
+//     its slots if another can use them. Who waits goes in fair order ([Order]).
+//   - The limit of a host is halved by failures and grows with each success; so is a
+//     namespace's own limit at a host. Failures that one namespace alone sees affect
+//     its own limit only.
+//   - A host is down for a namespace when five of its calls in a row failed, and for
+//     all when five in a row could not connect. When five in a row failed, in several
+//     namespaces and with no success between, the host is suspect: two failures are
+//     then enough for it to be down for a namespace, and one that has not failed calls
+//     it with one call at a time. Whatever others see, a namespace is served whose
+//     calls succeed.
+//   - A host that is down is probed with one call at a time, by whoever comes by
+//     itself; nobody is woken for a probe.
+//
+// A woken waiter has a slot, which it takes by Enter or gives back by Yield. If it does
+// neither for two seconds, the slot goes to the next one. Hosts has no timer: it
+// finds that out at the next call of any of its methods that takes the time, so
+// [Hosts.Tick] should be called every second or so.
+//
+// Hosts are compared by [CanonicalHost]. What is known of a host or a namespace is
+// forgotten once it makes no difference, or ten minutes after the last call. Safe for
+// concurrent use.
 type Hosts struct {
 	workers int
 	wake    func(types.NamespacedName)
 
-	mu       sync.Mutex
-	underway int // calls to all hosts, made or admitted
-	hosts    map[string]*host
-	admitted map[types.NamespacedName]string // woken, to make a call to this host
+	mu         sync.Mutex
+	inFlight   int            // calls to all hosts, made or admitted
+	namespaces map[string]int // in flight
+	hosts      map[string]*host
+	crowded    map[*host]bool // those that somebody waits for
+	waiting    map[types.NamespacedName]*host
+	admitted   map[types.NamespacedName]*admission
+	pending    []*admission // in the order in which they lapse
+	woken      []types.NamespacedName
+	changed    bool // somebody who waits may have room since update last looked
+	sweeper    sweeper
 }
 
-// host is what is known of one.
-type host struct {
-	underway int
-	limit    int // what it seems to bear
-	failures int // calls in a row without an answer
-	probeAt  time.Time
-	backAt   time.Time // when it last ceased to be down
-	waiting  queue
-}
-
-func (h *host) down() bool { return h.failures >= downAfter }
-
-// isBehind tells whether somebody has failed while the host was well. Thousands that
-// fail by themselves must not delay one that does not: they go behind all others, and
-// half of the places are not for them.
-func (h *host) isBehind(asker Asker) bool {
-	return !h.down() && asker.FailedAt.After(h.backAt)
-}
-
-// answered notes that the host is well.
-func (h *host) answered(now time.Time) {
-	if h.down() {
-		h.backAt = now
-	}
-	h.failures = 0
-}
-
-// NewHosts shares the workers among all hosts. wake is called for who was told to
-// wait and may now go; it must not block.
+// NewHosts shares the workers among all hosts. wake is called, without a lock held,
+// for who had to wait and may now go; it must not block.
 func NewHosts(workers int, wake func(types.NamespacedName)) *Hosts {
-	return &Hosts{workers: workers, wake: wake, hosts: map[string]*host{}, admitted: map[types.NamespacedName]string{}}
+	return &Hosts{
+		workers:    workers,
+		wake:       wake,
+		namespaces: map[string]int{},
+		hosts:      map[string]*host{},
+		crowded:    map[*host]bool{},
+		waiting:    map[types.NamespacedName]*host{},
+		admitted:   map[types.NamespacedName]*admission{},
+	}
 }
 
-// Enter asks to make a call to a host. Who must wait goes by deadline, earliest
-// first; who has failed by itself goes behind all others.
-func (h *Hosts) Enter(name string, asker Asker, now time.Time) Verdict {
+// Enter asks for a slot for a call to a host. Who does not get one waits, for one host
+// at a time.
+func (h *Hosts) Enter(name string, waiter Waiter, now time.Time) Verdict {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	at := h.at(name)
-	if kept, admitted := h.admitted[asker.Who]; admitted {
-		delete(h.admitted, asker.Who)
-		if kept == name {
-			return Go
-		}
-		h.give(h.at(kept)) // it asks another host now
+	defer h.unlock()
+	name = CanonicalHost(name)
+	if h.claim(waiter.Who, name) {
+		return Go
 	}
-	if behind := at.isBehind(asker); h.room(at, behind, now) <= 0 {
-		at.waiting.add(asker, behind)
-		if at.down() {
+	arrival := h.yield(waiter.Who, name)
+	h.update(now)
+	if h.claim(waiter.Who, name) {
+		return Go
+	}
+	at := h.at(name, now)
+	if !h.room(at, waiter.Who.Namespace, at.classOf(waiter), now) {
+		h.wait(at, waiter, arrival)
+		if at.down(waiter.Who.Namespace) {
 			return Down
 		}
 		return Busy
 	}
-	at.waiting.remove(asker.Who)
-	h.take(at)
+	h.unwait(waiter.Who)
+	h.take(at, waiter.Who.Namespace, now)
 	return Go
 }
 
-// Full tells whether there is no room at a host. If so, who asks is woken when
-// there is.
-func (h *Hosts) Full(name string, asker Asker, now time.Time) bool {
+// Full reports whether there is no slot at a host; if so the waiter is woken when there
+// is one. It takes no slot. Of a host that is down it reports false: then Enter
+// decides, and the credential reports what it says.
+func (h *Hosts) Full(name string, waiter Waiter, now time.Time) bool {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	at, known := h.hosts[name]
-	if !known || at.down() || h.admitted[asker.Who] == name {
-		return false // Where it is down the credential has to say so.
-	}
-	behind := at.isBehind(asker)
-	if h.room(at, behind, now) > 0 {
+	defer h.unlock()
+	name = CanonicalHost(name)
+	if h.holds(waiter.Who, name) {
 		return false
 	}
-	at.waiting.add(asker, behind)
+	h.update(now)
+	if h.holds(waiter.Who, name) {
+		return false
+	}
+	at := h.at(name, now)
+	if at.down(waiter.Who.Namespace) || h.room(at, waiter.Who.Namespace, at.classOf(waiter), now) {
+		h.forgetIfIdle(at, now)
+		return false
+	}
+	h.wait(at, waiter, h.yield(waiter.Who, at.name))
+	h.update(now)
 	return true
 }
 
-// Leave ends a call that Enter let go. Where the host is down, who has made it is
-// woken when it is back, unless patient: told by the host when to come again.
-func (h *Hosts) Leave(name string, asker Asker, answer Answer, patient bool, now time.Time) {
+// Leave ends a call for which Enter said Go. Each Go needs exactly one. Where the host is
+// down for the waiter, it is woken when the host is back, unless patient: the host said
+// when to come again.
+func (h *Hosts) Leave(name string, waiter Waiter, answer Answer, patient bool, now time.Time) {
 	h.mu.Lock()
-	at := h.at(name)
-	h.give(at)
-	switch answer {
-	case Served:
-		at.answered(now)
-		at.limit = min(at.limit+1, h.workers)
-	case Throttled:
-		at.answered(now)
-		at.limit = max(at.limit/2, 1)
-	case Unavailable, Unclear:
-		at.failures++
-		at.limit = max(at.limit/2, 1)
-		if at.down() {
-			at.probeAt = now.Add(probePause(at.failures-downAfter, answer))
-			if !patient {
-				at.waiting.add(asker, false)
-			}
-		}
-	case Unasked:
+	defer h.unlock()
+	at := h.at(CanonicalHost(name), now)
+	h.give(at, waiter.Who.Namespace)
+	at.note(waiter.Who.Namespace, answer, h.workers, now)
+	failed := answer == Unavailable || answer == Unclear || answer == Unreachable
+	if failed && !patient && at.down(waiter.Who.Namespace) {
+		h.wait(at, waiter, h.yield(waiter.Who, at.name))
 	}
-	h.admitAndUnlock(now)
+	h.changed = true
+	h.update(now)
+	at.forgetTenant(waiter.Who.Namespace, h.workers, now)
+	h.forgetIfIdle(at, now)
 }
 
-// probePause is how long a host is left alone after so many probes in vain, of which
-// the last brought that answer.
-func probePause(probes int, answer Answer) time.Duration {
-	longest := longestProbe
-	if answer == Unclear {
-		longest = dearestProbe
-	}
-	return min(firstProbe<<min(probes, 10), longest)
+// Yield gives back the slot of a waiter that was woken and makes no call after all;
+// whoever is next is woken at once. Of others it does nothing.
+func (h *Hosts) Yield(who types.NamespacedName, now time.Time) {
+	h.mu.Lock()
+	defer h.unlock()
+	h.yield(who, "")
+	h.update(now)
 }
 
-// Admitted tells whether somebody was woken to make a call, whenever its next
-// attempt was planned for.
+// Forget takes out a credential that is gone, or will make no call until it is
+// changed: it waits no longer, and yields.
+func (h *Hosts) Forget(who types.NamespacedName, now time.Time) {
+	h.mu.Lock()
+	defer h.unlock()
+	h.unwait(who)
+	h.yield(who, "")
+	h.update(now)
+}
+
+// Admitted reports whether a waiter was woken to make a call, which then does not wait
+// for the time that its next attempt was planned for. It stays so when its slot has
+// lapsed, until it asks again.
 func (h *Hosts) Admitted(who types.NamespacedName) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, admitted := h.admitted[who]
-	return admitted
+	return h.admitted[who] != nil
 }
 
-// Yield gives up the place of who was woken and makes no call after all.
-func (h *Hosts) Yield(who types.NamespacedName, now time.Time) {
+// Tick passes on the slots of those who were woken and did not come.
+func (h *Hosts) Tick(now time.Time) {
 	h.mu.Lock()
-	name, admitted := h.admitted[who]
-	if !admitted {
-		h.mu.Unlock()
-		return
-	}
-	delete(h.admitted, who)
-	h.give(h.at(name))
-	h.admitAndUnlock(now)
-}
-
-func (h *Hosts) at(name string) *host {
-	known, ok := h.hosts[name]
-	if !ok {
-		known = &host{limit: h.workers}
-		h.hosts[name] = known
-	}
-	return known
-}
-
-// room is how many more calls may be made to a host, by those who fail by themselves
-// or by the others.
-func (h *Hosts) room(at *host, behind bool, now time.Time) int {
-	if at.down() {
-		if now.Before(at.probeAt) {
-			return 0
-		}
-		return 1 - at.underway
-	}
-	others := h.underway - at.underway
-	places := min(at.limit, max((h.workers-others)/2, 1))
-	if behind {
-		places = max(places/2, 1)
-	}
-	return places - at.underway
-}
-
-func (h *Hosts) take(at *host) { at.underway++; h.underway++ }
-func (h *Hosts) give(at *host) { at.underway--; h.underway-- }
-
-// admitAndUnlock keeps places for those who wait and now have room, and wakes them.
-// A host that is down is probed by who comes by itself. Hosts of which there is
-// nothing to remember are forgotten.
-func (h *Hosts) admitAndUnlock(now time.Time) {
-	var woken []types.NamespacedName
-	for name, at := range h.hosts {
-		for !at.down() && at.waiting.len() > 0 && h.room(at, at.waiting.first().behind, now) > 0 {
-			who := at.waiting.pop()
-			if _, elsewhere := h.admitted[who]; elsewhere {
-				continue
-			}
-			h.admitted[who] = name
-			h.take(at)
-			woken = append(woken, who)
-		}
-		if at.underway == 0 && at.waiting.len() == 0 && at.failures == 0 && at.limit == h.workers {
-			delete(h.hosts, name)
-		}
-	}
-	h.mu.Unlock()
-	for _, who := range woken {
-		h.wake(who)
-	}
+	defer h.unlock()
+	h.update(now)
 }

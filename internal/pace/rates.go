@@ -11,17 +11,23 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// keepBooking is how long a booked call is kept for a credential that has not come
+// for it. After that it is lost, and the credential takes another.
+const keepBooking = 10 * time.Minute
+
 // Allowance is how many calls a provider takes in each period.
 type Allowance struct {
 	Requests int
 	Per      time.Duration
 }
 
-// Rates keeps the calls to each provider within its allowance. Its zero value is
-// ready to use. Safe for concurrent use.
+// Rates keeps the calls to each provider within its allowance. Providers of which
+// nothing needs to be remembered are forgotten. The zero value is ready to use. Safe
+// for concurrent use.
 type Rates struct {
-	mu     sync.Mutex
-	meters map[string]*meter
+	mu      sync.Mutex
+	meters  map[string]*meter
+	sweeper sweeper
 }
 
 // meter of one provider.
@@ -31,12 +37,13 @@ type meter struct {
 	booked    map[types.NamespacedName]time.Time
 }
 
-// Take takes one call out of a provider's allowance. Where none is left it books
-// the next that will be, and returns how long that is from now: whoever comes back
-// then goes ahead, and nobody comes in vain.
+// Take takes one call out of a provider's allowance. Where none is left it books the
+// next that will be, and returns how long that is from now: whoever comes back then
+// may call, and nobody comes in vain.
 func (r *Rates) Take(provider string, allowance Allowance, who types.NamespacedName, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.forget(now)
 	m := r.meter(provider, allowance)
 	if at, booked := m.booked[who]; booked {
 		if wait := at.Sub(now); wait > 0 {
@@ -52,12 +59,30 @@ func (r *Rates) Take(provider string, allowance Allowance, who types.NamespacedN
 	return wait
 }
 
-// Forget drops what somebody has booked.
+// Forget drops what a credential has booked.
 func (r *Rates) Forget(who types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.meters {
 		delete(m.booked, who)
+	}
+}
+
+// forget drops bookings that nobody has come for, and providers of which the whole
+// burst is there again: they are like new.
+func (r *Rates) forget(now time.Time) {
+	if !r.sweeper.due(now) {
+		return
+	}
+	for provider, m := range r.meters {
+		for who, at := range m.booked {
+			if now.Sub(at) > keepBooking {
+				delete(m.booked, who)
+			}
+		}
+		if len(m.booked) == 0 && m.limiter.TokensAt(now) >= float64(m.limiter.Burst()) {
+			delete(r.meters, provider)
+		}
 	}
 }
 

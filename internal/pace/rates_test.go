@@ -56,13 +56,13 @@ func TestManyWhoComeTogetherAreSpread(t *testing.T) {
 	for n := range many {
 		wait := rates.Take("limited", allowance, credential(n), noon)
 		if wait > 0 && booked[wait] {
-			t.Fatalf("two were told to come back after %s: one of them in vain", wait)
+			t.Fatalf("two are to come back after %s: one of them in vain", wait)
 		}
 		booked[wait] = true
 	}
 	for n := range many {
 		if again := rates.Take("limited", allowance, credential(n), noon.Add(time.Minute)); again != 0 {
-			t.Fatalf("credential %d comes back when it was told to and has to wait for another %s", n, again)
+			t.Fatalf("credential %d comes back when its call is booked and has to wait for another %s", n, again)
 		}
 	}
 }
@@ -86,5 +86,27 @@ func TestWhoIsGoneHasNothingBooked(t *testing.T) {
 	rates.Forget(credential(2))
 	if wait := rates.Take("limited", hourly, credential(2), noon); wait <= time.Hour {
 		t.Errorf("what was booked before the credential was made again holds: %s", wait)
+	}
+}
+
+func TestRatesForgetProvidersAndBookingsThatMakeNoDifference(t *testing.T) {
+	t.Parallel()
+	perSecond, hourly := Allowance{Requests: 10, Per: time.Second}, Allowance{Requests: 1, Per: time.Hour}
+	rates := &Rates{}
+	rates.Take("idle", perSecond, credential(1), noon)
+	rates.Take("spent for an hour", hourly, credential(1), noon)
+	rates.Take("booked", hourly, credential(1), noon)
+	rates.Take("booked", hourly, credential(2), noon)
+
+	rates.Take("other", perSecond, credential(9), noon.Add(10*time.Minute))
+	if got := len(rates.meters); got != 3 || rates.meters["idle"] != nil {
+		t.Errorf("%d providers are remembered, want the three of which something is spent or booked", got)
+	}
+	if wait := rates.Take("spent for an hour", hourly, credential(3), noon.Add(10*time.Minute)); wait < 49*time.Minute {
+		t.Errorf("a provider was forgotten before its allowance was there again: the wait is %s", wait)
+	}
+	rates.Take("other", perSecond, credential(9), noon.Add(24*time.Hour))
+	if got := len(rates.meters); got != 1 {
+		t.Errorf("a day later %d providers are remembered, want the one that is used", got)
 	}
 }

@@ -32,8 +32,8 @@ const (
 	// of calls.
 	earliest = 5 * time.Second
 
-	// maxSkew is how far the clocks of two processes may differ before what the
-	// one noted counts as noted with a wrong clock.
+	// maxSkew is how far the clocks of two processes may differ before a time that
+	// one of them recorded counts as wrong.
 	maxSkew = time.Minute
 )
 
@@ -50,8 +50,8 @@ type Renewal struct {
 // credential's UID) fixes: only ever earlier than those two moments. A Before that
 // is not shorter than the lifetime asks for what cannot be, and does not count.
 //
-// The time is on a whole second, as status carries it, so that what is decided is
-// what was told; and it is at least one second after the issue.
+// The time is on a whole second, the precision of status, so that the status and the
+// decision agree; and it is at least one second after the issue.
 func RefreshAt(validity token.Validity, renewal Renewal, seed string) time.Time {
 	lifetime := validity.Lifetime()
 	delay := lifetime / 100 * time.Duration(renewal.Percentage)
@@ -73,10 +73,9 @@ func StartAt(issuedAt, due time.Time, seed string) time.Time {
 	return due.Add(-fraction(min(due.Sub(issuedAt)/100, time.Second), seed+"/start"))
 }
 
-// FromFuture tells whether a moment that somebody noted as past lies ahead: it was
-// noted while a clock was wrong, and no time that was reckoned from it can be
-// believed.
-func FromFuture(noted, now time.Time) bool { return noted.Sub(now) > maxSkew }
+// FromFuture reports whether a time that was recorded as past lies ahead: it was
+// recorded under clock skew, and times derived from it are to be ignored.
+func FromFuture(recorded, now time.Time) bool { return recorded.Sub(now) > maxSkew }
 
 // Jitter spreads credentials that got their tokens together: from 0 up to a
 // tenth of the delay until their renewal and 5 minutes, the same for the same

@@ -5,7 +5,6 @@ package schedule
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -153,7 +152,7 @@ func TestStartsSpreadOverTheSecondBeforeTheyAreDue(t *testing.T) {
 				}
 				early := due.Sub(start)
 				if early < 0 || early >= each.span {
-					t.Fatalf("a start %s before it is due is out of bounds: status has told another second", early)
+					t.Fatalf("a start %s before it is due is out of bounds: status names another second", early)
 				}
 				filled[early*slots/each.span]++
 			}
@@ -206,7 +205,7 @@ func TestFromFuture(t *testing.T) {
 		"a minute ago":           {"what is past is past", -time.Minute, false},
 		"now":                    {"the same moment is not ahead", 0, false},
 		"half a minute ahead":    {"two machines' clocks differ by seconds", 30 * time.Second, false},
-		"a minute ahead":         {"the bound itself is still believed", time.Minute, false},
+		"a minute ahead":         {"the bound itself still counts as right", time.Minute, false},
 		"an hour ahead":          {"no clocks that are kept in time differ so much", time.Hour, true},
 		"never, the zero moment": {"nothing was noted", -issued.Sub(time.Time{}), false},
 	}
@@ -244,43 +243,23 @@ func TestWake(t *testing.T) {
 	}
 }
 
-func TestDeadlineIsInTheOrderOfTheBands(t *testing.T) {
-	t.Parallel()
-	var bands []int
-	for _, expires := range []time.Time{issued.Add(-time.Hour), issued.Add(shortSlack - time.Second), {}, issued.Add(shortSlack + time.Second)} {
-		bands = append(bands, Priority(issued, expires, false))
-	}
-	if want := []int{Urgent, Soon, New, Normal}; !slices.Equal(bands, want) {
-		t.Fatalf("the bands are %v, want %v", bands, want)
-	}
-	soon, never, later := Deadline(issued.Add(shortSlack-time.Second), issued), Deadline(time.Time{}, issued), Deadline(issued.Add(shortSlack+time.Second), issued)
-	if !soon.Before(never) || !never.Before(later) {
-		t.Errorf("who never had a token waits neither behind those that expire shortly nor ahead of the others: %s, %s, %s", soon, never, later)
-	}
-}
-
-func TestPriority(t *testing.T) {
+func TestDeadline(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		reason  string
 		expires time.Time
-		failing bool
-		want    int
+		want    time.Time
 	}{
-		"never had a token":         {"a pod waits for it, but not for one that has worked till now", time.Time{}, false, New},
-		"expired":                   {"a pod works with a token that is refused", issued.Add(-time.Second), false, Urgent},
-		"expires this moment":       {"it is of no use any more", issued, false, Urgent},
-		"expires in a minute":       {"it goes ahead of what has slack", issued.Add(time.Minute), false, Soon},
-		"expires in an hour":        {"it can wait for the others", issued.Add(time.Hour), false, Normal},
-		"failing, and has slack":    {"one of thousands that fail must not delay one that works", issued.Add(time.Hour), true, Failing},
-		"failing, without a token":  {"nor where it has no token", time.Time{}, true, Failing},
-		"failing, expires any time": {"nor where it expires soon", issued.Add(time.Second), true, Failing},
+		"expires in an hour":       {"until then the token works", issued.Add(time.Hour), issued.Add(time.Hour)},
+		"expired an hour ago":      {"it goes ahead of those that expired later", issued.Add(-time.Hour), issued.Add(-time.Hour)},
+		"there never was a token":  {"a pod waits for it, but not for one that has worked till now", time.Time{}, issued.Add(firstTokenWithin)},
+		"expires this very moment": {"an expiry is no missing token", issued, issued},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := Priority(issued, c.expires, c.failing); got != c.want {
-				t.Errorf("%s: got %d, want %d", c.reason, got, c.want)
+			if got := Deadline(c.expires, issued); !got.Equal(c.want) {
+				t.Errorf("%s: got %s, want %s", c.reason, got, c.want)
 			}
 		})
 	}

@@ -1,0 +1,80 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pace
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestEdits(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		at     []time.Duration // of attempts, after noon
+		want   time.Duration   // to wait for the last of them
+	}{
+		"the first":                       {"who corrects a mistake sees at once whether it helped", []time.Duration{0}, 0},
+		"the third in a second":           {"a person may err again", []time.Duration{0, 1, 2}, 0},
+		"the fourth in a second":          {"a script may not evade the backoff", []time.Duration{0, 0, 0, 0}, editInterval},
+		"the fourth, some seconds later":  {"what has passed counts", []time.Duration{0, 0, 0, 4 * time.Second}, editInterval - 4*time.Second},
+		"the fourth, in vain before":      {"what was not granted is not charged", []time.Duration{0, 0, 0, 1, 2, 3, editInterval}, 0},
+		"the fourth, an hour later":       {"the bucket is full again", []time.Duration{0, 0, 0, time.Hour}, 0},
+		"the fourth of an hour's pause":   {"it holds no more than the burst", []time.Duration{0, time.Hour, time.Hour, time.Hour, time.Hour}, editInterval},
+		"one every ten seconds, for long": {"that is as fast as a person edits", []time.Duration{0, editInterval, 2 * editInterval, 3 * editInterval, 4 * editInterval}, 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			edits, wait := &Edits{}, time.Duration(0)
+			for _, at := range c.at {
+				wait = edits.Take(credential(1), noon.Add(at))
+			}
+			if wait.Round(time.Millisecond) != c.want {
+				t.Errorf("%s: the wait is %s, want %s", c.reason, wait, c.want)
+			}
+		})
+	}
+}
+
+func TestOneCredentialsEditsCostNoOther(t *testing.T) {
+	t.Parallel()
+	edits := &Edits{}
+	for range 10 {
+		edits.Take(credentialIn("a", 1), noon)
+	}
+	if wait := edits.Take(credentialIn("b", 1), noon); wait != 0 {
+		t.Errorf("a namesake in another namespace waits %s", wait)
+	}
+}
+
+func TestFullBucketsAreForgotten(t *testing.T) {
+	t.Parallel()
+	edits := &Edits{}
+	for n := range 1000 {
+		edits.Take(credential(n), noon)
+	}
+	edits.Take(credential(0), noon.Add(time.Hour))
+	if got := len(edits.buckets); got != 1 {
+		t.Errorf("%d buckets are kept, want the one in use", got)
+	}
+}
+
+func TestNoScriptGetsMoreThanTheBucketHolds(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		edits, now, granted := &Edits{}, noon, 0
+		for range rapid.IntRange(1, 300).Draw(t, "edits") {
+			now = now.Add(time.Duration(rapid.Int64Range(0, int64(5*time.Second)).Draw(t, "pause")))
+			if edits.Take(credential(1), now) == 0 {
+				granted++
+			}
+		}
+		if most := editBurst + int(now.Sub(noon)/editInterval); granted > most {
+			t.Fatalf("%d attempts within %s, want at most %d", granted, now.Sub(noon), most)
+		}
+	})
+}
