@@ -31,6 +31,9 @@ var (
 	ErrSuperseded = errors.New("the state Secret has moved on to another refresh token")
 	// ErrContended: another state has a claim on the same refresh token.
 	ErrContended = errors.New("another credential has claimed the same refresh token")
+	// ErrForeignAttempt: a transition would have removed an attempt that it did not
+	// end. It is a mistake of the caller's.
+	ErrForeignAttempt = errors.New("another process has claimed the refresh token of the state Secret")
 	// ErrGone: the namespace is gone, and the credential with it.
 	ErrGone = errors.New("the namespace is gone")
 	// ErrBlocked: the API server refuses to save, and will again until someone
@@ -114,8 +117,8 @@ func (s *Store) read(stored *corev1.Secret, credential *v1alpha1.TokenCredential
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	copied := state.Identity.differsFrom(Identity{Secret: string(stored.UID), Cluster: s.Cluster})
-	return &Record{State: state, Copied: copied, secret: stored}, nil
+	state.copied = state.Identity.differsFrom(Identity{Secret: string(stored.UID), Cluster: s.Cluster})
+	return &Record{State: state, Copied: state.copied, secret: stored}, nil
 }
 
 func newSecret(credential *v1alpha1.TokenCredential) *corev1.Secret {
@@ -134,6 +137,10 @@ func newSecret(credential *v1alpha1.TokenCredential) *corev1.Secret {
 // success the record holds what is stored now. It fails with ErrConflict,
 // ErrBlocked, or an error that a retry may cure.
 func (s *Store) Save(ctx context.Context, record *Record, next State) error {
+	if open := record.State.Attempt; open != nil && next.ended != open.ID && (next.Attempt == nil || next.Attempt.ID != open.ID) {
+		return ErrForeignAttempt
+	}
+	next.copied, next.ended = false, ""
 	stored := record.secret.DeepCopy()
 	next.Identity = Identity{Secret: string(stored.UID), Cluster: s.Cluster}
 	if stored.Data == nil {
