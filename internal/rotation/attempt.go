@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
 // HolderTimeout is how long a claim may stand without progress, on the
@@ -28,7 +29,67 @@ type Attempt struct {
 	Resend bool `json:"resend,omitempty"`
 }
 
-// Recovery is what becomes of an attempt that somebody left.
+// Claim announces that the live token is about to be sent. It takes the place of
+// the attempt in the state, if there is one: the caller has recovered that.
+func (s State) Claim(attempt Attempt) State {
+	s.supersede()
+	attempt.Token = s.RefreshToken.Digest()
+	s.Attempt = &attempt
+	return s
+}
+
+// Withdraw takes back the claim of that ID: nothing was spent. Where it was to
+// retry an attempt of unknown outcome, that one is unresolved and stands again;
+// nil: there is none. The claim of anyone else stays.
+func (s State) Withdraw(attempt string, unresolved *Attempt) State {
+	if s.owns(attempt) {
+		s.supersede()
+		s.Attempt = unresolved
+	}
+	return s
+}
+
+// Lose gives up the token of the attempt of that ID: it was spent, and its
+// successor never arrived. The claim of anyone else stays, and so does its token.
+func (s State) Lose(attempt string) State {
+	if s.owns(attempt) {
+		s.Spent = s.Spent.Add(s.Attempt.Token)
+		s.supersede()
+	}
+	return s
+}
+
+// Sent returns the token on which the attempt in the state stands, as long as the
+// state holds it: a login or a new seed may have replaced it meanwhile.
+func (s State) Sent() secret.Text {
+	for _, held := range []secret.Text{s.RefreshToken, s.PreviousRefreshToken} {
+		if s.Attempt != nil && !held.IsZero() && held.Digest() == s.Attempt.Token {
+			return held
+		}
+	}
+	return secret.Text{}
+}
+
+// owns reports whether the attempt in the state is the one of that ID.
+func (s State) owns(attempt string) bool {
+	return attempt != "" && s.Attempt != nil && s.Attempt.ID == attempt
+}
+
+// end removes the attempt of that ID, and no other.
+func (s *State) end(attempt string) {
+	if s.owns(attempt) {
+		s.supersede()
+	}
+}
+
+// supersede removes the attempt in the state, whosoever it is.
+func (s *State) supersede() {
+	if s.Attempt != nil {
+		s.Attempt, s.ended = nil, s.Attempt.ID
+	}
+}
+
+// Recovery is what becomes of an attempt that another process left.
 type Recovery string
 
 const (
@@ -62,10 +123,10 @@ type Observer struct {
 
 // Recover decides what becomes of the attempt in the state. A token whose fate is
 // unknown is sent again once at most: inside the reuse window, which is the
-// provider's word that it does no harm, or where the policy allows it.
+// provider's statement that it does no harm, or where the policy allows it.
 func (s State) Recover(observer Observer) Recovery {
 	attempt := s.Attempt
-	inWindow := func() bool { // an attempt from the future tells that the clocks differ, and not how long ago it was
+	inWindow := func() bool { // an attempt from the future shows that the clocks differ, and not how long ago it was
 		ago := observer.Now.Sub(attempt.Started)
 		return ago >= 0 && ago < observer.ReuseWindow
 	}
@@ -74,6 +135,8 @@ func (s State) Recover(observer Observer) Recovery {
 		return Nothing
 	case !observer.HolderGone && observer.Now.Sub(observer.SeenSince) < HolderTimeout:
 		return Wait
+	case attempt.Token != "" && attempt.Token != s.RefreshToken.Digest():
+		return Nothing // it stands on a token that is not sent any more
 	case attempt.Resend && !observer.NeverSent, s.Spent.Contains(attempt.Token):
 		return Unknown // and a retry that never left does not clear the first time
 	case inWindow(), observer.Policy == v1alpha1.RetryOnce:

@@ -6,18 +6,28 @@
 // crash at any moment:
 //
 //	          seed adopted
-//	(empty) ───────────────▶ held ◀──────────────────────────┐
-//	                          │  ▲                           │
-//	                   claim  │  │ withdraw                  │
-//	                          │  │ (nothing was spent)       │
-//	                          ▼  │                           │
-//	                        claimed ── exchange ── commit ───┘
-//	                          │        (new tokens, sequence + 1)
-//	     holder gone, or      │
-//	     no clear answer      ▼
-//	                       unknown ── resend once, where allowed ──▶ claimed
-//	                          │
-//	                          └── a new seed ──▶ held
+//	(empty) ───────────────▶ held ◀───────────────────────────┐
+//	                         │  ▲ │                           │
+//	                         │  │ └─ another seed, or that of │
+//	                         │  │    before (undo) ──▶ held   │
+//	                   claim │  │ withdraw                    │
+//	                         │  │ (nothing was spent)         │
+//	                         ▼  │                             │
+//	                        claimed ── exchange ── commit ────┤
+//	                         │         (new tokens, sequence + 1)
+//	     holder gone, or     │                                │
+//	     no clear answer     ▼                                │
+//	                        unknown ── login ── commit ───────┘
+//	                         │  ├── resend once, where allowed ──▶ claimed
+//	                         │  └── another seed ──▶ held
+//	     the retry is        │
+//	     refused             ▼
+//	                        lost ── another seed, or a login ──▶ held
+//
+// A new seed is a person's decision and ends a claim on the token that it
+// replaces. It can be undone: until the provider accepts the new seed, the seed of
+// before brings back the token that was live, which is not spent unless it was
+// sent. Every other transition ends only the attempt whose ID it is given.
 //
 // A single-use token is sent only while a claim on it stands in the API server,
 // so whoever comes later knows that it may be spent. Every transition is a pure

@@ -59,7 +59,7 @@ func (s *Store) OlderTwin(ctx context.Context, record *Record) (*metav1.PartialO
 		var marked metav1.PartialObjectMetadataList
 		marked.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
 		if err := s.Client.List(ctx, &marked, client.InNamespace(namespace), client.HasLabels{mark}); err != nil {
-			return nil, describe(actionRead, err)
+			return nil, describe(ActionRead, err)
 		}
 		for i := range marked.Items {
 			other := &marked.Items[i]
@@ -92,7 +92,7 @@ func (s *Store) isAhead(ctx context.Context, other *metav1.PartialObjectMetadata
 	// be seen, since both may be of the same second.
 	stored := &corev1.Secret{}
 	if err := s.Client.Get(ctx, client.ObjectKeyFromObject(other), stored); err != nil {
-		return false, describe(actionRead, err)
+		return false, describe(ActionRead, err)
 	}
 	if stored.Data[keyAttempt] != nil {
 		return false, ErrContended

@@ -30,6 +30,7 @@ const (
 	keySequence              = "sequence"
 	keySpent                 = "spent"
 	keySeed                  = "seed"
+	keyPreviousSeed          = "previous_seed"
 	keySource                = "source"
 	keyIdentity              = "identity"
 	keyAttempt               = "attempt"
@@ -48,6 +49,7 @@ func (s State) encode(data map[string][]byte) error {
 		keySequence:              strconv.FormatInt(s.Sequence, 10),
 		keySpent:                 strings.Join(s.Spent, "\n"),
 		keySeed:                  s.Seed,
+		keyPreviousSeed:          s.PreviousSeed,
 		keySource:                s.Source,
 	}
 	for key, value := range text {
@@ -97,10 +99,11 @@ func decode(data map[string][]byte) (State, error) {
 			Type:        string(data[keyTokenType]),
 			Validity:    token.Validity{IssuedAt: d.time(keyIssuedAt), ExpiresAt: d.time(keyExpiresAt)},
 		},
-		Sequence: d.integer(keySequence),
-		Spent:    strings.Fields(string(data[keySpent])),
-		Seed:     string(data[keySeed]),
-		Source:   string(data[keySource]),
+		Sequence:     d.integer(keySequence),
+		Spent:        strings.Fields(string(data[keySpent])),
+		Seed:         string(data[keySeed]),
+		PreviousSeed: string(data[keyPreviousSeed]),
+		Source:       string(data[keySource]),
 	}
 	state.Token.Outputs = d.outputs()
 	d.json(keyIdentity, &state.Identity)

@@ -4,11 +4,8 @@
 package rotation
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,29 +15,6 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
-
-var (
-	// ErrForeign: a Secret stands where the state belongs, and is none.
-	ErrForeign = errors.New("the Secret is not a state Secret of this credential")
-	// ErrUnreadable: the state Secret was damaged by hand.
-	ErrUnreadable = errors.New("the state Secret cannot be read")
-	// ErrConflict: someone else changed the state since it was read.
-	ErrConflict = errors.New("the state Secret has changed since it was read")
-	// ErrSuperseded: the state has moved on to another refresh token, so what
-	// the reply brought has no place in it.
-	ErrSuperseded = errors.New("the state Secret has moved on to another refresh token")
-	// ErrContended: another state has a claim on the same refresh token.
-	ErrContended = errors.New("another credential has claimed the same refresh token")
-	// ErrGone: the namespace is gone, and the credential with it.
-	ErrGone = errors.New("the namespace is gone")
-	// ErrBlocked: the API server refuses to save, and will again until someone
-	// changes something.
-	ErrBlocked = errors.New("the API server refuses to save the state Secret")
-)
-
-// commitBackoff paces the retries of a commit. It never gives up: Steps only
-// bounds the doubling.
-var commitBackoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 8, Cap: 10 * time.Second}
 
 // roomForClaim is how large a state Secret may be when a token is claimed, so that
 // its successor still fits into the 1 MiB that a Secret may have.
@@ -96,7 +70,7 @@ func (s *Store) Load(ctx context.Context, credential *v1alpha1.TokenCredential) 
 		return s.None(credential), nil
 	}
 	if err != nil {
-		return nil, describe(actionRead, err)
+		return nil, describe(ActionRead, err)
 	}
 	return s.read(stored, credential)
 }
@@ -114,8 +88,8 @@ func (s *Store) read(stored *corev1.Secret, credential *v1alpha1.TokenCredential
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	copied := state.Identity.differsFrom(Identity{Secret: string(stored.UID), Cluster: s.Cluster})
-	return &Record{State: state, Copied: copied, secret: stored}, nil
+	state.copied = state.Identity.differsFrom(Identity{Secret: string(stored.UID), Cluster: s.Cluster})
+	return &Record{State: state, Copied: state.copied, secret: stored}, nil
 }
 
 func newSecret(credential *v1alpha1.TokenCredential) *corev1.Secret {
@@ -132,8 +106,14 @@ func newSecret(credential *v1alpha1.TokenCredential) *corev1.Secret {
 
 // Save makes a state durable, once, at the resourceVersion that was read. On
 // success the record holds what is stored now. It fails with ErrConflict,
-// ErrBlocked, or an error that a retry may cure.
+// ErrBlocked, or with ErrUnreachable or ErrUnavailable, which a retry may cure;
+// and with ErrForeignAttempt where the record holds an attempt that next lacks
+// although no transition ended it.
 func (s *Store) Save(ctx context.Context, record *Record, next State) error {
+	if open := record.State.Attempt; open != nil && next.ended != open.ID && (next.Attempt == nil || next.Attempt.ID != open.ID) {
+		return ErrForeignAttempt
+	}
+	next.copied, next.ended = false, ""
 	stored := record.secret.DeepCopy()
 	next.Identity = Identity{Secret: string(stored.UID), Cluster: s.Cluster}
 	if stored.Data == nil {
@@ -143,98 +123,27 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 		return err
 	}
 	if next.Attempt != nil && size(stored.Data) > roomForClaim {
-		return fmt.Errorf("%w (it is too large to take in another token)", ErrBlocked)
+		return &APIError{Action: action(record), Reason: metav1.StatusReasonRequestEntityTooLarge, kind: ErrBlocked}
 	}
 	s.label(stored, next)
 	// Nobody else writes this Secret. Who owns which field of it is not worth what it
 	// costs the API server to work that out at each write; an empty entry says so.
 	stored.ManagedFields = []metav1.ManagedFieldsEntry{{}}
-	action, write := actionUpdate, func() error { return s.Client.Update(ctx, stored) }
+	write := func() error { return s.Client.Update(ctx, stored) }
 	if !record.Exists() {
-		action, write = actionCreate, func() error { return s.Client.Create(ctx, stored) }
+		write = func() error { return s.Client.Create(ctx, stored) }
 	}
 	if err := write(); err != nil {
-		return describe(action, err)
+		return describe(action(record), err)
 	}
 	record.State, record.Copied, record.secret = next, false, stored
 	return nil
 }
 
-// Change is a transition that a commit makes durable. It is asked again whenever
-// someone else has changed the Secret, and says false where what is stored has
-// moved on, so that the transition has no place any more.
-type Change func(stored State) (next State, ok bool)
-
-// Commit makes a transition durable. While a claim stands, the token that was
-// sent is spent and its successor is nowhere else, so the commit is tried until it
-// succeeds or ctx ends, and refused hears of each refusal; without a claim nothing
-// is at stake and the first refusal is returned.
-//
-// Someone else's change of the Secret is merged: the commit goes on from what is
-// stored, as long as the change has a place in it (else ErrSuperseded). A state
-// Secret that was deleted meanwhile is made again.
-func (s *Store) Commit(ctx context.Context, credential *v1alpha1.TokenCredential, record *Record, change Change, refused func(error)) error {
-	sent := record.State
-	stale := false
-	var refusal error
-	try := func(ctx context.Context) (done bool, err error) {
-		refusal = s.commitOnce(ctx, credential, record, sent, change, stale)
-		stale = errors.Is(refusal, ErrConflict)
-		if refusal == nil || errors.Is(refusal, ErrGone) || errors.Is(refusal, ErrSuperseded) {
-			return true, nil
-		}
-		if !stale {
-			refused(refusal)
-		}
-		return sent.Attempt == nil && !stale, nil
+// action that saves a record.
+func action(record *Record) Action {
+	if record.Exists() {
+		return ActionUpdate
 	}
-	if err := cmp.Or(s.Backoff, &commitBackoff).DelayFunc().Until(ctx, true, true, try); err != nil {
-		return errors.Join(refusal, err)
-	}
-	return refusal
-}
-
-// commitOnce tries a commit once, on what is stored now where the record is
-// stale.
-func (s *Store) commitOnce(ctx context.Context, credential *v1alpha1.TokenCredential, record *Record, sent State, change Change, stale bool) error {
-	if stale {
-		latest, err := s.Load(ctx, credential)
-		if err != nil {
-			return err
-		}
-		if !latest.Exists() {
-			latest.State = sent
-		}
-		*record = *latest
-	}
-	next, ok := change(record.State)
-	if !ok {
-		return ErrSuperseded
-	}
-	return s.Save(ctx, record, next)
-}
-
-// What was asked of the API server.
-const (
-	actionRead   = "read"
-	actionCreate = "create"
-	actionUpdate = "update"
-)
-
-// describe tells what the API server said about a Secret without repeating it,
-// since its texts may quote what was written.
-func describe(action string, err error) error {
-	reason := apierrors.ReasonForError(err)
-	switch {
-	case action == actionCreate && apierrors.IsNotFound(err):
-		return ErrGone
-	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err):
-		return ErrConflict
-	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsBadRequest(err):
-		return fmt.Errorf("%w (%s)", ErrBlocked, reason)
-	case reason == metav1.StatusReasonUnknown:
-		return fmt.Errorf("cannot %s the state Secret: the API server could not be reached or gave no reason", action)
-	default:
-		return fmt.Errorf("cannot %s the state Secret: the API server says %s", action, reason)
-	}
+	return ActionCreate
 }

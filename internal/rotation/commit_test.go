@@ -1,0 +1,156 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rotation
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
+)
+
+func TestCommitGoesOnUntilItIsSaved(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason   string
+		fails    func(api *apiServer)
+		failures int // that are reported
+	}{
+		"at once":                 {"nothing is in the way", func(*apiServer) {}, 0},
+		"refused for a while":     {"a quota is lifted", func(api *apiServer) { api.failing("update", 3, apierrors.NewForbidden(secrets, "s", errCanary)) }, 3},
+		"unreachable for a while": {"the API server comes back", func(api *apiServer) { api.failing("update", 3, errCanary) }, 3},
+		"conflicts":               {"a conflict is merged and no failure", func(api *apiServer) { api.failing("update", 3, apierrors.NewConflict(secrets, "s", errCanary)) }, 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newAPIServer(t)
+			record := saved(t, api.store(), shop, sending(holding("G")))
+			c.fails(api)
+			var failures int
+			err := api.store().Commit(t.Context(), shop, record, bringing("G2", "sending", "G"), func(error) { failures++ })
+			if err != nil || failures != c.failures {
+				t.Fatalf("%s: %v after %d failures", c.reason, err, failures)
+			}
+			if stored := api.secret(t, shop); string(stored.Data[keyRefreshToken]) != "G2" || stored.Data[keyAttempt] != nil {
+				t.Error("the successor is not stored, or the claim stands")
+			}
+		})
+	}
+}
+
+// bringing is the change that commits the reply to an exchange.
+func bringing(fresh, attempt, sent string) Change {
+	exchange := Exchange{Attempt: attempt, Sent: text(sent)}
+	return func(stored State) (State, bool) {
+		return stored.Commit(token.Grant{RefreshToken: text(fresh)}, exchange), stored.Accepts(exchange)
+	}
+}
+
+func TestCommitMergesWhatOthersWrote(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason    string
+		meanwhile func(t *testing.T, api *apiServer)
+		want      error
+		live      string
+		attempt   string
+	}{
+		"a foreign key": {"someone keeps a note there", func(t *testing.T, api *apiServer) {
+			stored := api.secret(t, shop)
+			stored.Data["note"] = []byte("kept")
+			api.must(t, api.Update(t.Context(), stored))
+		}, nil, "G2", ""},
+		"another's claim": {"another process has taken the claim over", func(t *testing.T, api *apiServer) {
+			change(t, api, func(s State) State { return s.Claim(Attempt{ID: "2"}) })
+		}, nil, "G2", "2"},
+		"another's reply": {"its successor is the live one", func(t *testing.T, api *apiServer) {
+			change(t, api, func(s State) State {
+				return s.Commit(token.Grant{RefreshToken: text("other")}, Exchange{Attempt: "sending", Sent: text("G")})
+			})
+		}, ErrSuperseded, "other", ""},
+		"the user's seed": {"a person has decided, and may undo it", func(t *testing.T, api *apiServer) {
+			change(t, api, func(s State) State { return s.Adopt(text("W")) })
+		}, nil, "W", ""},
+		"the Secret is deleted": {"it is made again from what is in memory", func(t *testing.T, api *apiServer) {
+			api.must(t, api.Delete(t.Context(), api.secret(t, shop)))
+		}, nil, "G2", ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newAPIServer(t)
+			record := saved(t, api.store(), shop, sending(holding("G")))
+			c.meanwhile(t, api)
+			err := api.store().Commit(t.Context(), shop, record, bringing("G2", "sending", "G"), func(err error) { t.Errorf("failed: %v", err) })
+			if !errors.Is(err, c.want) {
+				t.Fatalf("%s: got %v, want %v", c.reason, err, c.want)
+			}
+			stored, err := api.store().Load(t.Context(), shop)
+			api.must(t, err)
+			if !stored.State.RefreshToken.Equal(text(c.live)) {
+				t.Errorf("%s: %s is not the live token", c.reason, c.live)
+			}
+			attempt := ""
+			if stored.State.Attempt != nil {
+				attempt = stored.State.Attempt.ID
+			}
+			if attempt != c.attempt {
+				t.Errorf("%s: the attempt %q stands, want %q", c.reason, attempt, c.attempt)
+			}
+			if name == "a foreign key" && string(api.secret(t, shop).Data["note"]) != "kept" {
+				t.Error("a key that is not ours is left alone")
+			}
+		})
+	}
+}
+
+// change is what another process writes.
+func change(t *testing.T, api *apiServer, transition func(State) State) {
+	t.Helper()
+	record, err := api.store().Load(t.Context(), shop)
+	api.must(t, err)
+	api.must(t, api.store().Save(t.Context(), record, transition(record.State)))
+}
+
+func TestCommitEnds(t *testing.T) {
+	t.Parallel()
+	forbidden := apierrors.NewForbidden(secrets, "s", errCanary)
+	t.Run("without a claim the first failure is returned", func(t *testing.T) {
+		t.Parallel()
+		api := newAPIServer(t)
+		record := saved(t, api.store(), shop, holding("G"))
+		api.failing("update", 2, forbidden)
+		failures := 0
+		err := api.store().Commit(t.Context(), shop, record, bringing("G2", "", "G"), func(error) { failures++ })
+		if !errors.Is(err, ErrBlocked) || failures != 1 {
+			t.Errorf("nothing is at stake: got %v after %d failures", err, failures)
+		}
+	})
+	t.Run("when its context does", func(t *testing.T) {
+		t.Parallel()
+		api := newAPIServer(t)
+		record := saved(t, api.store(), shop, sending(holding("G")))
+		api.failing("update", 1<<40, forbidden)
+		ctx, cancel := context.WithCancel(t.Context())
+		err := api.store().Commit(ctx, shop, record, bringing("G2", "sending", "G"), func(error) { cancel() })
+		if !errors.Is(err, ErrBlocked) || !errors.Is(err, context.Canceled) {
+			t.Errorf("why it failed and why it ended: got %v", err)
+		}
+	})
+	t.Run("when the namespace is gone", func(t *testing.T) {
+		t.Parallel()
+		api := newAPIServer(t)
+		record := saved(t, api.store(), shop, sending(holding("G")))
+		api.must(t, api.Delete(t.Context(), api.secret(t, shop)))
+		api.failing("create", 1, apierrors.NewNotFound(secrets, "team"))
+		err := api.store().Commit(t.Context(), shop, record, bringing("G2", "sending", "G"), func(error) {})
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("there is no place left for it: got %v", err)
+		}
+	})
+}
