@@ -7,47 +7,55 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"maps"
-
-	corev1 "k8s.io/api/core/v1"
+	"strings"
 )
 
-// Digest names what stands in a live target together with what it was made from.
-// It changes when someone touches what the operator wrote, or when the template
-// or the provider changes; not when someone adds a label of his own.
-func (t *Template) Digest(live *corev1.Secret) string {
-	return t.digest(Content{Labels: live.Labels, Annotations: live.Annotations, Data: live.Data})
+// A mark's digest has two halves, "<shape>-<data>": a token that is as it was
+// written is told from one that an earlier template rendered.
+
+// digest names data that was rendered from the template.
+func (t *Template) digest(data map[string][]byte) string { return t.shape + "-" + dataDigest(data) }
+
+// rendered reports whether the digest is of data that this template rendered.
+func (t *Template) rendered(digest string) bool {
+	shape, _, _ := strings.Cut(digest, "-")
+	return shape == t.shape
 }
 
-// digest covers the labels and annotations that the template sets, and the data:
-// all of it where the target is ours, the template's keys where it is merged.
-func (t *Template) digest(content Content) string {
-	data := content.Data
+// holds reports whether the digest is of this data.
+func holds(digest string, data map[string][]byte) bool {
+	_, written, _ := strings.Cut(digest, "-")
+	return written != "" && written == dataDigest(data)
+}
+
+// shapeDigest covers the texts of the data, or the outputs where there are none,
+// and the type and policy. Labels and annotations are compared one by one instead,
+// and parameters belong to the mark's source.
+func (t *Template) shapeDigest() string {
+	kind := string(t.kind)
 	if t.merge {
-		data = only(data, t.keys())
+		kind = "" // the Secret has a type of its own
 	}
-	labels := t.source.Metadata.Labels
-	if !t.merge {
-		labels = withManagedBy(maps.Clone(labels))
-	}
-	encoded, err := json.Marshal([]any{
-		t.asked, t.source, t.kind, t.merge,
-		only(content.Labels, labels),
-		only(content.Annotations, t.source.Metadata.Annotations),
-		data,
-	})
+	return sum([]any{t.source.Data, t.outputs, kind, t.merge}, 6)
+}
+
+func dataDigest(data map[string][]byte) string { return sum(data, 16) }
+
+// sum is the first bytes of a digest of any value that encodes as JSON.
+func sum(value any, size int) string {
+	encoded, err := json.Marshal(value)
 	if err != nil { // Strings, maps of strings and bytes always encode.
 		return ""
 	}
-	sum := sha256.Sum256(encoded)
-	return hex.EncodeToString(sum[:16])
+	digest := sha256.Sum256(encoded)
+	return hex.EncodeToString(digest[:size])
 }
 
 // only keeps the entries whose keys are wanted.
-func only[V, W any](all map[string]V, wanted map[string]W) map[string]V {
-	kept := make(map[string]V, len(wanted))
-	for key := range wanted {
-		if value, ok := all[key]; ok {
+func only(data map[string][]byte, wanted []string) map[string][]byte {
+	kept := make(map[string][]byte, len(wanted))
+	for _, key := range wanted {
+		if value, ok := data[key]; ok {
 			kept[key] = value
 		}
 	}

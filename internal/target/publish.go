@@ -5,142 +5,159 @@ package target
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// Publisher writes targets.
+// Publisher reads and writes targets.
 type Publisher struct {
 	// Client reads Secrets from the API server, not from a cache, and writes
 	// them.
 	Client client.Client
 }
 
-// Standing is a target as it was found before anything is asked or written.
-type Standing struct {
-	// Exists tells whether the Secret does.
-	Exists bool
-	// Drifted is true where the Secret is missing, or does not hold what the
-	// operator last wrote with this template.
-	Drifted bool
-	// ResourceVersion of the Secret, empty while it does not exist.
-	ResourceVersion string
-
-	metadata metav1.ObjectMeta
-}
-
 // Inspect finds whether the target can be written, and whether it holds what was
-// last written. It reads the Secret only where cached (its metadata in the
-// cache, nil: absent) is not the version that the status names. What stands in
-// the way is returned as a *Refusal.
-func (p *Publisher) Inspect(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, cached *metav1.PartialObjectMetadata) (*Standing, error) {
-	written := credential.Status.Target
-	if written == nil {
-		written = &v1alpha1.TargetStatus{}
+// last written: before anything is asked or spent. It reads the Secret only where
+// cached (its metadata in the cache, nil: absent) does not prove that. known is the
+// resourceVersion that was last written, as status or memory has it; "": none is
+// known. An error is a *problem.Problem.
+func (p *Publisher) Inspect(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, cached *metav1.PartialObjectMetadata, known string) (View, error) {
+	if cached == nil && known == "" && !template.merge {
+		return View{}, nil
 	}
-	switch {
-	case cached != nil && cached.ResourceVersion == written.ResourceVersion && credential.Status.ObservedGeneration == credential.Generation:
-		return &Standing{Exists: true, ResourceVersion: cached.ResourceVersion, metadata: cached.ObjectMeta}, nil
-	case cached == nil && written.ResourceVersion == "" && !template.merge:
-		return &Standing{Drifted: true}, nil
+	if cached != nil && cached.ResourceVersion == known {
+		view := Glance(cached, credential)
+		view.Holds = true
+		view.compareWith(template, credential)
+		if view.Rendered { // another type or policy asks for the Secret itself
+			return view, nil
+		}
 	}
-	return p.read(ctx, credential, template, written.Digest)
+	return p.read(ctx, credential, template, known)
 }
 
 // read looks at the live Secret.
-func (p *Publisher) read(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, digest string) (*Standing, error) {
-	live := &corev1.Secret{}
-	err := p.Client.Get(ctx, client.ObjectKey{Namespace: credential.Namespace, Name: credential.TargetName()}, live)
+func (p *Publisher) read(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, known string) (View, error) {
+	live, err := p.get(ctx, credential)
 	switch {
 	case apierrors.IsNotFound(err) && template.merge:
-		return nil, missing(credential)
+		return View{}, missing(credential)
 	case apierrors.IsNotFound(err):
-		return &Standing{Drifted: true}, nil
+		return View{}, nil
 	case err != nil:
-		return nil, refused("read", err)
+		return View{}, refused(err, credential, "read")
 	}
-	if refusal := judge(credential, template, live); refusal != nil {
-		return nil, refusal
+	if conflict := judge(credential, template, live); conflict != nil {
+		return View{}, conflict
 	}
-	return &Standing{
-		Exists:          true,
-		Drifted:         template.Digest(live) != digest,
-		ResourceVersion: live.ResourceVersion,
-		metadata:        live.ObjectMeta,
-	}, nil
+	return look(credential, template, live, known), nil
 }
 
-// Publish writes the content and returns the target as it stands then. A Secret
-// that changed since it was inspected is inspected again, once.
-func (p *Publisher) Publish(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, standing *Standing, content Content) (*v1alpha1.TargetStatus, error) {
-	written, err := p.write(ctx, credential, template, standing, content)
-	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
-		if standing, err = p.read(ctx, credential, template, ""); err != nil {
-			return nil, err
+func (p *Publisher) get(ctx context.Context, credential *v1alpha1.TokenCredential) (*corev1.Secret, error) {
+	live := &corev1.Secret{}
+	return live, p.Client.Get(ctx, client.ObjectKey{Namespace: credential.Namespace, Name: credential.TargetName()}, live)
+}
+
+// Publish writes the content with its mark, whose digest it fills in, and returns
+// the target as it is then. A Secret that changed since it was inspected is
+// inspected again, once. Where the returned view does not hold the content,
+// admission has changed it on its way: its version must not be taken as known. An
+// error is a *problem.Problem.
+func (p *Publisher) Publish(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View, content Content, mark Mark) (View, error) {
+	content = marked(credential, template, content, mark)
+	written, err := p.write(ctx, credential, template, view, content)
+	if outdated(err) {
+		if view, err = p.read(ctx, credential, template, ""); err != nil {
+			return View{}, err
 		}
-		written, err = p.write(ctx, credential, template, standing, content)
+		written, err = p.write(ctx, credential, template, view, content)
 	}
 	if err != nil {
-		return nil, refused("write", err)
+		return View{}, refused(err, credential, "write")
 	}
-	return &v1alpha1.TargetStatus{
-		Name:            written.GetName(),
-		ResourceVersion: written.GetResourceVersion(),
-		Digest:          template.digest(content),
-	}, nil
+	return look(credential, template, written, ""), nil
 }
 
-func (p *Publisher) write(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, standing *Standing, content Content) (client.Object, error) {
+// marked is the content with its mark.
+func marked(credential *v1alpha1.TokenCredential, template *Template, content Content, mark Mark) Content {
+	mark.Digest, mark.Set = template.digest(content.Data), template.setNames()
+	content.Annotations = maps.Clone(orEmpty(content.Annotations))
+	content.Annotations[MarkKey(credential.UID)] = mark.Encode()
+	return content
+}
+
+// outdated reports whether a write was refused since the Secret is not the one that
+// was inspected.
+func outdated(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
+}
+
+// write sends the content, and returns the Secret as the API server has it then.
+func (p *Publisher) write(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View, content Content) (*corev1.Secret, error) {
 	if template.merge {
-		return p.merge(ctx, credential, standing, content)
+		return p.merge(ctx, credential, view, content)
 	}
-	owned := &corev1.Secret{
+	secret := owned(credential, template, view, content)
+	if !view.Exists {
+		return secret, p.Client.Create(ctx, secret, client.FieldOwner(fieldManager(credential)))
+	}
+	return secret, p.Client.Update(ctx, secret, client.FieldOwner(fieldManager(credential)))
+}
+
+// owned is the whole Secret of a target that the credential owns. What others have
+// added to its metadata stays.
+func owned(credential *v1alpha1.TokenCredential, template *Template, view View, content Content) *corev1.Secret {
+	dressing := template.undressed(&view.metadata, view.Mark)
+	annotations := dressing.annotations.apply(view.metadata.Annotations)
+	maps.DeleteFunc(annotations, func(key, _ string) bool { return strings.HasPrefix(key, v1alpha1.TokenAnnotationPrefix) })
+	labels := dressing.labels.apply(view.metadata.Labels)
+	maps.Copy(annotations, content.Annotations)
+	maps.Copy(labels, content.Labels)
+	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       credential.Namespace,
 			Name:            credential.TargetName(),
-			UID:             standing.metadata.UID,
-			ResourceVersion: standing.ResourceVersion,
-			Labels:          merged(standing.metadata.Labels, content.Labels),
-			Annotations:     merged(standing.metadata.Annotations, content.Annotations),
-			Finalizers:      standing.metadata.Finalizers,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(credential, credentialKind)},
+			UID:             view.metadata.UID,
+			ResourceVersion: view.ResourceVersion,
+			Labels:          labels,
+			Annotations:     annotations,
+			Finalizers:      view.metadata.Finalizers,
+			OwnerReferences: owners(credential, view.metadata.OwnerReferences),
 		},
 		Type: template.kind,
 		Data: content.Data,
 	}
-	if !standing.Exists {
-		return owned, p.Client.Create(ctx, owned)
-	}
-	return owned, p.Client.Update(ctx, owned)
 }
 
 // merge applies the credential's own keys under a field manager of its own, so
 // that keys which a later template drops go, and nobody else's do. The UID keeps
 // the API server from creating a Secret that has vanished.
-func (p *Publisher) merge(ctx context.Context, credential *v1alpha1.TokenCredential, standing *Standing, content Content) (client.Object, error) {
-	secret := corev1ac.Secret(credential.TargetName(), credential.Namespace).
-		WithUID(standing.metadata.UID).
+func (p *Publisher) merge(ctx context.Context, credential *v1alpha1.TokenCredential, view View, content Content) (*corev1.Secret, error) {
+	configuration := corev1ac.Secret(credential.TargetName(), credential.Namespace).
+		WithUID(view.metadata.UID).
 		WithLabels(content.Labels).
 		WithAnnotations(content.Annotations).
 		WithData(content.Data)
-	err := p.Client.Apply(ctx, secret, client.ForceOwnership, client.FieldOwner(v1alpha1.ManagedBy+"-"+string(credential.UID)))
+	body, err := json.Marshal(configuration)
 	if err != nil {
 		return nil, err
 	}
-	applied := &metav1.PartialObjectMetadata{}
-	applied.Name = *secret.Name
-	if secret.ResourceVersion != nil {
-		applied.ResourceVersion = *secret.ResourceVersion
-	}
-	return applied, nil
+	// A patch into an empty Secret shows exactly what the API server answers, where
+	// Apply would add it to what was sent.
+	applied := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: credential.Namespace, Name: credential.TargetName()}}
+	return applied, p.Client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, body),
+		client.ForceOwnership, client.FieldOwner(fieldManager(credential)))
 }
 
 // Remove deletes a target whose credential is gone. Garbage collection does the
@@ -151,16 +168,7 @@ func (p *Publisher) Remove(ctx context.Context, target *metav1.PartialObjectMeta
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("delete the target of a deleted credential: %s", apierrors.ReasonForError(err))
+		return fmt.Errorf("delete the target of a deleted credential: %s", reasonOf(err))
 	}
 	return nil
-}
-
-func merged(base, over map[string]string) map[string]string {
-	all := maps.Clone(base)
-	if all == nil {
-		return over
-	}
-	maps.Copy(all, over)
-	return all
 }
