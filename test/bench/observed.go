@@ -59,6 +59,21 @@ func (o *observer) behind(now time.Time, oldest time.Duration) (expired, overdue
 	return expired, overdue, o.failure
 }
 
+// lacking counts, among the credentials of a population, those without a token and
+// those whose token is older than the age given: none, and nothing is saturated.
+func (o *observer) lacking(p population, oldest time.Duration) (int, error) {
+	now := time.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	count := 0
+	for i := range p.count {
+		if target, served := o.targets[p.key(i)]; !served || now.Sub(target.since) > oldest {
+			count++
+		}
+	}
+	return count, o.failure
+}
+
 // everExpired counts the tokens that expired in a target: those that have been
 // replaced, and those that are there still.
 func (o *observer) everExpired(replaced []replacement) (int, error) {

@@ -22,8 +22,8 @@ const (
 	rightAfterRestart = 10 * time.Second
 )
 
-// moment is what the targets, the statuses and the provider say while no operator
-// runs, and which of the tokens are fresh.
+// moment is what the targets and the statuses say, and how often the provider was
+// asked, at one time.
 type moment struct {
 	targets  map[types.NamespacedName]seenTarget
 	statuses map[types.NamespacedName]seenStatus

@@ -109,7 +109,8 @@ func (l *lab) saturate(ctx context.Context, r *result, kind kind) (*span, int, e
 		return nil, 0, err
 	}
 	defer observer.end()
-	if err := l.populate(ctx, population{vendor: kind.vendor, renewal: always(), count: n}); err != nil {
+	p := population{vendor: kind.vendor, renewal: always(), count: n}
+	if err := l.populate(ctx, p); err != nil {
 		return nil, 0, err
 	}
 	if _, err := l.start(ctx); err != nil {
@@ -122,7 +123,7 @@ func (l *lab) saturate(ctx context.Context, r *result, kind kind) (*span, int, e
 	if err != nil {
 		return nil, 0, err
 	}
-	_, waiting, err := observer.behind(time.Now(), alwaysDue+time.Second)
+	waiting, err := observer.lacking(p, alwaysDue+time.Second)
 	return span, waiting, err
 }
 
