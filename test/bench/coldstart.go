@@ -71,6 +71,6 @@ func (l *lab) coldStart(ctx context.Context, r *result, kind kind) error {
 	r.add(kind.name+": writes per credential", span.asked.writes()/count, "")
 	r.add(kind.name+": processor time per credential, operator", 1000*to.processor["manager"]/count, "ms")
 	r.add(kind.name+": processor time, the harness", span.share(harness), "% of one processor")
-	r.note("%s: requests per credential: %s", kind.name, span.asked.per(count))
+	r.note("%s: requests per credential: %s; %s", kind.name, span.asked.per(count), span.machine())
 	return nil
 }

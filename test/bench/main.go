@@ -237,7 +237,7 @@ func (s *suite) play(ctx context.Context, each scenario) (*result, error) {
 	if ctx.Err() == nil {
 		used := processorSecondsOfBench() - before
 		machine := time.Since(began).Seconds() * float64(thisMachine().Processors)
-		outcome.note("the harness itself, with all that it made and watched, used %.1f s of processor time, %.1f %% of the machine (idle: %.0f %%); no figure holds it",
+		outcome.note("the harness itself, with all that it made and watched, used %.1f s of processor time, %.1f %% of the machine (idle: %.0f %%); no processor time of an operator or of everything holds it",
 			used, 100*used/machine, 100*(idleNow()-idle)/machine)
 	}
 	err = errors.Join(err, lab.close())

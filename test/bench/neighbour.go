@@ -103,7 +103,7 @@ func measureNeighbour(ctx context.Context, l *lab) (*result, error) {
 	r.add("their first token, max", quantile(1, waits), "s")
 	r.judge("of them never served", float64(unserved), "", atMost(0))
 	r.add("the harness meanwhile", span.share(harness), "% of one processor")
-	r.note("a wait begins before the request that makes the credential is sent; the machine was busy to %.0f %%", 100*span.busy)
+	r.note("a wait begins before the request that makes the credential is sent; %s", span.machine())
 	return r, nil
 }
 
@@ -218,5 +218,6 @@ func measureStarvation(ctx context.Context, l *lab) (*result, error) {
 	span := between(from, to)
 	r.add("tokens published a second", span.rate(), "/s")
 	r.add("the harness meanwhile", span.share(harness), "% of one processor")
+	r.note("%s", span.machine())
 	return r, nil
 }

@@ -162,13 +162,13 @@ func TestWhatARestartDid(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			moment := func(status seenStatus, target seenTarget, attempts int) *moment {
-				return &moment{targets: map[types.NamespacedName]seenTarget{shopA: target}, statuses: map[types.NamespacedName]seenStatus{shopA: status},
+			observed := func(status seenStatus, target seenTarget, attempts int) *observation {
+				return &observation{targets: map[types.NamespacedName]seenTarget{shopA: target}, statuses: map[types.NamespacedName]seenStatus{shopA: status},
 					attempts: map[string]int{"a/shop": attempts}}
 			}
-			before := moment(test.before, held, test.attemptsBefore)
+			before := observed(test.before, held, test.attemptsBefore)
 			names, _ := before.fresh(func(seenTarget) bool { return true })
-			if got := difference(before, moment(test.after, test.target, test.attemptsNow), names); got != test.want {
+			if got := difference(before, observed(test.after, test.target, test.attemptsNow), names); got != test.want {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 		})

@@ -103,8 +103,8 @@ func (l *lab) recover(ctx context.Context, r *result, o *observer, back time.Tim
 	}
 	span := between(from, to)
 	r.add("the harness meanwhile", span.share(harness), "% of one processor")
-	r.note("from the provider's return on %.0f tokens were published and %.0f statuses written; the machine was busy to %.0f %%",
-		span.published(), span.asked.writesTo("tokencredentials/status"), 100*span.busy)
+	r.note("from the provider's return on %.0f tokens were published and %.0f statuses written; %s",
+		span.published(), span.asked.writesTo("tokencredentials/status"), span.machine())
 	return nil
 }
 

@@ -22,9 +22,9 @@ const (
 	rightAfterRestart = 10 * time.Second
 )
 
-// moment is what the targets and the statuses say, and how often the provider was
+// observation is what the targets and the statuses say, and how often the provider was
 // asked, at one time.
-type moment struct {
+type observation struct {
 	targets  map[types.NamespacedName]seenTarget
 	statuses map[types.NamespacedName]seenStatus
 	attempts map[string]int
@@ -98,11 +98,11 @@ func (l *lab) awaitHalf(ctx context.Context, o *observer, n int) error {
 
 // standstill looks at everything while no operator runs, once the watches have
 // brought what there is.
-func (l *lab) standstill(ctx context.Context, o *observer) (*moment, error) {
+func (l *lab) standstill(ctx context.Context, o *observer) (*observation, error) {
 	if err := pause(ctx, time.Second); err != nil {
 		return nil, err
 	}
-	m := &moment{}
+	m := &observation{}
 	var err error
 	if m.targets, m.statuses, err = o.snapshot(); err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (l *lab) standstill(ctx context.Context, o *observer) (*moment, error) {
 
 // fresh are the credentials whose token is, and how many of their statuses do not
 // say so.
-func (m *moment) fresh(is func(seenTarget) bool) (names []types.NamespacedName, unwritten int) {
+func (m *observation) fresh(is func(seenTarget) bool) (names []types.NamespacedName, unwritten int) {
 	for name, target := range m.targets {
 		if !is(target) {
 			continue
@@ -127,7 +127,7 @@ func (m *moment) fresh(is func(seenTarget) bool) (names []types.NamespacedName, 
 }
 
 // succeed starts the next operator and counts what it does to those that are fresh.
-func (l *lab) succeed(ctx context.Context, r *result, o *observer, before *moment, fresh []types.NamespacedName) error {
+func (l *lab) succeed(ctx context.Context, r *result, o *observer, before *observation, fresh []types.NamespacedName) error {
 	from, err := l.read(ctx)
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func (l *lab) succeed(ctx context.Context, r *result, o *observer, before *momen
 	if err != nil {
 		return err
 	}
-	after := &moment{}
+	after := &observation{}
 	if after.targets, after.statuses, err = o.snapshot(); err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (l *lab) succeed(ctx context.Context, r *result, o *observer, before *momen
 	r.judge("in full work: statuses of fresh ones rewritten that were right", float64(d.needless), "", atMost(0))
 	r.add("in full work: statuses of fresh ones written that were not", float64(d.owed), "")
 	r.judge("in full work: until all statuses are right, after /readyz says so", took, "s", atMost(rightAfterRestart.Seconds()))
-	r.add("in full work: statuses wrong at the end", float64(o.staleStatuses()), "")
+	r.add("in full work: statuses that do not agree with their targets at the end", float64(o.staleStatuses()), "")
 	expired, _, err := o.behind(time.Now(), 0)
 	r.add("in full work: tokens expired at the end", float64(expired), "")
 	span := between(from, to)
@@ -180,7 +180,7 @@ type deeds struct{ calls, targets, needless, owed int }
 
 // difference counts what was done between two moments to some credentials. A status
 // that was wrong may be written once; each further change is needless.
-func difference(before, after *moment, names []types.NamespacedName) deeds {
+func difference(before, after *observation, names []types.NamespacedName) deeds {
 	var d deeds
 	for _, name := range names {
 		d.calls += after.attempts[grantOf(name)] - before.attempts[grantOf(name)]

@@ -99,6 +99,17 @@ func (s *span) share(process string) float64 {
 	return 100 * (s.to.processor[process] - s.from.processor[process]) / s.seconds()
 }
 
+// machine says how busy the machine was, and how much of that was not for this: a
+// verdict that others have slowed down says little.
+func (s *span) machine() string {
+	ours := 0.0
+	for _, process := range append([]string{harness}, everything...) {
+		ours += s.share(process)
+	}
+	others := max(100*s.busy-ours/float64(thisMachine().Processors), 0)
+	return fmt.Sprintf("the machine was busy to %.0f %%, %.0f %% with what is no part of this (the kernel, other users)", 100*s.busy, others)
+}
+
 // report adds what a refresh costs. The harness, which watches the targets, stands
 // beside everything.
 func (s *span) report(r *result, kind kind) {
@@ -115,7 +126,7 @@ func (s *span) report(r *result, kind kind) {
 	for _, process := range everything {
 		shares = append(shares, fmt.Sprintf("%s %s ms", process, number(rounded(s.cost(process)))))
 	}
-	r.note("%s: processor time per refresh: %s; the machine was busy to %.0f %%", kind.name, strings.Join(shares, ", "), 100*s.busy)
+	r.note("%s: processor time per refresh: %s; %s", kind.name, strings.Join(shares, ", "), s.machine())
 	r.note("%s: requests per refresh: %s", kind.name, s.asked.per(s.refreshesAsked()))
 	const attempts = "tokenkeeper_refresh_total"
 	counted := s.to.manager.sum(attempts, nil) - s.from.manager.sum(attempts, nil)

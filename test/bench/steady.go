@@ -163,7 +163,7 @@ func (l *lab) steady(ctx context.Context, r *result, kind string, vendor simulat
 	r.judge(kind+": tokens ever expired in a target", float64(expired), "", atMost(0))
 	r.add(kind+": operator", span.share("manager"), "% of one processor")
 	r.add(kind+": the harness", span.share(harness), "% of one processor")
-	r.note("%s: requests per refresh: %s; the machine was busy to %.0f %%", kind, span.asked.per(span.refreshesAsked()), 100*span.busy)
+	r.note("%s: requests per refresh: %s; %s", kind, span.asked.per(span.refreshesAsked()), span.machine())
 	if n := len(seen); n == 0 {
 		return false, 0, fmt.Errorf("no target of %d was replaced", n)
 	}
