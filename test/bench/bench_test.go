@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"math"
 	"os"
 	"os/exec"
@@ -65,15 +66,16 @@ func TestReport(t *testing.T) {
 	r.add("nothing measured", math.NaN(), "s")
 	r.judge("good", 0.98765, "s", atMost(1))
 	r.judge("bad", 69.9, "%", atLeast(70))
+	r.judge("derived", 180, "/s", singleUse.goal(1342))
 	r.judge("not measured", math.NaN(), "s", atMost(1))
 	all := report{Results: []*result{r}}
-	if goals, missed := all.goals(), all.missed(); goals != 3 || len(missed) != 2 {
-		t.Errorf("%d goals, missed %q; want 3, and two missed", goals, missed)
+	if goals, missed := all.goals(), all.missed(); goals != 4 || len(missed) != 2 {
+		t.Errorf("%d goals, missed %q; want 4, and two missed", goals, missed)
 	}
 	var table bytes.Buffer
 	r.print(&table)
 	for where, text := range map[string]string{"table": table.String(), "Markdown": all.asMarkdown()} {
-		for _, wanted := range []string{"1234", "0.988", "≤ 1", "met", "≥ 70", "MISSED", "not measured could not be measured"} {
+		for _, wanted := range []string{"1234", "0.988", "≤ 1", "met", "≥ 70", "MISSED", "≥ 170 (38 % of raw / 3)", "not measured could not be measured"} {
 			if !strings.Contains(text, wanted) {
 				t.Errorf("the %s does not say %q:\n%s", where, wanted, text)
 			}
@@ -88,5 +90,19 @@ func TestUnknownScenario(t *testing.T) {
 	t.Parallel()
 	if _, err := choose([]string{"stedy"}); err == nil || !strings.Contains(err.Error(), "steady") {
 		t.Errorf("got %v, want an error that lists the scenarios", err)
+	}
+}
+
+func TestChangedSizesAreSaid(t *testing.T) {
+	t.Parallel()
+	given := &settings{}
+	given.addFlags(flag.NewFlagSet("", flag.ContinueOnError))
+	if changed := given.changed(); len(changed) > 0 {
+		t.Errorf("the defaults are said to be changed: %q", changed)
+	}
+	given.scale, given.window = 0.02, 10*time.Second
+	r := report{Changed: given.changed()}
+	if text := r.asMarkdown(); !strings.Contains(text, "--scale=0.02, --window=10s") {
+		t.Errorf("verdicts of a small run stand without a caveat:\n%s", text)
 	}
 }

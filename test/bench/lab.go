@@ -30,8 +30,9 @@ type lab struct {
 	cluster   *cluster
 	metrics   rest.Interface // the API server's own
 	simulator *provider
-	manager   *manager // nil while none runs
-	untouched bool     // no scenario has used it yet
+	manager   *manager  // nil while none runs
+	observer  *observer // the last that was begun
+	untouched bool      // no scenario has used it yet
 }
 
 // newLab starts a control plane and a simulator that know nothing but the apps.
@@ -70,24 +71,36 @@ func newLab(ctx context.Context, s *suite) (l *lab, err error) {
 // prepare makes the namespace and the apps, one for each vendor, in the simulator
 // and as Secrets that all credentials share.
 func (l *lab) prepare(ctx context.Context) error {
-	if err := l.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+	if err := l.makeNamespace(ctx, namespace); err != nil {
+		return err
+	}
+	_, err := l.simulator.seed(ctx, apps, nil)
+	return err
+}
+
+// makeNamespace makes one with the Secrets of the apps.
+func (l *lab) makeNamespace(ctx context.Context, name string) error {
+	if err := l.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 		return err
 	}
 	for _, app := range apps {
 		secret := &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: appSecret(app.Vendor)},
+			ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: appSecret(app.Vendor)},
 			StringData: map[string]string{"app_key": app.Key, "app_secret": app.Secret},
 		}
 		if err := l.Create(ctx, secret); err != nil {
 			return err
 		}
 	}
-	_, err := l.simulator.seed(ctx, apps, nil)
-	return err
+	return nil
 }
 
 // close ends what runs and removes what was written, in the opposite order.
 func (l *lab) close() error {
+	if l.observer != nil {
+		l.observer.end()
+		l.observer = nil
+	}
 	if l.manager != nil {
 		l.manager.Kill()
 		l.manager = nil
@@ -128,6 +141,9 @@ func (l *lab) kill() {
 	l.manager = nil
 }
 
+// errGaveUp is that of a wait that took too long.
+var errGaveUp = errors.New("gave up")
+
 // await asks again and again whether something is so, tells how it goes, and
 // gives up after the time given, or when the manager ends by itself.
 func (l *lab) await(ctx context.Context, what string, patience time.Duration, is func(context.Context) (bool, string, error)) error {
@@ -148,7 +164,7 @@ func (l *lab) awaitEvery(ctx context.Context, interval time.Duration, what strin
 		case l.manager != nil && l.manager.HasEnded():
 			return l.manager.Died()
 		case time.Since(began) > patience:
-			return fmt.Errorf("after %s it is still not so that %s: %s", patience, what, state)
+			return fmt.Errorf("%w: after %s it is still not so that %s: %s", errGaveUp, patience, what, state)
 		}
 		if state != "" && time.Since(told) > progressPause {
 			told = time.Now()

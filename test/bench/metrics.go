@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -153,6 +154,17 @@ func (r requests) writes() float64 {
 	return total
 }
 
+// writesTo counts the requests that write to a resource.
+func (r requests) writesTo(resource string) float64 {
+	total := 0.0
+	for key, count := range r {
+		if key.resource == resource && key.isWrite() {
+			total += count
+		}
+	}
+	return total
+}
+
 // per tells the counts in units of something, the most frequent first.
 func (r requests) per(n float64) string {
 	keys := slices.SortedFunc(maps.Keys(r), func(a, b request) int {
@@ -173,6 +185,8 @@ type reading struct {
 	processor map[string]float64 // seconds, by process
 	idle      float64
 	calls     calls
+	published float64 // tokens in targets, as the observer has seen; 0: there is none
+	stale     float64 // statuses that say something else than their targets
 	api       requests
 	refreshes float64 // when api was read: an API server takes a while to tell
 	manager   samples // none while it does not run
@@ -190,6 +204,13 @@ func (l *lab) read(ctx context.Context) (*reading, error) {
 	}
 	if r.idle, err = idleSeconds(); err != nil {
 		return nil, err
+	}
+	if l.observer != nil {
+		_, _, published, err := l.observer.tokens()
+		if err != nil {
+			return nil, err
+		}
+		r.published, r.stale = float64(published), float64(l.observer.staleStatuses())
 	}
 	if r.calls, err = l.simulator.counts(ctx); err != nil {
 		return nil, err
@@ -224,8 +245,12 @@ func (l *lab) scrape(ctx context.Context) (samples, error) {
 		"workqueue_depth", "go_memstats_", "go_goroutines")
 }
 
+// harness is this process among those whose processor time is read.
+const harness = "bench"
+
 func (l *lab) processes() map[string]int {
 	pids := maps.Clone(l.cluster.pids)
+	pids[harness] = os.Getpid()
 	pids["simulator"] = l.simulator.command.Process.Pid
 	if l.manager != nil {
 		pids["manager"] = l.manager.PID()

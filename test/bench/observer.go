@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"hash/maphash"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,77 +23,100 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// observer sees what a pod and a person would: every target and every status, as
-// they change. It knows nothing of the operator but what these say.
+// observer sees what a pod and a person would: every target and, where asked, every
+// status, as they change. It knows nothing of the operator but what these say. A
+// token counts once it is in its target; the status may follow seconds later.
+//
+// A target has the name of its credential, so one name stands for both.
 type observer struct {
 	end context.CancelFunc
 
-	mu      sync.Mutex
-	targets map[string]seenTarget
-	status  map[string]seenStatus
+	mu       sync.Mutex
+	targets  map[types.NamespacedName]seenTarget
+	statuses map[types.NamespacedName]seenStatus
+	// published tokens since the start, first ones included.
+	published int
+	lastFirst time.Time // when the newest target appeared
 	// replacements of a token by another one, since the last forget.
 	replacements []replacement
-	readyCount   int
-	lastReady    time.Time // when the newest became Ready
-	failedCount  int       // credentials of which an attempt has failed
+	failedCount  int // credentials of which an attempt has failed
+	agreement    agreement
 	failure      error
 }
 
 // seenTarget is the token that a target holds.
 type seenTarget struct {
-	since   time.Time
+	first   time.Time // when the target appeared
+	since   time.Time // when it got this token
 	expires time.Time
+	token   uint64 // hash of the access token
+	tokens  int    // that it has held
 }
 
-// seenStatus is what a status says. The plan before the last is kept since the
-// two watches run apart: a status may be seen before the target it tells of.
+// seenStatus is what a status says.
 type seenStatus struct {
-	ready    bool
-	failed   bool // ever
-	due, was time.Time
+	ready, refreshed bool
+	failed           bool // ever
+	changes          int
+	// plan of the newest token that a status has told of, and of the one before. A
+	// status that never came leaves its token without a plan.
+	plan, was plan
 }
+
+// plan is when a token is to be renewed. The token is known by its expiry.
+type plan struct{ expires, due time.Time }
 
 // replacement is one token that took another's place in a target.
 type replacement struct {
 	at      time.Time
 	age     time.Duration // of the old one, as far as the observer saw it come
 	expires time.Time     // of the old one
-	due     time.Time     // by the status; zero: not known
+	due     time.Time     // by the status; zero: no status told of the old one
 }
 
 // expired tells for how long the target held a token that had expired.
 func (r replacement) expired() time.Duration { return r.at.Sub(r.expires) }
 
-// observe watches credentials and, where asked, targets too, from now on.
-func (l *lab) observe(ctx context.Context, targets bool) (*observer, error) {
+// observe watches the targets of all namespaces from now on and, where asked, the
+// statuses. To decode a status costs the harness ten times what a target does, so
+// what is judged by targets alone goes without.
+func (l *lab) observe(ctx context.Context, statuses bool) (*observer, error) {
 	ctx, end := context.WithCancel(ctx)
-	o := &observer{end: end, targets: map[string]seenTarget{}, status: map[string]seenStatus{}}
-	if err := l.follow(ctx, o, &v1alpha1.TokenCredentialList{}, o.sawCredential); err != nil {
-		end()
-		return nil, err
-	}
-	if !targets {
-		return o, nil
-	}
-	if err := l.follow(ctx, o, &corev1.SecretList{}, o.sawSecret,
+	o := newObserver()
+	o.end = end
+	err := l.follow(ctx, o, &corev1.SecretList{}, o.sawSecret,
 		client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy},
-		client.MatchingFields{"type": string(corev1.SecretTypeOpaque)}); err != nil {
+		client.MatchingFields{"type": string(corev1.SecretTypeOpaque)})
+	if err == nil && statuses {
+		err = l.follow(ctx, o, &v1alpha1.TokenCredentialList{}, o.sawCredential)
+	}
+	if err != nil {
 		end()
 		return nil, err
 	}
+	l.observer = o
 	return o, nil
+}
+
+func newObserver() *observer {
+	return &observer{
+		targets:   map[types.NamespacedName]seenTarget{},
+		statuses:  map[types.NamespacedName]seenStatus{},
+		agreement: newAgreement(),
+	}
 }
 
 // follow hands over each object as it changes, until the context ends.
 func (l *lab) follow(ctx context.Context, o *observer, list client.ObjectList, saw func(client.Object, time.Time), options ...client.ListOption) error {
-	options = slices.Clip(append(options, client.InNamespace(namespace)))
-	if err := l.List(ctx, list, append(options, client.Limit(1))...); err != nil {
+	options = append(options, client.Limit(1))
+	if err := l.List(ctx, list, options...); err != nil {
 		return err
 	}
+	options = options[:len(options)-1]
 	// It goes on where it was when the API server ends a watch, as one does that
 	// has other things to do.
 	stream, err := watchtools.NewRetryWatcherWithContext(ctx, list.GetResourceVersion(), watcher(func(ctx context.Context, from metav1.ListOptions) (watch.Interface, error) {
-		return l.Watch(ctx, list, append(options, &client.ListOptions{Raw: &from})...)
+		return l.Watch(ctx, list, append(options[:len(options):len(options)], &client.ListOptions{Raw: &from})...)
 	}))
 	if err != nil {
 		return err
@@ -135,26 +159,29 @@ func (o *observer) sawCredential(object client.Object, now time.Time) {
 	if !ok {
 		return
 	}
-	ready := meta.IsStatusConditionTrue(credential.Status.Conditions, v1alpha1.ReadyCondition)
+	name, status := client.ObjectKeyFromObject(credential), &credential.Status
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	seen := o.status[credential.Name]
-	if ready && !seen.ready {
-		o.readyCount++
-		o.lastReady = now
-	} else if !ready && seen.ready {
-		o.readyCount--
-	}
-	seen.ready = ready
-	if credential.Status.FailedAttempts > 0 && !seen.failed {
+	seen := o.statuses[name]
+	seen.changes++
+	seen.ready = meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ReadyCondition)
+	seen.refreshed = meta.IsStatusConditionTrue(status.Conditions, v1alpha1.RefreshedCondition)
+	if status.FailedAttempts > 0 && !seen.failed {
 		seen.failed = true
 		o.failedCount++
 	}
-	if next := credential.Status.NextRefreshTime; next != nil && !next.Time.Equal(seen.due) {
-		seen.due, seen.was = next.Time, seen.due
+	if expires := status.ExpirationTime; expires != nil && !expires.Time.Equal(seen.plan.expires) {
+		seen.was, seen.plan = seen.plan, plan{expires: expires.Time}
+		if next := status.NextRefreshTime; next != nil {
+			seen.plan.due = next.Time
+		}
 	}
-	o.status[credential.Name] = seen
+	o.statuses[name] = seen
+	o.compare(name, now)
 }
+
+// hashSeed is that of the hashes of access tokens.
+var hashSeed = maphash.MakeSeed()
 
 func (o *observer) sawSecret(object client.Object, now time.Time) {
 	secret, ok := object.(*corev1.Secret)
@@ -166,83 +193,33 @@ func (o *observer) sawSecret(object client.Object, now time.Time) {
 		o.fail(fmt.Errorf("the target %s does not say when its token expires: %w", secret.Name, err))
 		return
 	}
+	name, token := client.ObjectKeyFromObject(secret), maphash.Bytes(hashSeed, secret.Data["access_token"])
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	before, known := o.targets[secret.Name]
-	if known && before.expires.Equal(expires) {
+	before, known := o.targets[name]
+	if known && before.token == token && before.expires.Equal(expires) {
 		return
 	}
-	o.targets[secret.Name] = seenTarget{since: now, expires: expires}
-	if !known {
-		return
+	seen := seenTarget{first: before.first, since: now, expires: expires, token: token, tokens: before.tokens + 1}
+	o.published++
+	if known {
+		o.replacements = append(o.replacements, replacement{at: now, age: now.Sub(before.since), expires: before.expires,
+			due: o.statuses[name].dueOf(before.expires)})
+	} else {
+		seen.first, o.lastFirst = now, now
 	}
-	status := o.status[secret.Name]
-	due := status.due
-	if due.Sub(now) > time.Second { // already the plan for the next: this one began a second early at the most
-		due = status.was
-	}
-	o.replacements = append(o.replacements, replacement{at: now, age: now.Sub(before.since), expires: before.expires, due: due})
+	o.targets[name] = seen
+	o.compare(name, now)
 }
 
-// forget drops the replacements seen so far, and returns them.
-func (o *observer) forget() []replacement {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	all := o.replacements
-	o.replacements = nil
-	return all
-}
-
-// ready is how many credentials are Ready, and since when the newest is.
-func (o *observer) ready() (int, time.Time, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.readyCount, o.lastReady, o.failure
-}
-
-// failed is how many credentials have ever had an attempt that failed.
-func (o *observer) failed() (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.failedCount, o.failure
-}
-
-// behind counts the targets whose token has expired, and those whose token is
-// older than it should ever get.
-func (o *observer) behind(now time.Time, oldest time.Duration) (expired, overdue int, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, target := range o.targets {
-		if now.After(target.expires) {
-			expired++
-		}
-		if now.Sub(target.since) > oldest {
-			overdue++
+// dueOf is when the token of that expiry was to be renewed, by a status that told of
+// it; zero where none has. Two watches run apart, so the status of the next token
+// may have been seen already.
+func (s seenStatus) dueOf(expires time.Time) time.Time {
+	for _, each := range []plan{s.plan, s.was} {
+		if each.expires.Equal(expires) {
+			return each.due
 		}
 	}
-	return expired, overdue, o.failure
-}
-
-// everExpired counts the tokens that expired in a target: those that have been
-// replaced, and those that are there still.
-func (o *observer) everExpired(replaced []replacement) (int, error) {
-	count, _, err := o.behind(time.Now(), 0)
-	for _, each := range replaced {
-		if each.expired() > 0 {
-			count++
-		}
-	}
-	return count, err
-}
-
-// awaitReady waits until so many credentials are Ready, and returns when the last
-// of them was seen to be.
-func (l *lab) awaitReady(ctx context.Context, o *observer, n int, patience time.Duration) (time.Time, error) {
-	var last time.Time
-	err := l.await(ctx, fmt.Sprintf("%d credentials are Ready", n), patience, func(context.Context) (bool, string, error) {
-		ready, at, err := o.ready()
-		last = at
-		return ready >= n, fmt.Sprintf("%d of %d credentials are Ready", ready, n), err
-	})
-	return last, err
+	return time.Time{}
 }

@@ -5,10 +5,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
+)
+
+// What an outage of half of a lifetime may leave behind.
+const (
+	outageCredentials = 6150
+	recovery          = 22 * time.Second // until all tokens are well again
+	statusRecovery    = 30 * time.Second // until all statuses say so, from there
 )
 
 // measureOutage lets the provider answer 503 for half of a lifetime, as if tokens
@@ -19,58 +28,84 @@ func measureOutage(ctx context.Context, l *lab) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	best, _ := raw.best()
-	wanted := l.number(l.credentials)
-	n := min(wanted, l.perCycle(best*caughtUp/reusable.writes))
+	n := l.number(outageCredentials)
 	observer, err := l.evenly(ctx, reusable.vendor, n)
 	if err != nil {
 		return nil, err
 	}
 	defer observer.end()
-	observer.forget()
 	peak := &peak{}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	go l.watchCalls(watching, peak)
 
-	length := l.lifetime / 2
-	steady, err := l.watchPeak(ctx, peak, 10*time.Second, "before the outage")
+	r := &result{}
+	best, _ := raw.best()
+	r.add("credentials", float64(n), "")
+	r.note("%d credentials of %s ask for %.0f %% of the raw limit of writes, %.0f a second", n, l.lifetime,
+		100*reusable.writes*float64(n)/l.cycle().Seconds()/best, best)
+	steady, err := l.watchPeak(ctx, peak, min(10*time.Second, l.lifetime/8), "before the outage")
 	if err != nil {
 		return nil, err
 	}
-	if err := l.simulator.setUnavailable(ctx, true); err != nil {
-		return nil, err
-	}
+	observer.forget()
 	began := time.Now()
-	down, err := l.watchPeak(ctx, peak, length, "the provider is down")
+	down, err := l.interrupt(ctx, peak)
 	if err != nil {
-		return nil, err
-	}
-	if err := l.simulator.setUnavailable(ctx, false); err != nil {
 		return nil, err
 	}
 	back := time.Now()
-	_, overdueThen, err := observer.behind(back, l.oldest())
-	if err != nil {
-		return nil, err
-	}
-	recovered := l.awaitRecovery(ctx, observer)
-	took := time.Since(back)
-	up := peak.most.Swap(0)
-
-	r := &result{}
-	if n < wanted {
-		r.note("with %d credentials this machine would have no room to catch up: %d ask for %.0f %% of the raw limit of writes", wanted, n, 100*caughtUp)
-	}
-	r.add("credentials", float64(n), "")
-	r.add("outage", length.Seconds(), "s")
-	r.add("tokens overdue when the provider is back", float64(overdueThen), "")
-	r.add("until none is expired and none overdue", took.Seconds(), "s")
-	l.reportOutage(r, observer.forget(), began, back)
+	r.add("outage", back.Sub(began).Seconds(), "s")
 	r.add("most calls in a second: before", float64(steady), "")
 	r.add("most calls in a second: during the outage", float64(down), "")
-	r.add("most calls in a second: after it", float64(up), "")
-	return r, recovered
+	err = l.recover(ctx, r, observer, back)
+	r.add("most calls in a second: after it", float64(peak.most.Swap(0)), "")
+	l.reportOutage(r, observer.forget(), began, back)
+	return r, err
+}
+
+// interrupt makes the provider unavailable for half of a lifetime.
+func (l *lab) interrupt(ctx context.Context, peak *peak) (most int64, err error) {
+	if err := l.simulator.setUnavailable(ctx, true); err != nil {
+		return 0, err
+	}
+	most, err = l.watchPeak(ctx, peak, l.lifetime/2, "the provider is down")
+	return most, errors.Join(err, l.simulator.setUnavailable(ctx, false))
+}
+
+// recover waits until all tokens are well again, and then until all statuses are.
+func (l *lab) recover(ctx context.Context, r *result, o *observer, back time.Time) error {
+	from, err := l.read(ctx)
+	if err != nil {
+		return err
+	}
+	_, overdue, err := o.behind(back, l.oldest())
+	if err != nil {
+		return err
+	}
+	r.add("tokens overdue when the provider is back", float64(overdue), "")
+	if err := l.awaitRecovery(ctx, o); err != nil {
+		r.judge("until none is expired and none overdue", math.NaN(), "s", atMost(recovery.Seconds()))
+		return err
+	}
+	well := time.Now()
+	r.judge("until none is expired and none overdue", well.Sub(back).Seconds(), "s", atMost(recovery.Seconds()))
+	r.add("statuses that do not agree with their targets then", float64(o.staleStatuses()), "")
+	right, err := l.awaitStatuses(ctx, o, l.patience)
+	if err != nil {
+		r.judge("until each of these agrees, from there", math.NaN(), "s", atMost(statusRecovery.Seconds()))
+		return err
+	}
+	r.judge("until each of these agrees, from there", right.Sub(well).Seconds(), "s", atMost(statusRecovery.Seconds()))
+	to, err := l.read(ctx)
+	if err != nil {
+		return err
+	}
+	span := between(from, to)
+	r.add("the harness meanwhile", span.share(harness), "% of one processor")
+	r.note("from the provider's return on %.0f tokens were published and %.0f statuses written; %s",
+		span.published(), span.asked.writesTo("tokencredentials/status"), span.machine())
+	return nil
 }
 
 // reportOutage tells what became of the tokens.

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -13,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
@@ -20,7 +22,7 @@ import (
 )
 
 const (
-	// namespace of all credentials: those that share an app's Secret are in one.
+	// namespace of all credentials where a scenario names no other.
 	namespace = "bench"
 	// writers is how many requests a population is made with at once.
 	writers = 32
@@ -33,7 +35,9 @@ func appSecret(vendor simulator.Vendor) string { return "app-" + string(vendor) 
 // population is a number of credentials that are alike but for their names and
 // their refresh tokens, each with a seed Secret of its own.
 type population struct {
-	vendor simulator.Vendor
+	// namespace is that of the constant where it is empty.
+	namespace string
+	vendor    simulator.Vendor
 	// provider is the vendor's built-in where it is empty.
 	provider v1alpha1.ProviderReference
 	// parameters of a vendor that needs none.
@@ -56,10 +60,19 @@ func (p population) moment(i int) time.Duration {
 	return time.Duration(part * float64(p.spread))
 }
 
-func (p population) name(i int) string { return fmt.Sprintf("%s-%06d", p.vendor, p.first+i) }
+// key of the i-th credential, and of its target.
+func (p population) key(i int) types.NamespacedName {
+	return types.NamespacedName{Namespace: cmp.Or(p.namespace, namespace), Name: fmt.Sprintf("%s-%06d", p.vendor, p.first+i)}
+}
 
-// always is a renewal that is due all the time, as far as the operator lets it:
-// five seconds after the issue, while the token lives for an hour.
+// grantOf is the simulator's identifier of a credential's grant.
+func grantOf(key types.NamespacedName) string { return key.String() }
+
+// alwaysDue is how soon after its issue a token is due at the earliest.
+const alwaysDue = 5 * time.Second
+
+// always is a renewal that is due all the time, as far as the operator lets it, while
+// the token lives for an hour.
 func always() v1alpha1.Renewal {
 	return v1alpha1.Renewal{Before: &v1alpha1.Duration{Duration: metav1.Duration{Duration: time.Hour - time.Second}}}
 }
@@ -84,7 +97,10 @@ func (l *lab) populate(ctx context.Context, p population) error {
 			}
 		}
 		defer made.Add(1)
-		return l.makeCredential(ctx, p, i, tokens[i])
+		if err := l.makeSeed(ctx, p, i, tokens[i]); err != nil {
+			return err
+		}
+		return l.makeCredential(ctx, p, i)
 	})
 	if err != nil {
 		return fmt.Errorf("make credentials: %w", err)
@@ -99,7 +115,7 @@ func (l *lab) grant(ctx context.Context, p population) ([]string, error) {
 	for len(tokens) < p.count {
 		grants := make([]simulator.Grant, 0, grantsAtOnce)
 		for i := len(tokens); i < min(len(tokens)+grantsAtOnce, p.count); i++ {
-			grants = append(grants, simulator.Grant{ID: p.name(i), Vendor: p.vendor, App: appOf(p.vendor).Key})
+			grants = append(grants, simulator.Grant{ID: grantOf(p.key(i)), Vendor: p.vendor, App: appOf(p.vendor).Key})
 		}
 		made, err := l.simulator.seed(ctx, nil, grants)
 		if err != nil {
@@ -112,25 +128,28 @@ func (l *lab) grant(ctx context.Context, p population) ([]string, error) {
 	return tokens, nil
 }
 
-func (l *lab) makeCredential(ctx context.Context, p population, i int, token string) error {
-	name := p.name(i)
-	seed := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name + "-seed"},
+func seedOf(key types.NamespacedName) string { return key.Name + "-seed" }
+
+func (l *lab) makeSeed(ctx context.Context, p population, i int, token string) error {
+	key := p.key(i)
+	return l.Create(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: seedOf(key)},
 		StringData: map[string]string{"refresh_token": token},
-	}
-	if err := l.Create(ctx, seed); err != nil {
-		return err
-	}
+	})
+}
+
+func (l *lab) makeCredential(ctx context.Context, p population, i int) error {
+	key := p.key(i)
 	provider := p.provider
 	if provider.Name == "" {
 		provider = v1alpha1.ProviderReference{Name: string(p.vendor)}
 	}
 	credential := &v1alpha1.TokenCredential{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name},
 		Spec: v1alpha1.TokenCredentialSpec{
 			ProviderRef:           provider,
 			AppSecretRef:          &v1alpha1.AppSecretReference{Name: v1alpha1.SecretName(appSecret(p.vendor))},
-			RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: v1alpha1.SecretName(seed.Name)},
+			RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: v1alpha1.SecretName(seedOf(key))},
 			Renewal:               p.renewal,
 			Parameters:            p.parameters,
 		},
@@ -139,6 +158,16 @@ func (l *lab) makeCredential(ctx context.Context, p population, i int, token str
 		credential.Spec.Parameters = map[string]string{"redirectURI": uri}
 	}
 	return l.Create(ctx, credential)
+}
+
+// shortLived gives a population tokens of a short lifetime.
+func (l *lab) shortLived(ctx context.Context, p population, lifetime time.Duration) (population, error) {
+	if p.vendor != simulator.MCS {
+		return p, l.simulator.setLifetime(ctx, lifetime)
+	}
+	var err error
+	p.provider, err = l.shortLivedMCS(ctx, lifetime)
+	return p, err
 }
 
 // shortLivedMCS describes MCS as the built-in does, but for the lifetime, which

@@ -135,6 +135,24 @@ func idleSeconds() (float64, error) {
 	return n / ticks, err
 }
 
+// processorSecondsOfBench is the processor time of this process; 0: not known.
+func processorSecondsOfBench() float64 {
+	used, err := processorSeconds(os.Getpid())
+	if err != nil {
+		return 0
+	}
+	return used
+}
+
+// idleNow is as idleSeconds; 0: not known.
+func idleNow() float64 {
+	idle, err := idleSeconds()
+	if err != nil {
+		return 0
+	}
+	return idle
+}
+
 // machine describes this one for the report.
 type machine struct {
 	Processors int     `json:"processors"`

@@ -50,16 +50,28 @@ func (r *result) add(name string, value float64, unit string) {
 type goal struct {
 	most  bool
 	bound float64
+	// why the bound is what it is, where it is derived; empty elsewhere.
+	why string
 }
 
-func atMost(bound float64) goal  { return goal{true, bound} }
-func atLeast(bound float64) goal { return goal{false, bound} }
+func atMost(bound float64) goal  { return goal{most: true, bound: bound} }
+func atLeast(bound float64) goal { return goal{bound: bound} }
+
+// because adds how the bound is derived.
+func (g goal) because(format string, arguments ...any) goal {
+	g.why = fmt.Sprintf(format, arguments...)
+	return g
+}
 
 func (g goal) String() string {
+	text := "≥ " + number(rounded(g.bound))
 	if g.most {
-		return "≤ " + number(g.bound)
+		text = "≤ " + number(rounded(g.bound))
 	}
-	return "≥ " + number(g.bound)
+	if g.why != "" {
+		text += " (" + g.why + ")"
+	}
+	return text
 }
 
 func (g goal) met(value float64) bool {
@@ -136,11 +148,14 @@ type report struct {
 	Commit  string    `json:"commit,omitempty"`
 	Command string    `json:"command"`
 	Machine machine   `json:"machine"`
+	// Changed are the flags for sizes that are not at their defaults. The goals are
+	// those of the defaults.
+	Changed []string  `json:"changed,omitempty"`
 	Results []*result `json:"results"`
 }
 
-func newReport(ctx context.Context, began time.Time) *report {
-	r := &report{Began: began.UTC().Truncate(time.Second), Machine: thisMachine(),
+func newReport(ctx context.Context, given *settings, began time.Time) *report {
+	r := &report{Began: began.UTC().Truncate(time.Second), Machine: thisMachine(), Changed: given.changed(),
 		Command: strings.Join(append([]string{"bench"}, os.Args[1:]...), " ")}
 	if text, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output(); err == nil {
 		r.Commit = strings.TrimSpace(string(text))
@@ -158,6 +173,11 @@ func (r *report) goals() int {
 		}
 	}
 	return n
+}
+
+// caveat says what verdicts of a run with other sizes are worth.
+func (r *report) caveat() string {
+	return "Not the full sizes (" + strings.Join(r.Changed, ", ") + "): the goals are, so a verdict says little."
 }
 
 // missed names the goals that were.
@@ -198,6 +218,9 @@ func (r *report) asMarkdown() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%d processors (%s), %s GiB, Linux %s, %s. Commit %s, %s, took %s: `%s`.\n", r.Machine.Processors, r.Machine.Model,
 		number(r.Machine.MemoryGiB), r.Machine.Kernel, r.Machine.Go, r.Commit, r.Began.Format(time.DateOnly), r.Took, r.Command)
+	if len(r.Changed) > 0 {
+		fmt.Fprintf(&text, "\n%s\n", r.caveat())
+	}
 	for _, result := range r.Results {
 		fmt.Fprintf(&text, "\n### %s: %s\n\n", result.Scenario, result.About)
 		if len(result.Figures) > 0 {

@@ -168,6 +168,20 @@ func (p *provider) counts(ctx context.Context) (calls, error) {
 	return sum, err
 }
 
+// attempts are how often each grant's refresh token was sent, by the grant's
+// identifier; those that were refused as unknown are no grant's.
+func (p *provider) attempts(ctx context.Context) (map[string]int, error) {
+	var grants []simulator.GrantState
+	if err := p.control(ctx, http.MethodGet, "grants", nil, &grants); err != nil {
+		return nil, err
+	}
+	counted := make(map[string]int, len(grants))
+	for _, grant := range grants {
+		counted[grant.ID] = grant.Refreshes + grant.Reuses
+	}
+	return counted, nil
+}
+
 // resolve sends the providers' hosts here, as --egress-resolve takes it.
 func (p *provider) resolve() []string {
 	var all []string

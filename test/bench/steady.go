@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,8 +52,6 @@ func measureSteady(ctx context.Context, l *lab) (*result, error) {
 const (
 	hopeless = 0.3
 	carried  = 0.2
-	// caughtUp leaves room to catch up with what an outage has left behind.
-	caughtUp = 0.1
 )
 
 // perCycle is how many credentials ask for so many refreshes a second.
@@ -68,22 +67,12 @@ func (s *settings) cycle() time.Duration { return s.lifetime * 76 / 100 }
 // second for the whole seconds of a plan and one for the doing.
 func (s *settings) oldest() time.Duration { return s.lifetime*80/100 + 2*time.Second }
 
-// shortLived gives a population tokens of the short lifetime.
-func (l *lab) shortLived(ctx context.Context, p population) (population, error) {
-	if p.vendor != simulator.MCS {
-		return p, l.simulator.setLifetime(ctx, l.lifetime)
-	}
-	var err error
-	p.provider, err = l.shortLivedMCS(ctx, l.lifetime)
-	return p, err
-}
-
 // evenly starts the manager and makes credentials over four cycles, slowly at first
 // and at the end, so that the renewals come evenly from then on. Made at one pace they
 // would come in waves: a first token costs more than a renewal, and at the end both
 // together are more than the machine does; what waits then is due together ever after.
 func (l *lab) evenly(ctx context.Context, vendor simulator.Vendor, n int) (*observer, error) {
-	p, err := l.shortLived(ctx, population{vendor: vendor, count: n, spread: 4 * l.cycle()})
+	p, err := l.shortLived(ctx, population{vendor: vendor, count: n, spread: 4 * l.cycle()}, l.lifetime)
 	if err != nil {
 		return nil, err
 	}
@@ -97,16 +86,19 @@ func (l *lab) evenly(ctx context.Context, vendor simulator.Vendor, n int) (*obse
 	if err := l.populate(ctx, p); err != nil {
 		return nil, err
 	}
-	if _, err := l.awaitReady(ctx, observer, n, l.lifetime+time.Minute); err != nil {
+	if _, err := l.awaitTokens(ctx, observer, n, l.lifetime+time.Minute); errors.Is(err, errGaveUp) {
 		l.say("  %v: going on all the same", err)
+	} else if err != nil {
+		return nil, err
 	}
-	return observer, l.awaitEvenness(ctx)
+	return observer, l.awaitEvenness(ctx, observer)
 }
 
-// awaitEvenness waits until nobody has had to wait for a while: making credentials
-// and their first tokens costs more than renewals do, and what that leaves behind is
-// not what is to be measured. Where there is no end to it, there is none.
-func (l *lab) awaitEvenness(ctx context.Context) error {
+// awaitEvenness waits until no token is overdue and nobody has had to wait for a
+// while: making credentials and their first tokens costs more than renewals do, and
+// what that leaves behind is not what is to be measured. Where there is no end to it,
+// there is none.
+func (l *lab) awaitEvenness(ctx context.Context, o *observer) error {
 	const few, calm = 20, 10 // in the queue, at so many looks in a row
 	looks := 0
 	err := l.awaitEvery(ctx, time.Second, "renewals come evenly", 2*l.lifetime, func(ctx context.Context) (bool, string, error) {
@@ -114,13 +106,14 @@ func (l *lab) awaitEvenness(ctx context.Context) error {
 		if err != nil {
 			return false, "", err
 		}
-		depth := scraped.sum("workqueue_depth", map[string]string{"name": "tokencredential"})
-		if looks++; depth > few {
+		_, overdue, err := o.behind(time.Now(), l.oldest())
+		depth := scraped.sum("workqueue_depth", nil) // 0 where the operator has queues of another kind
+		if looks++; depth > few || overdue > 0 {
 			looks = 0
 		}
-		return looks >= calm, fmt.Sprintf("warming up: %.0f credentials in the queue", depth), nil
+		return looks >= calm, fmt.Sprintf("warming up: %.0f credentials in the queue, %d tokens overdue", depth, overdue), err
 	})
-	if err != nil && ctx.Err() == nil && !l.manager.HasEnded() {
+	if errors.Is(err, errGaveUp) {
 		l.say("  %v: going on all the same", err)
 		return nil
 	}
@@ -137,6 +130,7 @@ func (l *lab) steady(ctx context.Context, r *result, kind string, vendor simulat
 	}
 	defer observer.end()
 	early := observer.forget()
+	observer.forgetLags()
 	span, err := l.measure(ctx, l.lifetime*3/2, fmt.Sprintf("%d steady credentials of %s", n, vendor), nil)
 	if err != nil {
 		return false, 0, err
@@ -164,9 +158,12 @@ func (l *lab) steady(ctx context.Context, r *result, kind string, vendor simulat
 	}
 	r.add(kind+": age of a token when replaced, p50", quantile(0.5, age), "% of its lifetime")
 	r.add(kind+": age of a token when replaced, max", quantile(1, age), "% of its lifetime")
+	r.add(kind+": tokens whose time due no status told", float64(len(seen)-len(late)), "")
+	r.add(kind+": status behind its target, p99", quantile(0.99, observer.forgetLags()), "s")
 	r.judge(kind+": tokens ever expired in a target", float64(expired), "", atMost(0))
-	r.add(kind+": operator", 100*(span.to.processor["manager"]-span.from.processor["manager"])/span.seconds(), "% of one processor")
-	r.note("%s: requests per refresh: %s; the machine was busy to %.0f %%", kind, span.asked.per(span.refreshesAsked()), 100*span.busy)
+	r.add(kind+": operator", span.share("manager"), "% of one processor")
+	r.add(kind+": the harness", span.share(harness), "% of one processor")
+	r.note("%s: requests per refresh: %s; %s", kind, span.asked.per(span.refreshesAsked()), span.machine())
 	if n := len(seen); n == 0 {
 		return false, 0, fmt.Errorf("no target of %d was replaced", n)
 	}

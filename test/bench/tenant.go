@@ -57,7 +57,9 @@ func measureTenant(ctx context.Context, l *lab) (*result, error) {
 	r.judge("target replaced after due, p99, beside the other", quantile(0.99, latenessOf(seen)), "s", atMost(1))
 	r.add("target replaced after due, max, beside the other", quantile(1, latenessOf(seen)), "s")
 	r.judge("tokens ever expired in a target", float64(expired), "", atMost(0))
-	r.note("the machine was busy to %.0f %% beside the tenant that fails", 100*span.busy)
+	r.add("tokens whose time due no status told", float64(len(seen)-len(latenessOf(seen))), "")
+	r.add("the harness meanwhile", span.share(harness), "% of one processor")
+	r.note("beside the tenant that fails %s", span.machine())
 	return r, nil
 }
 

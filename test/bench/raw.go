@@ -23,8 +23,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
 
-// limits are what a client takes that does nothing but write, or call.
-type limits struct {
+// rawRates are what a client reaches that does nothing but write, or call.
+type rawRates struct {
 	writes   map[int]float64 // of Secrets, by how many are under way at once
 	statuses float64         // patches of a status, with as many under way as suit Secrets best
 	// refreshes are what a client reaches that asks of the API server what a refresh
@@ -38,17 +38,17 @@ type limits struct {
 var parallels = []int{1, 8, 32}
 
 // best is the most writes a second.
-func (l *limits) best() (rate float64, parallel int) {
+func (r *rawRates) best() (rate float64, parallel int) {
 	for _, n := range parallels {
-		if l.writes[n] > rate {
-			rate, parallel = l.writes[n], n
+		if r.writes[n] > rate {
+			rate, parallel = r.writes[n], n
 		}
 	}
 	return rate, parallel
 }
 
-// measureLimits reports the raw limits.
-func measureLimits(ctx context.Context, l *lab) (*result, error) {
+// measureRaw reports the raw limits.
+func measureRaw(ctx context.Context, l *lab) (*result, error) {
 	raw, err := l.rawLimits(ctx)
 	if err != nil {
 		return nil, err
@@ -68,65 +68,97 @@ func measureLimits(ctx context.Context, l *lab) (*result, error) {
 }
 
 // rawLimits are measured once in a run, by the first scenario that asks.
-func (l *lab) rawLimits(ctx context.Context) (*limits, error) {
+func (l *lab) rawLimits(ctx context.Context) (*rawRates, error) {
 	if l.raw != nil {
 		return l.raw, nil
 	}
-	raw := &limits{writes: map[int]float64{}, refreshes: map[string]float64{}}
+	raw := &rawRates{writes: map[int]float64{}, refreshes: map[string]float64{}}
 	span := l.window / 6
 	l.say("  raw limits: %s for each", span)
-	secrets, err := l.rawSecrets(ctx)
-	if err != nil {
-		return nil, err
-	}
-	write := func(ctx context.Context, worker, turn int) error {
-		secret := secrets[worker][turn%len(secrets[worker])]
-		secret.Data["access_token"] = tokenText()
-		return l.Update(ctx, secret)
-	}
 	for _, n := range parallels {
-		if raw.writes[n], err = rate(ctx, n, span, write); err != nil {
+		var err error
+		if raw.writes[n], err = l.secretWrites(ctx, n, span); err != nil {
 			return nil, err
 		}
+		l.say("  %.0f Secrets written a second, %d at a time", raw.writes[n], n)
 	}
-	_, parallel := raw.best()
-	credentials, err := l.rawCredentials(ctx, parallel)
-	if err != nil {
+	if err := l.rawRefreshes(ctx, raw, span); err != nil {
 		return nil, err
 	}
-	patch := func(ctx context.Context, worker, turn int) error {
-		return l.patchStatus(ctx, credentials[worker], turn)
-	}
-	if raw.statuses, err = rate(ctx, parallel, span, patch); err != nil {
-		return nil, err
-	}
-	for _, kind := range kinds {
-		raw.refreshes[kind.name], err = rate(ctx, parallel, span, func(ctx context.Context, worker, turn int) error {
-			read := &corev1.Secret{}
-			err := l.Get(ctx, client.ObjectKeyFromObject(secrets[worker][0]), read)
-			for i := 1; err == nil && i < int(kind.writes); i++ {
-				err = write(ctx, worker, turn*int(kind.writes)+i)
-			}
-			return errors.Join(err, patch(ctx, worker, turn))
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	for _, credential := range credentials {
-		if err := l.Delete(ctx, credential); err != nil {
-			return nil, err
-		}
-	}
+	var err error
 	if raw.kept, err = l.rawCalls(ctx, span, true); err != nil {
 		return nil, err
 	}
 	if raw.single, err = l.rawCalls(ctx, span, false); err != nil {
 		return nil, err
 	}
-	err = l.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(namespace), client.MatchingLabels{"bench": "raw"})
 	l.raw = raw
-	return raw, err
+	return raw, nil
+}
+
+// secretWrites is how many Secrets a plain client writes in a second: the raw limit
+// that goals are shares of. It leaves nothing behind.
+func (l *lab) secretWrites(ctx context.Context, parallel int, span time.Duration) (float64, error) {
+	secrets, err := l.rawSecrets(ctx, parallel)
+	if err != nil {
+		return 0, err
+	}
+	write := func(ctx context.Context, worker, turn int) error { return l.rewrite(ctx, secrets[worker], turn) }
+	if _, err := rate(ctx, parallel, span/5, write); err != nil { // an API server is slow in its first seconds
+		return 0, err
+	}
+	written, err := rate(ctx, parallel, span, write)
+	return written, errors.Join(err, l.dropRawSecrets(ctx))
+}
+
+// rewrite gives one of the Secrets, turn by turn, another token.
+func (l *lab) rewrite(ctx context.Context, secrets []*corev1.Secret, turn int) error {
+	secret := secrets[turn%len(secrets)]
+	secret.Data["access_token"] = tokenText()
+	return l.Update(ctx, secret)
+}
+
+// rawRefreshes measures statuses, and the requests of whole refreshes.
+func (l *lab) rawRefreshes(ctx context.Context, raw *rawRates, span time.Duration) error {
+	_, parallel := raw.best()
+	secrets, err := l.rawSecrets(ctx, parallel)
+	if err != nil {
+		return err
+	}
+	credentials, err := l.rawCredentials(ctx, parallel)
+	if err != nil {
+		return err
+	}
+	patch := func(ctx context.Context, worker, turn int) error {
+		return l.patchStatus(ctx, credentials[worker], turn)
+	}
+	if raw.statuses, err = rate(ctx, parallel, span, patch); err != nil {
+		return err
+	}
+	l.say("  %.0f statuses patched a second", raw.statuses)
+	for _, kind := range kinds {
+		raw.refreshes[kind.name], err = rate(ctx, parallel, span, func(ctx context.Context, worker, turn int) error {
+			err := l.Get(ctx, client.ObjectKeyFromObject(secrets[worker][0]), &corev1.Secret{})
+			for i := 1; err == nil && i < int(kind.writes); i++ {
+				err = l.rewrite(ctx, secrets[worker], turn*int(kind.writes)+i)
+			}
+			return errors.Join(err, patch(ctx, worker, turn))
+		})
+		if err != nil {
+			return err
+		}
+		l.say("  the requests of %.0f %s refreshes sent a second", raw.refreshes[kind.name], kind.name)
+	}
+	for _, credential := range credentials {
+		if err := l.Delete(ctx, credential); err != nil {
+			return err
+		}
+	}
+	return l.dropRawSecrets(ctx)
+}
+
+func (l *lab) dropRawSecrets(ctx context.Context) error {
+	return l.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(namespace), client.MatchingLabels{"bench": "raw"})
 }
 
 // tokenText has the length of a token.
@@ -136,9 +168,9 @@ func tokenText() []byte {
 }
 
 // rawSecrets makes Secrets that look like targets, some for each writer.
-func (l *lab) rawSecrets(ctx context.Context) ([][]*corev1.Secret, error) {
+func (l *lab) rawSecrets(ctx context.Context, parallel int) ([][]*corev1.Secret, error) {
 	const each = 10
-	all := make([][]*corev1.Secret, slices.Max(parallels))
+	all := make([][]*corev1.Secret, parallel)
 	for worker := range all {
 		all[worker] = make([]*corev1.Secret, each)
 	}
