@@ -25,6 +25,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	fairqueue "github.com/tokenkeeper/tokenkeeper/internal/pace/queue"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
@@ -82,7 +83,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		// What fails here is the API server: it is asked again soon after it is back.
 		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 5*time.Second),
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) queue {
-			return pace.NewQueue(name, limiter, credentials.waiter)
+			return fairqueue.New(name, limiter, credentials.waiter)
 		},
 	}); err != nil {
 		return err

@@ -109,10 +109,10 @@ func (x *renewal) checkTwin(ctx context.Context) error {
 	case contended && x.attempts.contend(x.key, x.Clock.Now()) < rotation.HolderTimeout:
 		return &Pause{Until: x.Clock.Now().Add(contendedPause), Why: problem.OneLine(err)}
 	case err != nil && !contended:
-		return err
+		return saveProblem(err, x.job.Credential, false)
 	case twin != nil: // one that is contended for longer has been sent, and its outcome is not known
 		x.result.Called = true // a refresh that was asked for is answered by that
-		return x.duplicate(twin)
+		return duplicate(x.job.Credential, twin)
 	}
 	x.attempts.uncontend(x.key)
 	return nil

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -111,6 +112,10 @@ func (r *Refresher) unspool(ctx context.Context, credential *v1alpha1.TokenCrede
 	r.Spool.Drop(attempt)
 	return &saved, nil
 }
+
+// conflictPause is how long a credential waits after another process has changed its
+// state: that one is at work on it.
+const conflictPause = time.Second
 
 // notSaved turns a failure to save the state into what is to be reported.
 func (x *renewal) notSaved(err error) error {

@@ -87,4 +87,28 @@ func Restored(credential *v1alpha1.TokenCredential) *problem.Problem {
 		credential.StateSecretName(), reauthorize(credential))
 }
 
+// duplicate says that another credential works, or has worked, on the same token. Of
+// another namespace no more is said than that.
+func duplicate(credential *v1alpha1.TokenCredential, twin *rotation.Twin) *problem.Problem {
+	own := twin.Namespace == credential.Namespace
+	who := "a TokenCredential in another namespace"
+	if own {
+		who = fmt.Sprintf("the TokenCredential %q", twin.Credential)
+	}
+	if !twin.Orphaned {
+		return problem.New(v1alpha1.DuplicateSourceReason,
+			"%s works on the same refresh token, which is good for one of them: delete this one, or have a user go through the provider's consent screen once more and put a refresh token of its own into the Secret of spec.refreshTokenSecretRef", who)
+	}
+	where := "its state Secret"
+	if own {
+		where = fmt.Sprintf("the state Secret %q", twin.StateSecret)
+	}
+	if twin.Lost {
+		return problem.New(v1alpha1.DuplicateSourceReason,
+			"the refresh token was spent by %s, which is gone, and its successor is lost: %s", who, reauthorize(credential))
+	}
+	return problem.New(v1alpha1.DuplicateSourceReason,
+		"the refresh token was spent by %s, which is gone; its successor is in %s: put the refresh_token from there into the Secret of spec.refreshTokenSecretRef, or delete that state Secret and have a user go through the provider's consent screen again", who, where)
+}
+
 func rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339) }

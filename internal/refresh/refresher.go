@@ -175,7 +175,7 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 		found.Recovery = r.recoveryOf(credential, in, found.Record.State)
 		found.Restored = r.attempts.putBack(client.ObjectKeyFromObject(credential), record)
 	}
-	if found.Seed = found.Record.Judge(in.Seed); found.Seed != rotation.SeedNew {
+	if found.Seed = found.Record.State.Judge(in.Seed); found.Seed != rotation.SeedNew {
 		return found, nil
 	}
 	// To a process whose cache lags, the seed before the one that another process
@@ -201,7 +201,8 @@ func withAdoptedSeed(record *rotation.Record, adopted *v1alpha1.StateSecretStatu
 	same := adopted.Seed == seed.Digest()
 	switch {
 	case !record.Exists() && same:
-		known.State = record.State.Adopt(seed).Lose()
+		known.State = record.State.Adopt(seed)
+		known.State.Spent = known.State.Spent.Add(adopted.Seed)
 	case !record.Exists(): // a cache that lags may show it once more
 		known.State.Spent = record.State.Spent.Add(adopted.Seed)
 	case record.Copied && same:

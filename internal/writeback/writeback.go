@@ -32,7 +32,7 @@ func IsDue(credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rota
 		return false
 	}
 	live := record.State.RefreshToken
-	return !live.IsZero() && !live.Equal(in.Seed) && record.Judge(in.Seed) != rotation.SeedNew
+	return !live.IsZero() && !live.Equal(in.Seed) && record.State.Judge(in.Seed) != rotation.SeedNew
 }
 
 // Write writes the live refresh token into the user's Secret, at the version that was
