@@ -147,3 +147,5 @@ func (a *attempts) lastContended(credential types.NamespacedName) time.Time {
 	defer a.mu.Unlock()
 	return a.contended[credential].last
 }
+
+func (a *attempts) putBack(credential types.NamespacedName, record *rotation.Record) bool { return false }
