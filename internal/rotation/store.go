@@ -135,6 +135,7 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 		return &APIError{Action: action(record), Reason: metav1.StatusReasonRequestEntityTooLarge, kind: ErrBlocked}
 	}
 	s.label(stored, next)
+	next.annotate(&stored.ObjectMeta)
 	// Nobody else writes this Secret. Who owns which field of it is not worth what it
 	// costs the API server to work that out at each write; an empty entry says so.
 	stored.ManagedFields = []metav1.ManagedFieldsEntry{{}}
