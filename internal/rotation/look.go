@@ -16,7 +16,7 @@ const (
 	// 3.5 KB in a URL, of which proxies take 8.
 	lookSize = 100
 	// concurrentLooks is how many looks may be in flight before a waiter joins
-	// others. A few waiters so wait for nobody.
+	// others: a few waiters do not wait for each other.
 	concurrentLooks = 4
 )
 
@@ -53,13 +53,9 @@ func (l *looks) find(ctx context.Context, mark string, look lookFunc) ([]metav1.
 	l.join(w)
 	select {
 	case <-w.woken:
-	default:
-		select {
-		case <-w.woken:
-		case <-ctx.Done():
-			l.leave(w)
-			return nil, ctx.Err()
-		}
+	case <-ctx.Done():
+		l.leave(w)
+		return nil, ctx.Err()
 	}
 	if w.leads {
 		l.lead(ctx, w, look)

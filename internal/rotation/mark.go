@@ -72,10 +72,10 @@ func (s *Store) listMarked(ctx context.Context, marks []string) (marked, error) 
 		if err != nil {
 			return nil, err
 		}
-		list := func(item *metav1.PartialObjectMetadata) {
+		add := func(item *metav1.PartialObjectMetadata) {
 			found[item.Labels[key]] = append(found[item.Labels[key]], *item)
 		}
-		if err := s.list(ctx, labels.NewSelector().Add(*requirement), list); err != nil {
+		if err := s.list(ctx, labels.NewSelector().Add(*requirement), add); err != nil {
 			return nil, err
 		}
 	}
@@ -120,9 +120,9 @@ func (s *Store) listOldMarks(ctx context.Context, marks []string) (marked, error
 	return found, nil
 }
 
-// list calls visit with each Secret that matches, in the namespaces that are
+// list calls each with every Secret that matches, in the namespaces that are
 // watched, or in all of them.
-func (s *Store) list(ctx context.Context, selector labels.Selector, visit func(*metav1.PartialObjectMetadata)) error {
+func (s *Store) list(ctx context.Context, selector labels.Selector, each func(*metav1.PartialObjectMetadata)) error {
 	namespaces := s.Namespaces
 	if len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}
@@ -134,7 +134,7 @@ func (s *Store) list(ctx context.Context, selector labels.Selector, visit func(*
 			return describe(ActionList, err)
 		}
 		for i := range list.Items {
-			visit(&list.Items[i])
+			each(&list.Items[i])
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -61,7 +62,7 @@ func (s State) digest() string {
 		attempt = s.Attempt.ID
 	}
 	encoded, err := json.Marshal([]any{
-		s.RefreshToken.Digest(), s.PreviousRefreshToken.Digest(), s.Seed, s.PreviousSeed, s.Spent, attempt, s.Sequence,
+		s.RefreshToken.Digest(), s.PreviousRefreshToken.Digest(), s.Seed, s.PreviousSeed, strings.Join(s.Spent, " "), attempt, s.Sequence,
 	})
 	if err != nil { // strings and a number always encode
 		return ""

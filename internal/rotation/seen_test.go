@@ -55,6 +55,20 @@ func TestIsBefore(t *testing.T) {
 	}
 }
 
+func TestAStateIsAsItWasSeenAfterItWasStored(t *testing.T) {
+	t.Parallel()
+	for _, state := range []State{{}, holding("G"), sending(rotated(holding("G"), "G2")), rotated(holding("G"), "G2").Adopt(text("W"))} {
+		data := map[string][]byte{}
+		if err := state.encode(data); err != nil {
+			t.Fatal(err)
+		}
+		stored, err := decode(data)
+		if err != nil || stored.digest() != state.digest() {
+			t.Errorf("what is written and what is read differ (%v)", err)
+		}
+	}
+}
+
 func TestAStateThatWasPutBackIsJudgedAsACopy(t *testing.T) {
 	t.Parallel()
 	record := at("u", "5", rotated(holding("G"), "G2"))

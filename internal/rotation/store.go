@@ -63,7 +63,7 @@ type Record struct {
 	secret *corev1.Secret
 }
 
-// Exists tells whether the state Secret does.
+// Exists reports whether the state Secret does.
 func (r *Record) Exists() bool { return r.secret.ResourceVersion != "" }
 
 // ResourceVersion of the state Secret; empty while there is none.
@@ -136,7 +136,7 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 	}
 	s.label(stored, next)
 	next.annotate(&stored.ObjectMeta)
-	// Nobody else writes this Secret. Who owns which field of it is not worth what it
+	// No one else writes this Secret. Who owns which field of it is not worth what it
 	// costs the API server to work that out at each write; an empty entry says so.
 	stored.ManagedFields = []metav1.ManagedFieldsEntry{{}}
 	write := func() error { return s.Client.Update(ctx, stored) }

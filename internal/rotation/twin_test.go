@@ -29,7 +29,6 @@ func TestOlderTwin(t *testing.T) {
 		}
 		return t
 	}
-	contended := func(s State) State { return sending(s) }
 	lost := sending(holding("G")).Lose("sending")
 	cases := map[string]struct {
 		reason  string
@@ -42,8 +41,8 @@ func TestOlderTwin(t *testing.T) {
 	}{
 		"an older one on the token":      {"it goes first", holding("G"), false, false, nil, twin(nil), nil},
 		"a younger one on the token":     {"it gives way", holding("G"), true, false, nil, nil, nil},
-		"an older one that sends it":     {"it goes first", contended(holding("G")), false, false, nil, twin(nil), nil},
-		"a younger one that may send it": {"it may have looked before this one could be seen", contended(holding("G")), true, false, nil, twin(nil), ErrContended},
+		"an older one that sends it":     {"it goes first", sending(holding("G")), false, false, nil, twin(nil), nil},
+		"a younger one that may send it": {"it may have looked before this one could be seen", sending(holding("G")), true, false, nil, twin(nil), ErrContended},
 		"a younger one that has spent it": {
 			"its successor is in that state", rotated(holding("G"), "G2"), true, false, nil, twin(func(t *Twin) { t.Spent = true }), nil,
 		},
@@ -64,7 +63,7 @@ func TestOlderTwin(t *testing.T) {
 
 		"an orphan on the token": {"it would never send it, and must not be in the way", holding("G"), false, true, nil, nil, nil},
 		"an orphan that may be sending it": {
-			"its credential was deleted during the exchange", contended(holding("G")), false, true, nil, twin(func(t *Twin) { t.Orphaned = true }), ErrContended,
+			"its credential was deleted during the exchange", sending(holding("G")), false, true, nil, twin(func(t *Twin) { t.Orphaned = true }), ErrContended,
 		},
 		"an orphan that has spent it": {
 			"sending it again could revoke what came of it", rotated(holding("G"), "G2"), false, true, nil, twin(func(t *Twin) { t.Orphaned, t.Spent = true, true }), nil,
