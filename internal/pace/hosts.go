@@ -115,6 +115,9 @@ func (h *Hosts) Enter(name string, waiter Waiter, now time.Time) Verdict {
 		return Go
 	}
 	arrival := h.yield(waiter.Who, name)
+	if other := h.waiting[waiter.Who]; other != nil && other.name != name {
+		h.unwait(waiter.Who) // else it may be admitted there now
+	}
 	h.update(now)
 	if h.claim(waiter.Who, name) {
 		return Go

@@ -306,6 +306,22 @@ func TestWhoWaitsForAnotherHostNowIsNotWokenForTheFirst(t *testing.T) {
 	g.wantWoken("it has what it wanted")
 }
 
+// TestASlotThatLapsesDoesNotGoToWhoAsksAnotherHost in this very moment: it would hold two.
+func TestASlotThatLapsesDoesNotGoToWhoAsksAnotherHost(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, 2)
+	g.enter("first", "b", 0, Go)
+	g.enter("first", "c", 1, Busy)
+	g.enter("first", "a", 2, Busy)
+	g.leave("first", "b", 0, Served)
+	g.wantWoken("one that will not come", "c/credential-1")
+	g.now = g.now.Add(admissionTimeout)
+	g.enter("second", "a", 2, Go)
+	if g.inFlight != 1 {
+		t.Errorf("one call holds %d slots", g.inFlight)
+	}
+}
+
 func TestSpellingsOfAHostAreOneHost(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, 4)
