@@ -237,7 +237,7 @@ func TestASlotThatIsGivenUpWakesTheNextAtOnce(t *testing.T) {
 	}
 }
 
-func TestWhoComesLateKeepsItsPlaceInTheLine(t *testing.T) {
+func TestWhoComesLateKeepsItsPosition(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, 2)
 	g.enter("host", "b", 0, Go)

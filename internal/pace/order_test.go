@@ -71,7 +71,7 @@ func TestOrder(t *testing.T) {
 			[]Waiter{renewal("a", 1, 5), renewal("a", 2, 9), renewal("a", 2, 1)},
 			[]string{"a/credential-2", "a/credential-1"},
 		},
-		"a change of class does not cost the place in the line": {
+		"a change of class does not cost the position": {
 			"it has waited as long as before",
 			[]Waiter{waiterOf(New, "a", 1), waiterOf(Failing, "a", 2), waiterOf(Failing, "a", 1)},
 			[]string{"a/credential-1", "a/credential-2"},
