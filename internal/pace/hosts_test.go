@@ -7,67 +7,7 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/types"
 )
-
-// gate is Hosts together with who was woken, and a clock.
-type gate struct {
-	*Hosts
-	t     *testing.T
-	now   time.Time
-	woken []types.NamespacedName
-}
-
-func newGate(t *testing.T, workers int) *gate {
-	g := &gate{t: t, now: noon}
-	g.Hosts = NewHosts(workers, func(who types.NamespacedName) { g.woken = append(g.woken, who) })
-	return g
-}
-
-// enter has credential n of a namespace, whose token expires n minutes after noon, ask
-// for a slot.
-func (g *gate) enter(host, namespace string, n int, want Verdict) {
-	g.t.Helper()
-	if got := g.Enter(host, renewal(namespace, n, n), g.now); got != want {
-		g.t.Errorf("the verdict on %s/%d at %s is %s, want %s", namespace, n, host, got, want)
-	}
-}
-
-func (g *gate) leave(host, namespace string, n int, answer Answer) {
-	g.Leave(host, renewal(namespace, n, n), answer, false, g.now)
-}
-
-// call makes a call that ends at once, and whose credential does not wait afterwards.
-func (g *gate) call(host, namespace string, n int, answer Answer) {
-	g.t.Helper()
-	g.enter(host, namespace, n, Go)
-	g.Leave(host, renewal(namespace, n, n), answer, true, g.now)
-}
-
-// fail makes five calls of a namespace, fewer if the host counts as down before.
-func (g *gate) fail(host, namespace string, answer Answer) {
-	g.t.Helper()
-	for n := 0; n < downAfter && !g.hosts[host].isDown(namespace); n++ {
-		g.call(host, namespace, n, answer)
-	}
-}
-
-func (at *host) isDown(namespace string) bool { return at != nil && at.down(namespace) }
-
-// wantWoken checks who was woken since the last check, in order.
-func (g *gate) wantWoken(reason string, want ...string) {
-	g.t.Helper()
-	var got []string
-	for _, who := range g.woken {
-		got = append(got, who.String())
-	}
-	g.woken = nil
-	if diff := cmp.Diff(want, got); diff != "" {
-		g.t.Errorf("%s: woken (-want +got):\n%s", reason, diff)
-	}
-}
 
 func TestASlowHostLeavesWorkersToTheOthers(t *testing.T) {
 	t.Parallel()
@@ -330,37 +270,4 @@ func TestSpellingsOfAHostAreOneHost(t *testing.T) {
 	g.enter("auth.example:0443", "c", 2, Busy)
 	g.leave("Auth.Example:443", "a", 0, Served)
 	g.wantWoken("the slot is free for all spellings", "c/credential-2")
-}
-
-func TestHostsForgets(t *testing.T) {
-	t.Parallel()
-	cases := map[string]struct {
-		reason string
-		use    func(g *gate)
-		after  time.Duration
-	}{
-		"a call that was served":    {"nothing is to be remembered", func(g *gate) { g.call("h", "a", 1, Served) }, 0},
-		"a call that was not made":  {"nothing is to be remembered", func(g *gate) { g.call("h", "a", 1, Unasked) }, 0},
-		"a failure":                 {"it counts for ten minutes", func(g *gate) { g.call("h", "a", 1, Unavailable) }, rememberHost + sweepEvery},
-		"an outage that ended":      {"it excuses failures for ten minutes", func(g *gate) { g.fail("h", "a", Unavailable); g.leave("h", "a", 1, Served) }, rememberHost + sweepEvery},
-		"waiters for what is down":  {"nobody came back in all the time", func(g *gate) { g.fail("h", "a", Unreachable); g.enter("h", "a", 1, Down) }, rememberHost + sweepEvery},
-		"one who was woken in vain": {"it does not come any more", func(g *gate) { g.enter("h", "b", 0, Go); g.enter("h", "a", 1, Busy); g.leave("h", "b", 0, Served) }, time.Hour},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			g := newGate(t, 2)
-			c.use(g)
-			if c.after > 0 {
-				g.now = g.now.Add(c.after)
-				g.Tick(g.now)
-				g.now = g.now.Add(c.after)
-				g.Tick(g.now)
-			}
-			left := len(g.hosts) + len(g.crowded) + len(g.waiting) + len(g.admitted) + len(g.pending) + len(g.namespaces) + g.inFlight
-			if left != 0 {
-				t.Errorf("%s: remembered: hosts %v, waiting %v, admitted %v", c.reason, g.hosts, g.waiting, g.admitted)
-			}
-		})
-	}
 }
