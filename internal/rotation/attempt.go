@@ -17,15 +17,11 @@ import (
 // exchange (30 s at most) and the fence before it.
 const HolderTimeout = 45 * time.Second
 
-// AttemptAnnotation says, on a state Secret, when the attempt in it was started. A
-// cache of metadata so knows the open attempts without reading a Secret.
-const AttemptAnnotation = "tokenkeeper.io/attempt"
-
 // OpenAttempt reports whether a Secret, of which only the metadata is known, is a
 // state with an open attempt, and when that was started: zero where the annotation
 // cannot be read.
 func OpenAttempt(metadata metav1.Object) (started time.Time, open bool) {
-	value, open := metadata.GetAnnotations()[AttemptAnnotation]
+	value, open := metadata.GetAnnotations()[v1alpha1.AttemptAnnotation]
 	if !open || !isState(metadata) {
 		return time.Time{}, false
 	}
@@ -39,10 +35,10 @@ func OpenAttempt(metadata metav1.Object) (started time.Time, open bool) {
 // annotate notes the attempt in the metadata of its Secret.
 func (s State) annotate(metadata *metav1.ObjectMeta) {
 	if s.Attempt == nil {
-		delete(metadata.Annotations, AttemptAnnotation)
+		delete(metadata.Annotations, v1alpha1.AttemptAnnotation)
 		return
 	}
-	metav1.SetMetaDataAnnotation(metadata, AttemptAnnotation, s.Attempt.Started.UTC().Format(time.RFC3339))
+	metav1.SetMetaDataAnnotation(metadata, v1alpha1.AttemptAnnotation, s.Attempt.Started.UTC().Format(time.RFC3339))
 }
 
 // Attempt is a claim on the live refresh token.

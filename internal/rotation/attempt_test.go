@@ -124,8 +124,8 @@ func TestOpenAttempt(t *testing.T) {
 		started time.Time
 	}{
 		"an attempt":         {"it is open", func(*corev1.Secret) {}, true, noon},
-		"no attempt":         {"nothing is claimed", func(s *corev1.Secret) { delete(s.Annotations, AttemptAnnotation) }, false, time.Time{}},
-		"a damaged one":      {"it is open all the same", func(s *corev1.Secret) { s.Annotations[AttemptAnnotation] = "x" }, true, time.Time{}},
+		"no attempt":         {"nothing is claimed", func(s *corev1.Secret) { delete(s.Annotations, v1alpha1.AttemptAnnotation) }, false, time.Time{}},
+		"a damaged one":      {"it is open all the same", func(s *corev1.Secret) { s.Annotations[v1alpha1.AttemptAnnotation] = "x" }, true, time.Time{}},
 		"on a user's Secret": {"anyone may write an annotation", func(s *corev1.Secret) { s.Name = "shop" }, false, time.Time{}},
 		"of no credential":   {"anyone may write an annotation", func(s *corev1.Secret) { delete(s.Annotations, v1alpha1.CredentialAnnotation) }, false, time.Time{}},
 	}
@@ -133,7 +133,7 @@ func TestOpenAttempt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			metadata := newSecret(shop)
-			metadata.Annotations[AttemptAnnotation] = noon.Format(time.RFC3339)
+			metadata.Annotations[v1alpha1.AttemptAnnotation] = noon.Format(time.RFC3339)
 			c.change(metadata)
 			if started, open := OpenAttempt(metadata); open != c.open || !started.Equal(c.started) {
 				t.Errorf("%s: open %t, started %s", c.reason, open, started)
