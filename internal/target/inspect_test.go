@@ -6,10 +6,12 @@ package target
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
@@ -173,20 +175,22 @@ func TestInspectRefusesBeforeAnythingIsSpent(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		policy v1alpha1.CreationPolicy
+		known  string
 		err    error
 		want   string
 		text   string
 	}{
-		"a missing Secret to merge into": {"the user makes it", v1alpha1.MergePolicy, nil, v1alpha1.SecretNotFoundReason, "create it"},
-		"no right to read":               {"a refusal is said as one", v1alpha1.OwnerPolicy, forbidden, v1alpha1.PersistBlockedReason, "(Forbidden): look at the operator's role"},
-		"no API server":                  {"that is no refusal", v1alpha1.OwnerPolicy, errors.New("dial tcp: connection refused"), v1alpha1.PersistBlockedReason, "could not be reached"},
+		"a missing Secret to merge into": {"the user makes it", v1alpha1.MergePolicy, "7", nil, v1alpha1.SecretNotFoundReason, "create it"},
+		"one that never was":             {"the cache may lag, and the user makes it", v1alpha1.MergePolicy, "", nil, v1alpha1.SecretNotFoundReason, "create it"},
+		"no right to read":               {"a refusal is said as one", v1alpha1.OwnerPolicy, "7", forbidden, v1alpha1.PersistBlockedReason, "(Forbidden): look at the operator's role"},
+		"no API server":                  {"that is no refusal", v1alpha1.OwnerPolicy, "7", errors.New("dial tcp: connection refused"), v1alpha1.PersistBlockedReason, "could not be reached"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, v1alpha1.Target{CreationPolicy: c.policy})
 			s.fail = func(string) error { return c.err }
-			_, err := s.Inspect(t.Context(), s.credential, s.template, nil, "7")
+			_, err := s.Inspect(t.Context(), s.credential, s.template, nil, c.known)
 			if p := problem.Of(err); p == nil || p.Reason != c.want || !contains(p.Message, c.text) || contains(p.Message, "hunter2") {
 				t.Errorf("%s: got %v", c.reason, err)
 			}
@@ -200,5 +204,38 @@ func TestInspectReadsNothingOfATargetThatWasNeverWritten(t *testing.T) {
 	view, err := s.Inspect(t.Context(), s.credential, s.template, nil, "")
 	if err != nil || view.Exists || view.Holds || s.calls["get"] != 0 {
 		t.Errorf("got %+v, %v after %d reads", view, err, s.calls["get"])
+	}
+}
+
+func TestOnlyWhoTookAFieldOverContestsIt(t *testing.T) {
+	t.Parallel()
+	credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{UID: "uid-1"}}
+	entry := func(manager string, minute int, fields string) metav1.ManagedFieldsEntry {
+		at := metav1.NewTime(noon.Add(time.Duration(minute) * time.Minute))
+		return metav1.ManagedFieldsEntry{Manager: manager, Time: &at, FieldsV1: metav1.NewFieldsV1(fields)}
+	}
+	const both, one = `{"f:data":{".":{},"f:a":{},"f:b":{}}}`, `{"f:data":{"f:a":{}}}`
+	status := entry("kubelet", 9, both)
+	status.Subresource = "status"
+	cases := map[string]struct {
+		reason string
+		others []metav1.ManagedFieldsEntry
+		want   []Contest
+	}{
+		"both own it":        {"the value is ours too", []metav1.ManagedFieldsEntry{entry("x", 9, both)}, []Contest{{"x", "data[b]"}}},
+		"earlier":            {"it wrote before we did, as the version before does", []metav1.ManagedFieldsEntry{entry("manager", 4, both)}, nil},
+		"in the same second": {"times are whole seconds", []metav1.ManagedFieldsEntry{entry("x", 5, both)}, []Contest{{"x", "data[b]"}}},
+		"a subresource":      {"it holds no field of ours", []metav1.ManagedFieldsEntry{status}, nil},
+		"garbage":            {"it names nothing", []metav1.ManagedFieldsEntry{entry("x", 9, "[]"), {Manager: "y"}}, nil},
+		"two":                {"each is named once", []metav1.ManagedFieldsEntry{entry("y", 9, both), entry("x", 9, both), entry("x", 8, both)}, []Contest{{"x", "data[b]"}, {"y", "data[b]"}}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			live := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{ManagedFields: append(c.others, entry("tokenkeeper-uid-1", 5, one))}}
+			if diff := cmp.Diff(c.want, contests(credential, live, []string{"data[a]", "data[b]"})); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+			}
+		})
 	}
 }

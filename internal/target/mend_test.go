@@ -120,6 +120,32 @@ func TestMendDoesNotVouchForATokenThatChangedMeanwhile(t *testing.T) {
 	}
 }
 
+func TestMendDoesNotPutAnOlderTokenBack(t *testing.T) {
+	t.Parallel()
+	for _, policy := range both {
+		t.Run(string(policy), func(t *testing.T) {
+			t.Parallel()
+			s, view := begin(t, policy, map[string]string{"app": "shop"})
+			s.retemplate(labelled(policy, map[string]string{"tier": "web"}))
+			view = s.inspect(view.ResourceVersion)
+			first := true
+			s.fail = func(verb string) error { // another replica publishes between the look and the patch
+				if verb == "patch" && first {
+					first = false
+					s.publishText("newer")
+				}
+				return nil
+			}
+			if _, err := s.Mend(t.Context(), s.credential, s.template, view); err != nil {
+				t.Fatal(err)
+			}
+			if got := string(s.live().Data["access_token"]); got != "newer" {
+				t.Errorf("the token is %s", got)
+			}
+		})
+	}
+}
+
 func TestMendSaysWhatRefusesIt(t *testing.T) {
 	t.Parallel()
 	s, view := begin(t, v1alpha1.OwnerPolicy, map[string]string{"app": "shop"})

@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // scene is a credential, its template, and an API server that is a fake: it knows
@@ -67,7 +69,20 @@ func (s *scene) retemplate(spec v1alpha1.Target) {
 // publish writes the token, and returns what was written.
 func (s *scene) publish(view View) View {
 	s.Helper()
-	content, err := s.template.Render(granted(), site)
+	return s.publishToken(view, granted())
+}
+
+// publishText writes another token over what is there.
+func (s *scene) publishText(text string) {
+	s.Helper()
+	other := granted()
+	other.AccessToken = secret.New(text)
+	s.publishToken(s.inspect("another"), other)
+}
+
+func (s *scene) publishToken(view View, granted token.Token) View {
+	s.Helper()
+	content, err := s.template.Render(granted, site)
 	if err != nil {
 		s.Fatal(err)
 	}
