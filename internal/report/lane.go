@@ -58,8 +58,8 @@ type entry struct {
 	version string
 	// unwritten is what is to be written; nil: nothing is.
 	unwritten *Update
-	// writing is held by whoever writes it.
-	writing sync.Mutex
+	// writing holds a value while somebody writes it.
+	writing chan struct{}
 }
 
 // Current returns a credential with its latest status: as it is in the cache, or as
@@ -97,7 +97,7 @@ func (l *Lane) Add(cached *v1alpha1.TokenCredential, update Update) {
 	key := client.ObjectKeyFromObject(cached)
 	known, ok := l.entries[key]
 	if !ok || known.uid != cached.UID {
-		known = &entry{uid: cached.UID, stored: cached.Status, version: cached.ResourceVersion}
+		known = &entry{uid: cached.UID, stored: cached.Status, version: cached.ResourceVersion, writing: make(chan struct{}, 1)}
 		if l.entries == nil {
 			l.entries = map[types.NamespacedName]*entry{}
 		}
@@ -153,8 +153,12 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 	if known == nil {
 		return nil
 	}
-	known.writing.Lock()
-	defer known.writing.Unlock()
+	select {
+	case known.writing <- struct{}{}:
+		defer func() { <-known.writing }()
+	case <-ctx.Done(): // whoever writes it goes on
+		return ctx.Err()
+	}
 	var err error
 	for range maxRebases {
 		update, base := l.begin(known)
