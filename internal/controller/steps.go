@@ -197,7 +197,7 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts
 func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report {
 	report.State = stateOf(a.result.Record, in.KeepsAccessToken())
 	report.SeedAdopted = a.result.SeedAdopted
-	report.Handled = a.result.Called || a.answered
+	report.Handled = a.result.Called || a.result.Answered || a.answered
 	report.Standing = a.standing
 	if a.result.Called || a.refreshed() {
 		report.Attempt = &status.Attempt{

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
@@ -93,5 +92,6 @@ func APIServer(err error, action, next string) *Problem {
 // Unreachable reports whether an error of a request says that no answer of the API
 // server came, as against a refusal.
 func Unreachable(err error) bool {
-	return err != nil && apierrors.ReasonForError(err) == metav1.StatusReasonUnknown
+	var answered apierrors.APIStatus
+	return err != nil && !errors.As(err, &answered)
 }

@@ -98,7 +98,7 @@ func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 			Reason:  reason,
 			Message: cut(message, maxMessage),
 			Time:    metav1.Time{Time: now.UTC().Truncate(time.Second)},
-			Inputs:  AttemptInputs(credential.Generation, report.Inputs),
+			Inputs:  report.Inputs,
 		}
 	}
 	switch attempt := report.Attempt; {

@@ -5,7 +5,6 @@ package status
 
 import (
 	"cmp"
-	"fmt"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -77,12 +76,6 @@ type Attempt struct {
 	LifetimeIgnored bool
 	// RefreshTokenExpiresAt; zero: not stated.
 	RefreshTokenExpiresAt time.Time
-}
-
-// AttemptInputs is what an attempt is noted to have been made with: where it is the
-// same later, what the attempt failed for cannot have been mended.
-func AttemptInputs(generation int64, inputs string) string {
-	return fmt.Sprintf("%d/%s", generation, inputs)
 }
 
 // renewal is what stands in the way of a renewal, or nil.
