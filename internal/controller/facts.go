@@ -35,8 +35,14 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		!r.isUnchanged(ctx, credential)
+		!r.isUnchanged(ctx, credential) || lacksTarget(known)
 	return decision.Decide(f)
+}
+
+// lacksTarget reports whether the target was last seen not to hold the token: once what
+// was in the way is gone, everything looks as it was left.
+func lacksTarget(known *v1alpha1.TokenCredentialStatus) bool {
+	return known.Target != nil && known.Target.ResourceVersion == ""
 }
 
 // isUnchanged reports whether the provider, the inputs, the target and the state are

@@ -27,6 +27,7 @@ import (
 type outcome struct {
 	report status.Report
 	again  time.Time
+	why    string // it is paused
 }
 
 // stopped is the outcome where a step could not be taken: by a *refresh.Pause, which
@@ -35,7 +36,7 @@ func stopped(report status.Report, err error) outcome {
 	var pause *refresh.Pause
 	if errors.As(err, &pause) {
 		report.Paused = true
-		return outcome{report: report, again: pause.Until}
+		return outcome{report: report, again: pause.Until, why: pause.Why}
 	}
 	report.Renewal = asProblem(err)
 	return outcome{report: report}

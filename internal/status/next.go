@@ -41,10 +41,14 @@ func Next(credential *v1alpha1.TokenCredential, report Report, now time.Time) v1
 	return next
 }
 
-// Expire is the status once nothing but time has passed: Ready turns False at the
-// expiry of the token.
+// Expire is the status once nothing but time has passed: a Ready that is True turns
+// False at the expiry of the token.
 func Expire(credential *v1alpha1.TokenCredential, now time.Time) v1alpha1.TokenCredentialStatus {
 	next := *credential.Status.DeepCopy()
+	expires := next.ExpirationTime
+	if expires == nil || now.Before(expires.Time) || !meta.IsStatusConditionTrue(next.Conditions, v1alpha1.ReadyCondition) {
+		return next
+	}
 	var problems []*problem.Problem
 	switch last := lastProblem(&credential.Status); {
 	case credential.Spec.Suspend:
