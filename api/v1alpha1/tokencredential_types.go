@@ -370,7 +370,8 @@ type AttemptStatus struct {
 	// +required
 	Reason string `json:"reason,omitempty"`
 
-	// message says why there is no new token, and what to do next.
+	// message says why there is no new token, and what to do next; or what was wrong
+	// with the reply that brought one.
 	// +optional
 	Message string `json:"message,omitempty"`
 

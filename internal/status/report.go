@@ -5,6 +5,7 @@ package status
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -30,7 +31,8 @@ type Report struct {
 	// Standing is true where what the last attempt failed for still stands in the
 	// way.
 	Standing bool
-	// Suspended is true where spec.suspend is why nothing was tried.
+	// Suspended is true where spec.suspend is why nothing was tried, as the credential
+	// says. Then nothing is missing for a renewal; what cannot be saved is told.
 	Suspended bool
 	// Publication is what keeps the token from the target.
 	Publication *problem.Problem
@@ -38,7 +40,8 @@ type Report struct {
 	WriteBack *problem.Problem
 	// Notice is said beside a token that is fresh; it stands in the way of nothing.
 	Notice *problem.Problem
-	// Paused is true where this reconcile ended early, to be taken up again soon.
+	// Paused is true where this reconcile ended early, to be taken up again soon. With
+	// Inputs it ended just before the call.
 	Paused bool
 	// Due is when the token at hand is to be renewed; zero: no token is at hand.
 	Due time.Time
@@ -78,11 +81,21 @@ type Attempt struct {
 	RefreshTokenExpiresAt time.Time
 }
 
+// remark is what was wrong with a reply that brought a token; empty: nothing.
+func (a *Attempt) remark(credential *v1alpha1.TokenCredential) string {
+	if !a.LifetimeIgnored {
+		return ""
+	}
+	return fmt.Sprintf("the reply stated a lifetime that cannot be used, so the default of the provider %q is used", credential.Spec.ProviderRef.Name)
+}
+
 // renewal is what stands in the way of a renewal, or nil.
 func (r *Report) renewal(old *v1alpha1.TokenCredentialStatus) *problem.Problem {
 	switch {
 	case r.Attempt != nil && r.Attempt.Problem != nil:
 		return r.Attempt.Problem
+	case r.Suspended && !r.IsBlocked():
+		return nil
 	case r.Renewal != nil:
 		return r.Renewal
 	case r.Standing:
