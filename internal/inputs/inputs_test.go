@@ -127,7 +127,9 @@ func TestGatherReadsTheSecrets(t *testing.T) {
 		{"a seed's Secret without the key", "a person has put it under another", func(c *cluster, _ *v1alpha1.TokenCredential) {
 			c.put("seed", "5", map[string]string{"other": "token"})
 		}, with(func(r *read) { r.Seed, r.SeedMissing = "", missing })},
-		{"an empty seed", "a placeholder is no token", func(c *cluster, _ *v1alpha1.TokenCredential) { c.put("seed", "5", map[string]string{"refresh_token": ""}) },
+		{"an empty seed", "a placeholder is no token", func(c *cluster, _ *v1alpha1.TokenCredential) {
+			c.put("seed", "5", map[string]string{"refresh_token": ""})
+		},
 			with(func(r *read) { r.Seed, r.SeedMissing = "", missing })},
 		{"a seed of white space alone", "it is as missing as an empty one", func(c *cluster, _ *v1alpha1.TokenCredential) {
 			c.put("seed", "5", map[string]string{"refresh_token": " \n"})
