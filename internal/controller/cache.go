@@ -102,8 +102,9 @@ func slimSecret(object any) (any, error) {
 // its own: which token a shared target holds, and whether a state has an open attempt.
 func ownAnnotations(all map[string]string) map[string]string {
 	var own map[string]string
+	_, isOpen := all[v1alpha1.AttemptAnnotation]
 	for key, value := range all {
-		if strings.HasPrefix(key, v1alpha1.TokenAnnotationPrefix) || key == v1alpha1.AttemptAnnotation {
+		if strings.HasPrefix(key, v1alpha1.TokenAnnotationPrefix) || isOpen && (key == v1alpha1.AttemptAnnotation || key == v1alpha1.CredentialAnnotation) {
 			if own == nil {
 				own = map[string]string{}
 			}

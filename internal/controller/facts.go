@@ -73,7 +73,7 @@ func (r *Reconciler) facts(job refresh.Job, view target.View) decision.Facts {
 		Suspended: credential.Spec.Suspend,
 		SeedIsNew: found.Seed == rotation.SeedNew,
 		Requested: credential.RefreshRequested() && view.Mark.Requested != requestDigest(credential),
-		Restored:  in.SingleUse() && (found.Record.Copied || found.Restored),
+		Restored:  in.SingleUse() && found.Record.Copied,
 		Recovery:  found.Recovery,
 		Lost:      in.SingleUse() && state.Lost(),
 		CanLogin:  in.CanLogin(),

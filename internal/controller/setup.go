@@ -123,7 +123,7 @@ func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, c
 		Clock:   options.Clock,
 		Refresher: &refresh.Refresher{
 			Inputs:   gatherer,
-			States:   &rotation.Store{Client: mgr.GetClient(), Cluster: cluster, Namespaces: options.Namespaces},
+			States:   &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Namespaces: options.Namespaces},
 			Egress:   options.Egress,
 			Rates:    &pace.Rates{},
 			Hosts:    hosts,

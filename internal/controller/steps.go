@@ -136,6 +136,10 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal goal) action
 		a.problem = p
 		return a
 	}
+	if missing := job.Inputs.AppMissing; missing != nil && isAboutInputs(a.decided) {
+		a.problem = missing
+		return a
+	}
 	switch a.decided {
 	case decision.Call:
 		return r.call(ctx, job, goal, facts, a)
@@ -154,13 +158,20 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal goal) action
 	return a
 }
 
+// isAboutInputs reports whether what is missing among the inputs is to be said now: while
+// nothing of more weight is.
+func isAboutInputs(decided decision.Decision) bool {
+	switch decided {
+	case decision.Rest, decision.Call, decision.WaitForRetry, decision.StayStalled:
+		return true
+	default:
+		return false
+	}
+}
+
 // call asks the provider. Where a token would be spent, the API server is asked first
 // whether it would take the target.
 func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts decision.Facts, a action) action {
-	if missing := job.Inputs.AppMissing; missing != nil {
-		a.problem = missing
-		return a
-	}
 	if job.Inputs.SingleUse() {
 		if err := r.dryRun(ctx, job.Credential, goal); err != nil {
 			a.problem = asProblem(err)

@@ -31,7 +31,7 @@ func CanonicalHost(host string) string {
 			bare = mapped
 		}
 	}
-	bare = strings.TrimSuffix(strings.ToLower(bare), ".")
+	bare = strings.TrimRight(strings.ToLower(bare), ".")
 	if address, err := netip.ParseAddr(bare); err == nil {
 		bare = address.Unmap().String()
 	}

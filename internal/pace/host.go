@@ -47,7 +47,8 @@ type host struct {
 type tenant struct {
 	inFlight int
 	limit    int
-	failures int // in a row
+	failures int  // in a row
+	unserved bool // the last call that connected was not served
 	probeAt  time.Time
 	backAt   time.Time
 	used     time.Time
@@ -105,6 +106,7 @@ func (at *host) note(namespace string, answer Answer, workers int, now time.Time
 	case Served:
 		at.answered(t, now)
 		at.strained, at.allStrained = "", false
+		t.unserved = false
 		at.limit, t.limit = min(at.limit+1, workers), min(t.limit+1, workers)
 	case Throttled:
 		at.answered(t, now)
@@ -158,6 +160,7 @@ func (at *host) connected(now time.Time) {
 // strain makes a namespace's calls fewer, and those of all if it is not the only one
 // that the host does not serve: its trouble may be of its own making.
 func (at *host) strain(namespace string, t *tenant) {
+	t.unserved = true
 	t.limit = max(t.limit/2, 1)
 	if at.strained == "" {
 		at.strained = namespace

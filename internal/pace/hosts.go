@@ -55,7 +55,8 @@ const (
 //     its slots if another can use them. Who waits goes in fair order ([Order]).
 //   - The limit of a host is halved by failures and grows with each success; so is a
 //     namespace's own limit at a host. Failures that one namespace alone sees affect
-//     its own limit only.
+//     its own limit only. The limit of the host does not stand in the way of the only
+//     call of a namespace whose last one was served.
 //   - A host is down for a namespace when five of its calls in a row failed, and for
 //     all when five in a row could not connect. When five in a row failed, in several
 //     namespaces and with no success between, the host is suspect: two failures are
@@ -114,6 +115,9 @@ func (h *Hosts) Enter(name string, waiter Waiter, now time.Time) Verdict {
 		return Go
 	}
 	arrival := h.yield(waiter.Who, name)
+	if other := h.waiting[waiter.Who]; other != nil && other.name != name {
+		h.unwait(waiter.Who) // else it may be admitted there now
+	}
 	h.update(now)
 	if h.claim(waiter.Who, name) {
 		return Go

@@ -54,7 +54,7 @@ func (h *Hosts) room(at *host, namespace string, class Class, now time.Time) boo
 	if at.unreachable() {
 		return at.inFlight == 0 && !now.Before(at.probeAt)
 	}
-	slots, held := h.slots(at), h.namespaces[namespace]
+	slots, held := h.slots(at, namespace), h.namespaces[namespace]
 	if class == Failing {
 		slots = max(slots/2, 1)
 	}
@@ -72,10 +72,20 @@ func (h *Hosts) room(at *host, namespace string, class Class, now time.Time) boo
 	}
 }
 
-// slots is how many calls to a host may be in flight.
-func (h *Hosts) slots(at *host) int {
-	return min(at.limit, half(h.workers-(h.inFlight-at.inFlight)))
+// slots is how many calls to a host may be in flight if one of a namespace is the last of
+// them. For its only call the limit of the host does not count, unless it has seen for
+// itself that the host does not serve: else those who strain the host, and hold its
+// slots with calls that end in a time-out, would keep it from others whom it serves.
+func (h *Hosts) slots(at *host, namespace string) int {
+	share := h.share(at)
+	if t := at.tenants[namespace]; t == nil || t.inFlight == 0 && !t.unserved {
+		return share
+	}
+	return min(at.limit, share)
 }
+
+// share is how many workers a host may have.
+func (h *Hosts) share(at *host) int { return half(h.workers - (h.inFlight - at.inFlight)) }
 
 // half of the workers that others leave, and one at least.
 func half(left int) int { return max(left/2, 1) }
@@ -189,12 +199,12 @@ func (h *Hosts) update(now time.Time) {
 // woken. An equal part is for each namespace that waits; what they cannot use is for
 // any. Nobody is woken for a host that is down.
 func (h *Hosts) admit(at *host, now time.Time) bool {
-	slots := h.slots(at)
-	if at.waiting.Len() == 0 || at.unreachable() || at.inFlight >= slots {
+	share := h.share(at)
+	if at.waiting.Len() == 0 || at.unreachable() || at.inFlight >= share {
 		return false
 	}
 	waiting := at.waiting.Namespaces()
-	equalPart := (slots + waiting - 1) / waiting
+	equalPart := (min(at.limit, share) + waiting - 1) / waiting
 	fits := func(namespace string, class Class) bool {
 		return !at.down(namespace) && h.room(at, namespace, class, now)
 	}

@@ -21,8 +21,8 @@ type attempts struct {
 	byCredential map[types.NamespacedName]*knownAttempts
 	// contended credentials met another's claim on their token.
 	contended map[types.NamespacedName]contention
-	// newest is the newest revision of each state that this process has seen.
-	newest map[types.NamespacedName]rotation.Revision
+	// seen is how far each state had come when this process last read or wrote it.
+	seen map[types.NamespacedName]rotation.Seen
 }
 
 // knownAttempts of a credential, until its state has none.
@@ -47,16 +47,30 @@ func (a *attempts) of(credential types.NamespacedName) *knownAttempts {
 	return known
 }
 
-// observe notes whether an attempt is in a credential's state.
-func (a *attempts) observe(credential types.NamespacedName, attempt *rotation.Attempt) {
+// observe notes how far a credential's state has come, and whether an attempt is in it.
+func (a *attempts) observe(credential types.NamespacedName, record *rotation.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if attempt == nil {
+	if record.Exists() {
+		if a.seen == nil {
+			a.seen = map[types.NamespacedName]rotation.Seen{}
+		}
+		a.seen[credential] = record.Seen()
+	}
+	if record.State.Attempt == nil {
 		delete(a.byCredential, credential)
 		return
 	}
 	known := a.of(credential)
 	known.open, known.unheard = true, false
+}
+
+// isPutBack reports whether a state is older than what this process has seen of it: etcd
+// was restored, and its token may have been sent since.
+func (a *attempts) isPutBack(credential types.NamespacedName, record *rotation.Record) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return record.IsBefore(a.seen[credential])
 }
 
 // miss notes that a claim failed, or seemed to: it may have been saved all the same,
@@ -111,7 +125,7 @@ func (a *attempts) forget(credential types.NamespacedName) {
 	defer a.mu.Unlock()
 	delete(a.contended, credential)
 	delete(a.byCredential, credential)
-	delete(a.newest, credential)
+	delete(a.seen, credential)
 }
 
 // contention is since when, and when last, another credential was met that has

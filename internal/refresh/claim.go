@@ -35,7 +35,7 @@ func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 		return x.notSaved(err)
 	}
 	x.adopted()
-	x.attempts.observe(x.key, x.record.State.Attempt)
+	x.attempts.observe(x.key, x.record)
 	if err := x.fence(ctx, claimedAt); err != nil {
 		return x.withdraw(ctx, err)
 	}

@@ -62,8 +62,8 @@ func (x *renewal) end(ctx context.Context, transition func(state rotation.State,
 func (x *renewal) commit(ctx context.Context, change rotation.Change) error {
 	claim := x.record.State.Attempt
 	err := x.Refresher.commit(ctx, x.job.Credential, x.record, change)
-	if err == nil {
-		x.Spool.Drop(claim)
+	if err == nil && claim != nil {
+		x.Spool.Drop(claim.ID)
 	}
 	return err
 }
@@ -75,7 +75,7 @@ const refusalsInWorker = 4
 func (r *Refresher) commit(ctx context.Context, credential *v1alpha1.TokenCredential, record *rotation.Record, change rotation.Change) error {
 	ctx = context.WithoutCancel(ctx)
 	key := client.ObjectKeyFromObject(credential)
-	defer func() { r.attempts.observe(key, record.State.Attempt) }()
+	defer func() { r.attempts.observe(key, record) }()
 	attended, handOver := context.WithCancel(ctx)
 	defer handOver()
 	refusals := 0
@@ -109,7 +109,7 @@ func (r *Refresher) unspool(ctx context.Context, credential *v1alpha1.TokenCrede
 		return record, err
 	}
 	log.FromContext(ctx).Info("a token that an earlier process had received is saved")
-	r.Spool.Drop(attempt)
+	r.Spool.Drop(attempt.ID)
 	return &saved, nil
 }
 

@@ -132,9 +132,6 @@ type Found struct {
 	Seed rotation.SeedVerdict
 	// Recovery is what becomes of an attempt that somebody left.
 	Recovery rotation.Recovery
-	// Restored is true where the state is a copy of another, or was put back to an
-	// earlier revision.
-	Restored bool
 }
 
 // Recover reads the state, and saves what an earlier process left in the spool.
@@ -149,10 +146,14 @@ func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCrede
 	if err != nil {
 		return nil, loadProblem(err, credential)
 	}
+	if r.attempts.isPutBack(key, record) {
+		record.MarkCopied()
+		return record, nil
+	}
 	if record, err = r.unspool(ctx, credential, record); err != nil {
 		return nil, saveProblem(err, credential, false)
 	}
-	r.attempts.observe(key, record.State.Attempt)
+	r.attempts.observe(key, record)
 	return record, nil
 }
 
@@ -173,7 +174,6 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 	if in.SingleUse() {
 		found.Record = withAdoptedSeed(record, credential.Status.StateSecret, in.Seed)
 		found.Recovery = r.recoveryOf(credential, in, found.Record.State)
-		found.Restored = r.attempts.putBack(client.ObjectKeyFromObject(credential), record)
 	}
 	if found.Seed = found.Record.State.Judge(in.Seed); found.Seed != rotation.SeedNew {
 		return found, nil

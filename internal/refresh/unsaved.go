@@ -93,13 +93,13 @@ func (r *Refresher) saveLater(ctx context.Context, credential *v1alpha1.TokenCre
 				giveUp()
 			}
 		})
-		r.attempts.observe(key, record.State.Attempt)
+		r.attempts.observe(key, &record)
 		r.unsaved.remove(key)
 		r.Metrics.Unsaved(-1)
 		if err != nil {
 			log.FromContext(ctx).Error(err, "what the provider sent could not be saved")
 		} else {
-			r.Spool.Drop(claim)
+			r.Spool.Drop(claim.ID)
 		}
 		if r.Wake != nil {
 			r.Wake(key)

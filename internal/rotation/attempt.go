@@ -6,6 +6,8 @@ package rotation
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
@@ -14,6 +16,30 @@ import (
 // observer's own clock, before its holder counts as gone. It is longer than an
 // exchange (30 s at most) and the fence before it.
 const HolderTimeout = 45 * time.Second
+
+// OpenAttempt reports whether a Secret, of which only the metadata is known, is a
+// state with an open attempt, and when that was started: zero where the annotation
+// cannot be read.
+func OpenAttempt(metadata metav1.Object) (started time.Time, open bool) {
+	value, open := metadata.GetAnnotations()[v1alpha1.AttemptAnnotation]
+	if !open || !isState(metadata) {
+		return time.Time{}, false
+	}
+	started, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return time.Time{}, true
+	}
+	return started, true
+}
+
+// annotate notes the attempt in the metadata of its Secret.
+func (s State) annotate(metadata *metav1.ObjectMeta) {
+	if s.Attempt == nil {
+		delete(metadata.Annotations, v1alpha1.AttemptAnnotation)
+		return
+	}
+	metav1.SetMetaDataAnnotation(metadata, v1alpha1.AttemptAnnotation, s.Attempt.Started.UTC().Format(time.RFC3339))
+}
 
 // Attempt is a claim on the live refresh token.
 type Attempt struct {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -91,6 +93,50 @@ func TestRecover(t *testing.T) {
 			t.Parallel()
 			if got := c.state.Recover(c.observer); got != c.want {
 				t.Errorf("%s: got %s, want %s", c.reason, got, c.want)
+			}
+		})
+	}
+}
+
+func TestAnOpenAttemptShowsInTheMetadata(t *testing.T) {
+	t.Parallel()
+	api := newAPIServer(t)
+	record := saved(t, api.store(), shop, holding("G"))
+	if _, open := OpenAttempt(api.secret(t, shop)); open {
+		t.Error("nothing is claimed")
+	}
+	api.must(t, api.store().Save(t.Context(), record, record.State.Claim(Attempt{ID: "1", Started: noon.Add(time.Millisecond)})))
+	if started, open := OpenAttempt(api.secret(t, shop)); !open || !started.Equal(noon) {
+		t.Errorf("open %t, started %s, want %s", open, started, noon)
+	}
+	api.must(t, api.store().Save(t.Context(), record, record.State.Withdraw("1", nil)))
+	if _, open := OpenAttempt(api.secret(t, shop)); open {
+		t.Error("the claim was withdrawn")
+	}
+}
+
+func TestOpenAttempt(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason  string
+		change  func(*corev1.Secret)
+		open    bool
+		started time.Time
+	}{
+		"an attempt":         {"it is open", func(*corev1.Secret) {}, true, noon},
+		"no attempt":         {"nothing is claimed", func(s *corev1.Secret) { delete(s.Annotations, v1alpha1.AttemptAnnotation) }, false, time.Time{}},
+		"a damaged one":      {"it is open all the same", func(s *corev1.Secret) { s.Annotations[v1alpha1.AttemptAnnotation] = "x" }, true, time.Time{}},
+		"on a user's Secret": {"anyone may write an annotation", func(s *corev1.Secret) { s.Name = "shop" }, false, time.Time{}},
+		"of no credential":   {"anyone may write an annotation", func(s *corev1.Secret) { delete(s.Annotations, v1alpha1.CredentialAnnotation) }, false, time.Time{}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			metadata := newSecret(shop)
+			metadata.Annotations[v1alpha1.AttemptAnnotation] = noon.Format(time.RFC3339)
+			c.change(metadata)
+			if started, open := OpenAttempt(metadata); open != c.open || !started.Equal(c.started) {
+				t.Errorf("%s: open %t, started %s", c.reason, open, started)
 			}
 		})
 	}

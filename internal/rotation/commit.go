@@ -23,28 +23,28 @@ var commitBackoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Ji
 // moved on, so that the transition has no place any more (State.Accepts).
 type Change func(stored State) (next State, ok bool)
 
-// Commit makes a transition durable. While a claim stands, the token that was
-// sent is spent and its successor is nowhere else, so the commit is tried until it
-// succeeds or ctx ends, and refused is called with each failure; without a claim nothing
-// is at stake and the first failure is returned.
+// Commit makes a transition durable. While a claim stands, the token that was sent
+// is spent and its successor is nowhere else, so the commit is tried until it
+// succeeds or ctx ends, and refused is called with each failure; without a claim
+// the first failure is returned.
 //
 // Someone else's change of the Secret is merged: the commit goes on from what is
 // stored, as long as the change has a place in it (else ErrSuperseded). A state
-// Secret that was deleted meanwhile is made again.
+// Secret that was deleted meanwhile is made again. A write that was applied although
+// its answer never came is recognized as one's own.
 func (s *Store) Commit(ctx context.Context, credential *v1alpha1.TokenCredential, record *Record, change Change, refused func(error)) error {
-	sent := record.State
-	stale := false
+	pending := &commit{store: s, credential: credential, record: record, change: change, sent: record.State}
 	var refusal error
 	try := func(ctx context.Context) (done bool, err error) {
-		refusal = s.commitOnce(ctx, credential, record, sent, change, stale)
-		stale = errors.Is(refusal, ErrConflict)
-		if refusal == nil || errors.Is(refusal, ErrGone) || errors.Is(refusal, ErrSuperseded) {
+		refusal = pending.try(ctx)
+		pending.stale = errors.Is(refusal, ErrConflict)
+		if refusal == nil || errors.Is(refusal, ErrGone) || errors.Is(refusal, ErrSuperseded) || errors.Is(refusal, ErrForeignAttempt) {
 			return true, nil
 		}
-		if !stale {
+		if !pending.stale {
 			refused(refusal)
 		}
-		return sent.Attempt == nil && !stale, nil
+		return pending.sent.Attempt == nil && !pending.stale, nil
 	}
 	if err := cmp.Or(s.Backoff, &commitBackoff).DelayFunc().Until(ctx, true, true, try); err != nil {
 		return errors.Join(refusal, err)
@@ -52,22 +52,39 @@ func (s *Store) Commit(ctx context.Context, credential *v1alpha1.TokenCredential
 	return refusal
 }
 
-// commitOnce tries a commit once, on what is stored now where the record is
-// stale.
-func (s *Store) commitOnce(ctx context.Context, credential *v1alpha1.TokenCredential, record *Record, sent State, change Change, stale bool) error {
-	if stale {
-		latest, err := s.Load(ctx, credential)
+// commit is a transition that is not durable yet.
+type commit struct {
+	store      *Store
+	credential *v1alpha1.TokenCredential
+	record     *Record
+	change     Change
+	sent       State  // what was stored when the token was sent
+	stale      bool   // the record is not what is stored now
+	unanswered string // the digest of a state that may have been written
+}
+
+// try saves the transition once, on what is stored now where the record is stale.
+func (c *commit) try(ctx context.Context) error {
+	if c.stale {
+		latest, err := c.store.Load(ctx, c.credential)
 		if err != nil {
 			return err
 		}
 		if !latest.Exists() {
-			latest.State = sent
+			latest.State = c.sent
 		}
-		*record = *latest
+		*c.record = *latest
+		if latest.Exists() && c.unanswered == latest.State.digest() {
+			return nil
+		}
 	}
-	next, ok := change(record.State)
+	next, ok := c.change(c.record.State)
 	if !ok {
 		return ErrSuperseded
 	}
-	return s.Save(ctx, record, next)
+	err := c.store.Save(ctx, c.record, next)
+	if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnavailable) {
+		c.unanswered = next.digest()
+	}
+	return err
 }

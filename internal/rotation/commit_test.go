@@ -6,9 +6,12 @@ package rotation
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -153,4 +156,47 @@ func TestCommitEnds(t *testing.T) {
 			t.Errorf("there is no place left for it: got %v", err)
 		}
 	})
+}
+
+func TestACommitThatWasAppliedWithoutAnAnswerIsOnesOwn(t *testing.T) {
+	t.Parallel()
+	withdraw := func(stored State) (State, bool) { return stored.Withdraw("sending", nil), stored.Attempt != nil }
+	cases := map[string]struct {
+		reason string
+		change Change
+	}{
+		"a reply":      {"its successor is stored, and nobody has superseded it", bringing("G2", "sending", "G")},
+		"a withdrawal": {"the claim is gone, and nobody has taken it over", withdraw},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newAPIServer(t)
+			record := saved(t, api.store(), shop, sending(holding("G")))
+			var applied atomic.Bool
+			api.intercept(func(verb string, _ client.ObjectKey) error {
+				if verb != "update" || applied.Swap(true) {
+					return nil
+				}
+				change(t, api, func(s State) State { next, _ := c.change(s); return next })
+				return errCanary
+			})
+			if err := api.store().Commit(t.Context(), shop, record, c.change, func(error) {}); err != nil {
+				t.Errorf("%s: %v", c.reason, err)
+			}
+			if record.State.Attempt != nil || record.ResourceVersion() != api.secret(t, shop).ResourceVersion {
+				t.Error("the record is not what is stored")
+			}
+		})
+	}
+}
+
+func TestACommitThatWouldDropAnothersAttemptEnds(t *testing.T) {
+	t.Parallel()
+	api := newAPIServer(t)
+	record := saved(t, api.store(), shop, sending(holding("G")))
+	careless := func(stored State) (State, bool) { stored.Attempt = nil; return stored, true }
+	if err := api.store().Commit(t.Context(), shop, record, careless, func(error) {}); !errors.Is(err, ErrForeignAttempt) {
+		t.Errorf("no retry cures a mistake: got %v", err)
+	}
 }

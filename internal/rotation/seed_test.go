@@ -20,6 +20,8 @@ func accepted(s State) State {
 	return s.Commit(token.Grant{}, Exchange{Sent: s.RefreshToken})
 }
 
+func grantOf(refreshToken string) token.Grant { return token.Grant{RefreshToken: text(refreshToken)} }
+
 func copyOf(s State) State { s.copied = true; return s }
 
 // adopting is the state after one seed after another.

@@ -37,6 +37,9 @@ type Spool struct {
 // identityFile holds the pod's identity: it is there as long as the directory is.
 const identityFile = "pod"
 
+// sealedSuffix ends the name of a reply's file.
+const sealedSuffix = ".sealed"
+
 // OpenSpool opens a directory as a spool. No directory is no spool: nil, which
 // keeps nothing.
 func OpenSpool(directory string) (*Spool, error) {
@@ -64,7 +67,7 @@ func (s *Spool) Holder(process string) string {
 	return s.pod + "/" + process
 }
 
-// Predecessor tells whether a holder was an earlier process of this pod, and so is
+// Predecessor reports whether a holder was an earlier process of this pod, and so is
 // gone.
 func (s *Spool) Predecessor(holder, own string) bool {
 	return s != nil && holder != own && strings.HasPrefix(holder, s.pod+"/")
@@ -141,16 +144,37 @@ func (s *Spool) Find(attempt *Attempt, sent secret.Text) (token.Grant, bool) {
 	}, true
 }
 
-// Drop forgets an attempt that was committed.
-func (s *Spool) Drop(attempt *Attempt) {
-	if s != nil && attempt != nil {
-		_ = os.Remove(s.file(attempt.ID)) // a file that stays is found and dropped with the pod
+// Attempts returns the IDs of the attempts of which the spool keeps a reply, without
+// opening one. A file is of use only while the state of some credential holds its
+// attempt; the caller drops one whose attempt no state holds any more.
+func (s *Spool) Attempts() ([]string, error) {
+	if s == nil {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(s.directory)
+	if err != nil {
+		return nil, fmt.Errorf("list the spool: %w", err)
+	}
+	var attempts []string
+	for _, entry := range entries {
+		if attempt, ok := strings.CutSuffix(entry.Name(), sealedSuffix); ok && entry.Type().IsRegular() {
+			attempts = append(attempts, attempt)
+		}
+	}
+	return attempts, nil
+}
+
+// Drop forgets the reply to an attempt: it was committed, or no state holds the
+// attempt any more.
+func (s *Spool) Drop(attempt string) {
+	if s != nil && attempt != "" {
+		_ = os.Remove(s.file(attempt)) // a file that stays is found and dropped with the pod
 	}
 }
 
 // file of an attempt. Its ID comes from a Secret, so it is taken for a name alone.
 func (s *Spool) file(attempt string) string {
-	return filepath.Join(s.directory, filepath.Base(filepath.Clean("/"+attempt))+".sealed")
+	return filepath.Join(s.directory, filepath.Base(filepath.Clean("/"+attempt))+sealedSuffix)
 }
 
 func sealWith(sent secret.Text, attempt string) (cipher.AEAD, error) {

@@ -52,13 +52,13 @@ func TestTheSpoolCarriesAGrantOverARestart(t *testing.T) {
 	if _, found := after.Find(attempt, text("another token")); found {
 		t.Error("a file must not open without the token that was sent")
 	}
-	after.Drop(attempt)
+	after.Drop(attempt.ID)
 	if _, found := after.Find(attempt, sent); found {
 		t.Error("what was committed is dropped")
 	}
 }
 
-func TestAFileOfTheSpoolTellsNothing(t *testing.T) {
+func TestAFileOfTheSpoolDisclosesNothing(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
 	if err := openSpool(t, directory).Put(&Attempt{ID: "1"}, text("sent"), token.Grant{RefreshToken: text("canary")}); err != nil {
@@ -79,7 +79,7 @@ func TestAFileOfTheSpoolTellsNothing(t *testing.T) {
 	}
 }
 
-func TestTheSpoolTellsThisPodsEarlierProcesses(t *testing.T) {
+func TestPredecessorIsAnEarlierProcessOfThisPod(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
 	before, after, elsewhere := openSpool(t, directory), openSpool(t, directory), openSpool(t, t.TempDir())
@@ -93,7 +93,7 @@ func TestTheSpoolTellsThisPodsEarlierProcesses(t *testing.T) {
 		"an earlier process of this pod": {"its container was restarted, so it is gone", after, earlier, true},
 		"this very process":              {"it is not its own predecessor", after, own, false},
 		"a process of another pod":       {"it may be alive", after, elsewhere.Holder("a"), false},
-		"without a spool":                {"nothing tells one pod from another", nil, earlier, false},
+		"without a spool":                {"pods have no identity to compare", nil, earlier, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -124,5 +124,36 @@ func TestAnAttemptsIDNeverLeadsOutOfTheSpool(t *testing.T) {
 	spool := openSpool(t, t.TempDir())
 	if file := spool.file("../../etc/passwd"); filepath.Dir(file) != spool.directory {
 		t.Errorf("an ID that someone wrote into a state Secret leads to %s", file)
+	}
+}
+
+func TestAttemptsAreThoseThatHaveAFile(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	spool := openSpool(t, directory)
+	if attempts, err := spool.Attempts(); err != nil || len(attempts) != 0 {
+		t.Errorf("an empty spool holds %v (%v)", attempts, err)
+	}
+	for _, attempt := range []string{"b", "a", "c"} {
+		if err := spool.Put(&Attempt{ID: attempt}, text("sent"), token.Grant{RefreshToken: text("new")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(directory, "d.sealed.tmp"), nil, 0o600); err != nil { // cut off while it was written
+		t.Fatal(err)
+	}
+	spool.Drop("b") // its credential is gone
+	attempts, err := openSpool(t, directory).Attempts()
+	if diff := cmp.Diff([]string{"a", "c"}, attempts); err != nil || diff != "" {
+		t.Errorf("a process that starts knows what is kept (-want +got):\n%s%v", diff, err)
+	}
+	if attempts, err := openSpool(t, "").Attempts(); err != nil || attempts != nil {
+		t.Errorf("without a spool nothing is kept: %v (%v)", attempts, err)
+	}
+	if err := os.RemoveAll(directory); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := spool.Attempts(); err == nil {
+		t.Error("a spool that cannot be read is not an empty one")
 	}
 }

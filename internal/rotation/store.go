@@ -6,6 +6,7 @@ package rotation
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -28,7 +29,8 @@ func size(data map[string][]byte) int {
 	return total
 }
 
-// Store keeps states in Secrets.
+// Store keeps states in Secrets. It may be used by many goroutines, and must not be
+// copied.
 type Store struct {
 	// Client reads Secrets from the API server, not from a cache, and writes
 	// them.
@@ -40,6 +42,13 @@ type Store struct {
 	// Backoff paces the retries of a commit; nil: commitBackoff. A simulation
 	// has a clock of its own and does not wait.
 	Backoff *wait.Backoff
+	// Live reads TokenCredentials from the API server where Client reads them from a
+	// cache; nil: Client reads both.
+	Live client.Reader
+
+	looks        looks
+	oldMarksLock sync.Mutex
+	oldMarks     marked // nil until the first look
 }
 
 // Record is a state together with the Secret that it was read from.
@@ -54,7 +63,7 @@ type Record struct {
 	secret *corev1.Secret
 }
 
-// Exists tells whether the state Secret does.
+// Exists reports whether the state Secret does.
 func (r *Record) Exists() bool { return r.secret.ResourceVersion != "" }
 
 // ResourceVersion of the state Secret; empty while there is none.
@@ -126,7 +135,8 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 		return &APIError{Action: action(record), Reason: metav1.StatusReasonRequestEntityTooLarge, kind: ErrBlocked}
 	}
 	s.label(stored, next)
-	// Nobody else writes this Secret. Who owns which field of it is not worth what it
+	next.annotate(&stored.ObjectMeta)
+	// No one else writes this Secret. Who owns which field of it is not worth what it
 	// costs the API server to work that out at each write; an empty entry says so.
 	stored.ManagedFields = []metav1.ManagedFieldsEntry{{}}
 	write := func() error { return s.Client.Update(ctx, stored) }

@@ -4,13 +4,215 @@
 package rotation
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
+
+var other = credentialOf("elsewhere", "other")
+
+func TestOlderTwin(t *testing.T) {
+	t.Parallel()
+	twin := func(change func(*Twin)) *Twin {
+		t := &Twin{Namespace: "elsewhere", Credential: "other", StateSecret: "other-token-state"}
+		if change != nil {
+			change(t)
+		}
+		return t
+	}
+	lost := sending(holding("G")).Lose("sending")
+	cases := map[string]struct {
+		reason  string
+		other   State
+		younger bool // than one's own
+		gone    bool // its credential
+		change  func(*corev1.Secret)
+		want    *Twin
+		err     error
+	}{
+		"an older one on the token":      {"it goes first", holding("G"), false, false, nil, twin(nil), nil},
+		"a younger one on the token":     {"it gives way", holding("G"), true, false, nil, nil, nil},
+		"an older one that sends it":     {"it goes first", sending(holding("G")), false, false, nil, twin(nil), nil},
+		"a younger one that may send it": {"it may have looked before this one could be seen", sending(holding("G")), true, false, nil, twin(nil), ErrContended},
+		"a younger one that has spent it": {
+			"its successor is in that state", rotated(holding("G"), "G2"), true, false, nil, twin(func(t *Twin) { t.Spent = true }), nil,
+		},
+		"a younger one that has lost it": {
+			"it was spent", lost, true, false, nil, twin(func(t *Twin) { t.Spent, t.Lost = true, true }), nil,
+		},
+		"one with another token":     {"they have nothing in common", holding("H"), false, false, nil, nil, nil},
+		"one that may go back to it": {"it is not spent", holding("G").Adopt(text("W")), false, false, nil, nil, nil},
+		"one that may go back to its successor": {
+			"it is spent", rotated(holding("G"), "G2").Adopt(text("W")), false, false, nil, twin(func(t *Twin) { t.Spent = true }), nil,
+		},
+		"one that has left it for a login": {
+			"a seed that a login followed is of no use", holding("G").Commit(grantOf("L"), Exchange{}), false, false, nil, twin(func(t *Twin) { t.Spent = true }), nil,
+		},
+		"an older one whose ledger has lost it": {
+			"the ledger is bounded, and the seed is known all the same", withoutLedger(rotated(holding("G"), "G2")), false, false, nil, twin(func(t *Twin) { t.Spent = true }), nil,
+		},
+
+		"an orphan on the token": {"it would never send it, and must not be in the way", holding("G"), false, true, nil, nil, nil},
+		"an orphan that may be sending it": {
+			"its credential was deleted during the exchange", sending(holding("G")), false, true, nil, twin(func(t *Twin) { t.Orphaned = true }), ErrContended,
+		},
+		"an orphan that has spent it": {
+			"sending it again could revoke what came of it", rotated(holding("G"), "G2"), false, true, nil, twin(func(t *Twin) { t.Orphaned, t.Spent = true, true }), nil,
+		},
+		"an orphan that has lost it": {
+			"it was spent", lost, false, true, nil, twin(func(t *Twin) { t.Orphaned, t.Spent, t.Lost = true, true, true }), nil,
+		},
+
+		"a Secret of another type": {
+			"anyone may put a label on a Secret of theirs", holding("G"), false, false, func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque }, nil, nil,
+		},
+		"a Secret of another name": {
+			"the operator would not write it", holding("G"), false, false, func(s *corev1.Secret) { s.Name = "other" }, nil, nil,
+		},
+		"a Secret of no credential": {
+			"the operator would not write it", holding("G"), false, false, func(s *corev1.Secret) { s.Annotations = nil }, nil, nil,
+		},
+		"a damaged one on the token": {
+			"the token is read all the same", holding("G"), false, false, func(s *corev1.Secret) { s.Data[keySequence] = []byte("x") }, twin(nil), nil,
+		},
+		"a damaged one on another token": {
+			"the label says that it had the token", rotated(holding("G"), "G2"), false, false, func(s *corev1.Secret) {
+				s.Data[keySequence], s.Data[keySpent], s.Data[keySeed] = []byte("x"), nil, nil
+			}, twin(func(t *Twin) { t.Spent = true }), nil,
+		},
+		"one of the version before": {
+			"an upgrade must not make twins invisible", holding("G"), false, false, func(s *corev1.Secret) {
+				s.Labels[labelPrefix+s.Labels[labelLive]] = "live"
+				delete(s.Labels, labelLive)
+				delete(s.Labels, labelSeed)
+			}, twin(nil), nil,
+		},
+	}
+	for name, c := range cases {
+		for _, namespaces := range [][]string{nil, {"team", "elsewhere"}} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				api := newAPIServer(t)
+				store := api.store()
+				store.Namespaces = namespaces
+				var own *Record
+				if c.younger {
+					own = saved(t, store, shop, sending(holding("G")))
+				}
+				if !c.gone {
+					api.must(t, api.Create(t.Context(), other.DeepCopy()))
+				}
+				saved(t, store, other, c.other)
+				if c.change != nil {
+					api.remake(t, other, c.change)
+				}
+				if own == nil {
+					own = saved(t, store, shop, sending(holding("G")))
+				}
+				got, err := store.OlderTwin(t.Context(), own)
+				if !errors.Is(err, c.err) {
+					t.Fatalf("%s: got %v, want %v", c.reason, err, c.err)
+				}
+				if diff := cmp.Diff(c.want, got); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+				}
+			})
+		}
+	}
+}
+
+func withoutLedger(s State) State { s.Spent = nil; return s }
+
+// remake changes what an update may not.
+func (a *apiServer) remake(t *testing.T, credential *v1alpha1.TokenCredential, change func(*corev1.Secret)) {
+	t.Helper()
+	stored := a.secret(t, credential)
+	a.must(t, a.Delete(t.Context(), stored.DeepCopy()))
+	stored.ResourceVersion = ""
+	change(stored)
+	a.must(t, a.Create(t.Context(), stored))
+}
+
+func TestATwinOutsideTheWatchedNamespacesIsNotLookedFor(t *testing.T) {
+	t.Parallel()
+	api := newAPIServer(t)
+	saved(t, api.store(), other, rotated(holding("G"), "G2"))
+	store := api.store()
+	store.Namespaces = []string{"team"}
+	own := saved(t, store, shop, sending(holding("G")))
+	if twin, err := store.OlderTwin(t.Context(), own); twin != nil || err != nil {
+		t.Errorf("the operator has no right there: got %v, %v", twin, err)
+	}
+}
+
+func TestOneThatHasSpentTheTokenGoesBeforeOneThatMaySendIt(t *testing.T) {
+	t.Parallel()
+	api := newAPIServer(t)
+	store := api.store()
+	own := saved(t, store, shop, sending(holding("G")))
+	saved(t, store, credentialOf("a", "sends"), sending(holding("G")))
+	saved(t, store, credentialOf("b", "spent"), rotated(holding("G"), "G2"))
+	saved(t, store, credentialOf("c", "sends"), sending(holding("G")))
+	if twin, err := store.OlderTwin(t.Context(), own); err != nil || twin == nil || twin.Credential != "spent" {
+		t.Errorf("there is nothing to wait for: got %v, %v", twin, err)
+	}
+}
+
+func TestOlderTwinFailsWithTheAPIServer(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		fails  func(verb string, key client.ObjectKey) bool
+	}{
+		"the list":       {"the look is needed", func(verb string, _ client.ObjectKey) bool { return verb == "list" }},
+		"the state":      {"what is in it decides", func(verb string, key client.ObjectKey) bool { return key.Name == "other-token-state" }},
+		"the credential": {"an orphan is not in the way, and another is", func(verb string, key client.ObjectKey) bool { return key.Name == "other" }},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newAPIServer(t)
+			store := api.store()
+			saved(t, store, other, holding("G"))
+			own := saved(t, store, shop, sending(holding("G")))
+			api.intercept(func(verb string, key client.ObjectKey) error {
+				if c.fails(verb, key) {
+					return apierrors.NewForbidden(secrets, "s", errCanary)
+				}
+				return nil
+			})
+			if twin, err := store.OlderTwin(t.Context(), own); !errors.Is(err, ErrBlocked) {
+				t.Errorf("%s: got %v, %v", c.reason, twin, err)
+			}
+		})
+	}
+}
+
+func TestASecretThatIsDeletedMeanwhileIsNoTwin(t *testing.T) {
+	t.Parallel()
+	api := newAPIServer(t)
+	store := api.store()
+	saved(t, store, other, rotated(holding("G"), "G2"))
+	own := saved(t, store, shop, sending(holding("G")))
+	api.intercept(func(verb string, key client.ObjectKey) error {
+		if verb == "get" && key.Name == "other-token-state" {
+			return apierrors.NewNotFound(secrets, key.Name)
+		}
+		return nil
+	})
+	if twin, err := store.OlderTwin(t.Context(), own); twin != nil || err != nil {
+		t.Errorf("it is gone: got %v, %v", twin, err)
+	}
+}
 
 func TestOfTwoTwinsOneIsOlderForBoth(t *testing.T) {
 	t.Parallel()
@@ -27,10 +229,7 @@ func TestOfTwoTwinsOneIsOlderForBoth(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			meta := func(s *corev1.Secret) *metav1.PartialObjectMetadata {
-				return &metav1.PartialObjectMetadata{ObjectMeta: s.ObjectMeta}
-			}
-			if !isOlder(meta(c.one), c.two) || isOlder(meta(c.two), c.one) || isOlder(meta(c.one), c.one) {
+			if !isOlder(c.one, c.two) || isOlder(c.two, c.one) || isOlder(c.one, c.one) {
 				t.Errorf("%s, and not otherwise", c.reason)
 			}
 		})

@@ -11,7 +11,7 @@ import (
 )
 
 // A mark's digest has two halves, "<shape>-<data>": a token that is as it was
-// written is told from one that an earlier template rendered.
+// written is distinguished from one that an earlier template rendered.
 
 // digest names data that was rendered from the template.
 func (t *Template) digest(data map[string][]byte) string { return t.shape + "-" + dataDigest(data) }

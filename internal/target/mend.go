@@ -79,14 +79,12 @@ func (p *Publisher) patch(ctx context.Context, credential *v1alpha1.TokenCredent
 
 // reapply applies the credential's own part of a merged target with the values that
 // are there. A patch of the metadata alone would make the fields those of a second
-// entry in managedFields, which then keeps a label that a later template drops.
+// entry in managedFields, which then keeps a label that a later template drops. The
+// version keeps a token that was published meanwhile from being put back.
 func (p *Publisher) reapply(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View) (View, error) {
 	live, err := p.get(ctx, credential)
 	if err != nil {
 		return View{}, err
-	}
-	if live.ResourceVersion != view.ResourceVersion {
-		return View{}, changed(credential)
 	}
 	content := Content{
 		Labels:      template.labels(),
@@ -97,7 +95,7 @@ func (p *Publisher) reapply(ctx context.Context, credential *v1alpha1.TokenCrede
 	if mark.Set = template.setNames(); !mark.IsZero() {
 		content.Annotations[MarkKey(credential.UID)] = mark.Encode()
 	}
-	applied, err := p.merge(ctx, credential, view, content)
+	applied, err := p.merge(ctx, credential, view, content, view.ResourceVersion)
 	if err != nil {
 		return View{}, err
 	}

@@ -29,7 +29,7 @@ func TestJudge(t *testing.T) {
 		reason string
 		policy v1alpha1.CreationPolicy
 		live   *corev1.Secret
-		want   string // part of the message; "" where nothing stands in the way
+		want   string // part of the message; "" where nothing prevents it
 	}{
 		"our own":             {"what we own we write", v1alpha1.OwnerPolicy, owned(func(*corev1.Secret) {}), ""},
 		"an earlier one's":    {"a credential of that name that is gone left it", v1alpha1.OwnerPolicy, owned(func(s *corev1.Secret) { s.OwnerReferences[0].UID = "0" }), ""},

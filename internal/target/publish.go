@@ -106,7 +106,7 @@ func outdated(err error) bool {
 // write sends the content, and returns the Secret as the API server has it then.
 func (p *Publisher) write(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View, content Content) (*corev1.Secret, error) {
 	if template.merge {
-		return p.merge(ctx, credential, view, content)
+		return p.merge(ctx, credential, view, content, "")
 	}
 	secret := owned(credential, template, view, content)
 	if !view.Exists {
@@ -142,13 +142,17 @@ func owned(credential *v1alpha1.TokenCredential, template *Template, view View, 
 
 // merge applies the credential's own keys under a field manager of its own, so
 // that keys which a later template drops go, and nobody else's do. The UID keeps
-// the API server from creating a Secret that has vanished.
-func (p *Publisher) merge(ctx context.Context, credential *v1alpha1.TokenCredential, view View, content Content) (*corev1.Secret, error) {
+// the API server from creating a Secret that has vanished. version is that which the
+// Secret must have; "": any, since others write to it as they like.
+func (p *Publisher) merge(ctx context.Context, credential *v1alpha1.TokenCredential, view View, content Content, version string) (*corev1.Secret, error) {
 	configuration := corev1ac.Secret(credential.TargetName(), credential.Namespace).
 		WithUID(view.metadata.UID).
 		WithLabels(content.Labels).
 		WithAnnotations(content.Annotations).
 		WithData(content.Data)
+	if version != "" {
+		configuration.WithResourceVersion(version)
+	}
 	body, err := json.Marshal(configuration)
 	if err != nil {
 		return nil, err

@@ -48,11 +48,6 @@ func reasonOf(err error) metav1.StatusReason {
 	return "no known reason"
 }
 
-// changed is what a write at an outdated version is answered with.
-func changed(credential *v1alpha1.TokenCredential) error {
-	return apierrors.NewConflict(corev1.Resource("secrets"), credential.TargetName(), errors.New("it has changed since it was inspected"))
-}
-
 // refused says that the API server did not do something with the target, why, and
 // what a person can look at; or that it could not be reached.
 func refused(err error, credential *v1alpha1.TokenCredential, action string) *problem.Problem {

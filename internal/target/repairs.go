@@ -120,8 +120,11 @@ func Contended(repairs int) bool { return repairs >= contestedAfter }
 // repairs go on, the next at the time given.
 func ContestMessage(credential *v1alpha1.TokenCredential, view View, next time.Time) string {
 	again := "the next repair is at " + next.UTC().Format(time.RFC3339)
+	if !view.Exists {
+		return fmt.Sprintf("something keeps deleting the target Secret %q: the API server's audit log names it; have it leave this Secret alone; %s", credential.TargetName(), again)
+	}
 	if len(view.Contested) == 0 {
-		what := "it"
+		what := "the data"
 		if len(view.Undressed) > 0 {
 			what = list(view.Undressed)
 		}

@@ -134,3 +134,7 @@ func (t *Template) labels() map[string]string {
 
 // annotations that the target must carry, beside the mark.
 func (t *Template) annotations() map[string]string { return t.source.Metadata.Annotations }
+
+// Shape names all that a target is rendered from beside the token: two targets of one
+// shape differ by their tokens alone.
+func (t *Template) Shape() string { return t.shape }

@@ -73,7 +73,7 @@ func (v *View) compareWith(template *Template, credential *v1alpha1.TokenCredent
 func look(credential *v1alpha1.TokenCredential, template *Template, live *corev1.Secret, known string) View {
 	view := Glance(&metav1.PartialObjectMetadata{ObjectMeta: live.ObjectMeta}, credential)
 	if view.Mark.IsZero() {
-		view.Holds = known != "" && live.ResourceVersion == known
+		view.Holds = live.ResourceVersion == known
 	} else {
 		view.Holds = holds(view.Mark.Digest, ownData(credential, template, live))
 	}

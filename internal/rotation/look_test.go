@@ -1,0 +1,278 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// A lookout is an API server whose looks wait until they are let go. Each answers
+// with its own number, so that a test sees which look served a waiter.
+type lookout struct {
+	mu      sync.Mutex
+	batches [][]string
+	letGo   chan error
+}
+
+func (l *lookout) look(ctx context.Context, marks []string) (marked, error) {
+	l.mu.Lock()
+	l.batches = append(l.batches, marks)
+	number := len(l.batches)
+	l.mu.Unlock()
+	select {
+	case err := <-l.letGo:
+		if err != nil {
+			return nil, err
+		}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	found := marked{}
+	for _, mark := range marks {
+		found[mark] = []metav1.PartialObjectMetadata{{ObjectMeta: metav1.ObjectMeta{UID: types.UID(fmt.Sprint(number))}}}
+	}
+	return found, nil
+}
+
+// result is what a waiter got.
+type result struct {
+	look int // that served it
+	err  error
+}
+
+// await starts a waiter, and returns where its result will be.
+func (l *lookout) await(ctx context.Context, looks *looks, mark string) *result {
+	got := &result{}
+	go func() {
+		found, err := looks.find(ctx, mark, l.look)
+		if got.err = err; len(found) > 0 {
+			_, _ = fmt.Sscan(string(found[0].UID), &got.look)
+		}
+	}()
+	synctest.Wait()
+	return got
+}
+
+// occupy fills all slots but the given number.
+func (l *lookout) occupy(t *testing.T, looks *looks, free int) {
+	t.Helper()
+	for range concurrentLooks - free {
+		l.await(t.Context(), looks, "busy")
+	}
+}
+
+func (l *lookout) release(n int, err error) {
+	for range n {
+		l.letGo <- err
+		synctest.Wait()
+	}
+}
+
+func TestAFewWaitersLookForThemselves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		first, second := l.await(t.Context(), looks, "a"), l.await(t.Context(), looks, "b")
+		if len(l.batches) != 2 {
+			t.Fatalf("%d looks are in flight, want one for each waiter", len(l.batches))
+		}
+		l.release(2, nil)
+		if first.look+second.look != 3 || looks.inFlight != 0 {
+			t.Errorf("the looks %d and %d served them, %d in flight", first.look, second.look, looks.inFlight)
+		}
+	})
+}
+
+func TestManyWaitersShareTheNextLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l.occupy(t, looks, 0)
+		var waiters []*result
+		for i := range lookSize + 50 {
+			waiters = append(waiters, l.await(t.Context(), looks, fmt.Sprintf("mark-%03d", i)))
+		}
+		if len(l.batches) != concurrentLooks {
+			t.Fatal("a waiter has joined a look that had begun")
+		}
+		l.release(1, nil)
+		if got := len(l.batches[concurrentLooks]); got != lookSize {
+			t.Fatalf("the next look is for %d, want %d", got, lookSize)
+		}
+		l.release(concurrentLooks+1, nil)
+		for i, w := range waiters {
+			want := concurrentLooks + 1 + i/lookSize
+			if w.look != want || w.err != nil {
+				t.Fatalf("waiter %d got the look %d (%v), want %d", i, w.look, w.err, want)
+			}
+		}
+		if looks.inFlight != 0 || len(looks.waiting) != 0 {
+			t.Errorf("%d in flight, %d waiting", looks.inFlight, len(looks.waiting))
+		}
+	})
+}
+
+func TestOneMarkIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l.occupy(t, looks, 0)
+		first, second := l.await(t.Context(), looks, "a"), l.await(t.Context(), looks, "a")
+		l.release(concurrentLooks+1, nil)
+		if got := l.batches[concurrentLooks]; !slices.Equal(got, []string{"a"}) || first.look != second.look || first.look == 0 {
+			t.Errorf("asked for %v, got the looks %d and %d", got, first.look, second.look)
+		}
+	})
+}
+
+func TestAnErrorGoesToAllThatSharedTheLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l.occupy(t, looks, 0)
+		first, second := l.await(t.Context(), looks, "a"), l.await(t.Context(), looks, "b")
+		l.release(concurrentLooks, nil)
+		l.release(1, errCanary)
+		if !errors.Is(first.err, errCanary) || !errors.Is(second.err, errCanary) || looks.inFlight != 0 {
+			t.Errorf("got %v and %v, %d in flight", first.err, second.err, looks.inFlight)
+		}
+	})
+}
+
+func TestAWaiterLeavesWhenItsContextEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l.occupy(t, looks, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		first, second := l.await(ctx, looks, "a"), l.await(t.Context(), looks, "b")
+		cancel()
+		synctest.Wait()
+		if !errors.Is(first.err, context.Canceled) {
+			t.Fatalf("it still waits: %v", first.err)
+		}
+		l.release(concurrentLooks+1, nil)
+		if second.look == 0 || looks.inFlight != 0 {
+			t.Errorf("the other got the look %d, %d in flight", second.look, looks.inFlight)
+		}
+	})
+}
+
+func TestALeaderThatEndsLeavesItsFollowersToTheNextLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l.occupy(t, looks, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		followers, follow := context.WithCancel(t.Context())
+		leader := l.await(ctx, looks, "a")
+		left := l.await(followers, looks, "b")
+		stays := l.await(t.Context(), looks, "c")
+		l.release(concurrentLooks, nil)
+		follow() // one follower ends during the look
+		synctest.Wait()
+		cancel() // and then the leader
+		synctest.Wait()
+		if !errors.Is(leader.err, context.Canceled) || !errors.Is(left.err, context.Canceled) || stays.err != nil {
+			t.Fatalf("got %v, %v and %v", leader.err, left.err, stays.err)
+		}
+		l.release(1, nil)
+		if stays.look != concurrentLooks+2 || looks.inFlight != 0 {
+			t.Errorf("the last got the look %d, %d in flight", stays.look, looks.inFlight)
+		}
+	})
+}
+
+func TestALookThatPanicsLeavesNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l.occupy(t, looks, 1)
+		panics := make(chan struct{})
+		go func() {
+			defer func() { _ = recover() }()
+			_, _ = looks.find(t.Context(), "a", func(context.Context, []string) (marked, error) {
+				<-panics
+				panic("a client that panics")
+			})
+		}()
+		synctest.Wait()
+		waiter := l.await(t.Context(), looks, "b")
+		close(panics)
+		synctest.Wait()
+		l.release(concurrentLooks, nil)
+		if waiter.look == 0 || waiter.err != nil || looks.inFlight != 0 {
+			t.Errorf("got the look %d (%v), %d in flight", waiter.look, waiter.err, looks.inFlight)
+		}
+	})
+}
+
+func TestManyFirstSendsCostFewLists(t *testing.T) {
+	t.Parallel()
+	api := newAPIServer(t)
+	store := api.store()
+	var records []*Record
+	for i := range 50 {
+		records = append(records, saved(t, store, credentialOf("team", fmt.Sprintf("c%d", i)), sending(holding(fmt.Sprintf("token-%d", i)))))
+	}
+	var all sync.WaitGroup
+	for _, record := range records {
+		all.Go(func() {
+			if twin, err := store.OlderTwin(t.Context(), record); twin != nil || err != nil {
+				t.Errorf("each has a token of its own: got %v, %v", twin, err)
+			}
+		})
+	}
+	all.Wait()
+	if _, err := store.OlderTwin(t.Context(), records[0]); err != nil {
+		t.Fatal(err)
+	}
+	before := api.lists.Load()
+	if _, err := store.OlderTwin(t.Context(), records[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got := api.lists.Load() - before; got != 2 {
+		t.Errorf("one that looks alone makes %d lists, want one for each key", got)
+	}
+}
+
+func TestTwoThatLookAtTheSameTimeDoNotBothSend(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		api := newAPIServer(t)
+		store := api.store()
+		for _, credential := range []string{"one", "two"} {
+			api.must(t, api.Create(t.Context(), credentialOf("team", credential)))
+		}
+		var mu sync.Mutex
+		var free int
+		var both sync.WaitGroup
+		for _, name := range []string{"one", "two"} {
+			both.Go(func() {
+				record := store.None(credentialOf("team", name))
+				if err := store.Save(t.Context(), record, sending(holding("G"))); err != nil {
+					t.Error(err)
+				}
+				if twin, err := store.OlderTwin(t.Context(), record); twin == nil && err == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					free++
+				}
+			})
+		}
+		both.Wait()
+		if free > 1 {
+			t.Fatal("both would send the token")
+		}
+	}
+}

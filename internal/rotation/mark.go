@@ -1,0 +1,148 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rotation
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// The labels by which states on one refresh token find each other. A value is a
+// digest of the token, keyed with the cluster's UID, so that it discloses nothing.
+// The keys are fixed, so that one selector asks for the marks of many tokens.
+const (
+	// labelLive marks the live token.
+	labelLive = labelPrefix + "live"
+	// labelSeed marks the seed that began the grant; while an adoption can be undone,
+	// the seed of before, since the live token is then the new seed itself.
+	labelSeed = labelPrefix + "seed"
+
+	labelPrefix = "token.tokenkeeper.io/"
+)
+
+// label marks a state Secret.
+func (s *Store) label(stored *corev1.Secret, state State) {
+	maps.DeleteFunc(stored.Labels, func(label, _ string) bool { return strings.HasPrefix(label, labelPrefix) })
+	if live := state.RefreshToken.Digest(); live != "" {
+		metav1.SetMetaDataLabel(&stored.ObjectMeta, labelLive, s.mark(live))
+	}
+	seed := state.Seed
+	if state.PreviousSeed != "" {
+		seed = state.PreviousSeed
+	}
+	if seed != "" {
+		metav1.SetMetaDataLabel(&stored.ObjectMeta, labelSeed, s.mark(seed))
+	}
+}
+
+// mark of a token of that digest.
+func (s *Store) mark(digest string) string {
+	mac := hmac.New(sha256.New, []byte(s.Cluster))
+	mac.Write([]byte(digest))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// marked are the Secrets that bear a mark. A label is only an index: anyone may put
+// one on a Secret of theirs, and it may be older than what the Secret holds.
+type marked map[string][]metav1.PartialObjectMetadata
+
+// listMarked finds the Secrets that bear one of the marks. It asks for live tokens
+// first: a token that is sent and replaced between the two requests moves from live
+// to seed, and so is seen in one of them at least.
+func (s *Store) listMarked(ctx context.Context, marks []string) (marked, error) {
+	found, err := s.listOldMarks(ctx, marks)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range []string{labelLive, labelSeed} {
+		requirement, err := labels.NewRequirement(key, selection.In, marks)
+		if err != nil {
+			return nil, err
+		}
+		add := func(item *metav1.PartialObjectMetadata) {
+			found[item.Labels[key]] = append(found[item.Labels[key]], *item)
+		}
+		if err := s.list(ctx, labels.NewSelector().Add(*requirement), add); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// listOldMarks finds the Secrets that bore one of the marks when this process first
+// looked, in the form of the version before: a label whose key is the prefix and
+// the mark. One list per process finds them all, since this version writes no more
+// of them: Save replaces them.
+func (s *Store) listOldMarks(ctx context.Context, marks []string) (marked, error) {
+	s.oldMarksLock.Lock()
+	old := s.oldMarks
+	s.oldMarksLock.Unlock()
+	if old == nil {
+		unmarked, err := labels.NewRequirement(labelLive, selection.DoesNotExist, nil)
+		if err != nil {
+			return nil, err
+		}
+		old = marked{}
+		ours := labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}).Add(*unmarked)
+		err = s.list(ctx, ours, func(item *metav1.PartialObjectMetadata) {
+			for label := range item.Labels {
+				if mark, ok := strings.CutPrefix(label, labelPrefix); ok && isState(item) {
+					old[mark] = append(old[mark], *item)
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		s.oldMarksLock.Lock()
+		s.oldMarks = old // of several first looks any will do
+		s.oldMarksLock.Unlock()
+	}
+	found := marked{}
+	for _, mark := range marks {
+		if before := old[mark]; before != nil {
+			found[mark] = append(found[mark], before...)
+		}
+	}
+	return found, nil
+}
+
+// list calls each with every Secret that matches, in the namespaces that are
+// watched, or in all of them.
+func (s *Store) list(ctx context.Context, selector labels.Selector, each func(*metav1.PartialObjectMetadata)) error {
+	namespaces := s.Namespaces
+	if len(namespaces) == 0 {
+		namespaces = []string{metav1.NamespaceAll}
+	}
+	for _, namespace := range namespaces {
+		var list metav1.PartialObjectMetadataList
+		list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+		if err := s.Client.List(ctx, &list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+			return describe(ActionList, err)
+		}
+		for i := range list.Items {
+			each(&list.Items[i])
+		}
+	}
+	return nil
+}
+
+// isState reports whether metadata is that of a state Secret, as far as metadata
+// can show: it lacks the type, so anyone may have made a Secret with these.
+func isState(metadata metav1.Object) bool {
+	credential, ok := strings.CutSuffix(metadata.GetName(), v1alpha1.StateSecretSuffix)
+	return ok && metadata.GetAnnotations()[v1alpha1.CredentialAnnotation] == credential
+}
