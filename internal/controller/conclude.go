@@ -81,7 +81,9 @@ func (r *Reconciler) rest(cached, credential *v1alpha1.TokenCredential, again ti
 			Status:     next,
 			Urgent:     true,
 			Rebase: func(theirs v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus {
-				return theirs // who has written knows the time, too
+				expired := *credential
+				expired.Status = theirs
+				return status.Expire(&expired, now) // theirs may have been written before the expiry
 			},
 		})
 	}

@@ -57,6 +57,7 @@ func (r *Reconciler) credentialEvents() handler.EventHandler {
 			r.refer(before, after)
 			r.Reports.Seen(after)
 			if before.ResourceVersion == after.ResourceVersion || // a resync
+				before.UID != after.UID || // made again, and the deletion was missed
 				before.Generation != after.Generation || !maps.Equal(before.Annotations, after.Annotations) {
 				add(queue, after)
 			}

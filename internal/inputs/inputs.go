@@ -4,6 +4,7 @@
 package inputs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -158,7 +159,8 @@ func (g *Gatherer) LiveSeed(ctx context.Context, credential *v1alpha1.TokenCrede
 
 // SourceOf names what tokens are asked from: the provider and its parameters.
 func SourceOf(ref v1alpha1.ProviderReference, parameters map[string]string) string {
-	encoded, err := json.Marshal([]any{ref.Kind, ref.Name, parameters})
+	kind := cmp.Or(ref.Kind, v1alpha1.BuiltInProvider)
+	encoded, err := json.Marshal([]any{kind, ref.Name, parameters})
 	if err != nil { // Strings and maps of strings always encode.
 		return ""
 	}
