@@ -151,9 +151,6 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	report.Target = targetOf(goal.view, credential)
 
 	acted := r.act(ctx, refresh.Job{Credential: credential, Inputs: in, Found: found}, goal)
-	if acted.pause != nil {
-		return stopped(report, acted.pause)
-	}
 	report = acted.reportTo(report, in)
 
 	// The target is written from the state even while a renewal fails, and once a token
@@ -161,5 +158,9 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	ctx, cancel := finishing(ctx, acted.refreshed())
 	defer cancel()
 	delivered := r.deliver(ctx, credential, in, goal, acted)
-	return outcome{report: delivered.reportTo(report), again: delivered.again}
+	report = delivered.reportTo(report)
+	if acted.pause != nil {
+		return stopped(report, acted.pause)
+	}
+	return outcome{report: report, again: delivered.again}
 }

@@ -56,15 +56,11 @@ func clientSecrets(job Job) string {
 }
 
 // Unknown says that a token was sent and that it is not known whether it was spent;
-// words are what came in place of a clear answer, where that is known. A refresh that
-// is requested does not send it again.
-func Unknown(credential *v1alpha1.TokenCredential, attempt *rotation.Attempt, words string, requested bool) *problem.Problem {
+// words are what came in place of a clear answer, where that is known.
+func Unknown(credential *v1alpha1.TokenCredential, attempt *rotation.Attempt, words string) *problem.Problem {
 	otherWay := ", or set spec.onUnknownOutcome to RetryOnce to send it once more"
 	if attempt.Resend {
 		otherWay = " (it was sent once more already)"
-	}
-	if requested {
-		otherWay += "; " + v1alpha1.RefreshAtAnnotation + " does not send it again"
 	}
 	if words != "" {
 		words = " (" + words + ")"

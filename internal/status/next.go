@@ -53,9 +53,7 @@ func Expire(credential *v1alpha1.TokenCredential, now time.Time) v1alpha1.TokenC
 // pause brings a status up to date where a reconcile ended early: what it has seen to
 // be different is said, and the rest stays, since nothing was tried.
 func pause(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, report Report, now time.Time) {
-	if report.Target != nil && !report.Target.Holds {
-		recordTarget(next, credential, report.Target)
-	}
+	recordTarget(next, credential, report.Target)
 	shown := shownProblem(next)
 	if shown == nil || report.Inputs == "" || !isOfInputs(shown.Reason) {
 		updateReady(next, credential, now)
@@ -142,7 +140,7 @@ func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 		if next.LastAttempt == nil || next.LastAttempt.Reason != report.Renewal.Reason {
 			ended(report.Renewal.Reason, report.Renewal.Message) // another process made it, or a state that was put back says so
 		}
-	case report.Renewal == nil && !report.Standing && !report.Suspended:
+	case report.Renewal == nil && report.Missing == nil && !report.Standing && !report.Suspended:
 		if next.LastAttempt != nil && next.LastAttempt.Reason != v1alpha1.RefreshedReason {
 			ended(v1alpha1.RefreshedReason, "") // another process has got a token, or what was wrong is over
 		}

@@ -28,6 +28,8 @@ type Report struct {
 	Attempt *Attempt
 	// Renewal is what stands in the way of a renewal, beside Attempt.
 	Renewal *problem.Problem
+	// Missing is what the user's Secrets lack, said beside what has more weight.
+	Missing *problem.Problem
 	// Standing is true where what the last attempt failed for still stands in the
 	// way.
 	Standing bool
@@ -117,7 +119,7 @@ func lastProblem(old *v1alpha1.TokenCredentialStatus) *problem.Problem {
 // hides another.
 func (r *Report) problems(old *v1alpha1.TokenCredentialStatus) []*problem.Problem {
 	var all []*problem.Problem
-	for _, p := range []*problem.Problem{r.renewal(old), r.Publication, r.WriteBack} {
+	for _, p := range []*problem.Problem{r.renewal(old), r.Missing, r.Publication, r.WriteBack} {
 		if p != nil {
 			all = append(all, p)
 		}
