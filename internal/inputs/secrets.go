@@ -55,7 +55,6 @@ type entry struct {
 type Values struct {
 	Name    string
 	Version string // the Secret's resourceVersion
-	Type    corev1.SecretType
 	pairs   []pair
 }
 
@@ -78,7 +77,6 @@ func valuesOf(secret *corev1.Secret) *Values {
 	v := &Values{
 		Name:    secret.Name,
 		Version: secret.ResourceVersion,
-		Type:    unique.Make(secret.Type).Value(),
 		pairs:   make([]pair, 0, len(secret.Data)),
 	}
 	for key, value := range secret.Data {

@@ -50,9 +50,10 @@ func (in *Inputs) readSeed(ref *v1alpha1.RefreshTokenSecretReference, from *Valu
 	case from == nil:
 		in.SeedMissing = secretNotFound(seedField, string(ref.Name))
 	default:
-		in.SeedVersion = from.Version
-		_, in.SeedMissing = value(from, SeedKey(ref), seedField+".key")
-		in.Seed = seedIn(from, ref)
+		in.Seed, in.SeedVersion = seedIn(from, ref), from.Version
+		if in.Seed.IsZero() {
+			in.SeedMissing = keyMissing(from, SeedKey(ref), seedField+".key")
+		}
 	}
 }
 
@@ -77,11 +78,11 @@ func (in *Inputs) readLogin(ref *v1alpha1.LoginSecretReference, from *Values) {
 	}
 }
 
-// value of a key that must be there and not be empty.
+// value of a key that must be there and not be blank.
 func value(from *Values, key, field string) (secret.Text, *problem.Problem) {
 	raw, _ := from.Value(key)
 	text := trimmed(raw)
-	if text.IsZero() {
+	if strings.TrimSpace(text.Reveal()) == "" {
 		return secret.Text{}, keyMissing(from, key, field)
 	}
 	return text, nil

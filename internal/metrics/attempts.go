@@ -4,9 +4,6 @@
 package metrics
 
 import (
-	"context"
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,9 +23,9 @@ type AttemptCollector struct {
 
 var (
 	openAttemptsDesc = prometheus.NewDesc("tokenkeeper_open_attempts",
-		"Single-use refresh tokens that were claimed and whose outcome is not known: in flight, or waiting for a person.", nil, nil)
+		"Attempts to exchange a single-use refresh token that have no outcome yet: in flight, or unresolved until a person acts.", nil, nil)
 	oldestAttemptDesc = prometheus.NewDesc("tokenkeeper_oldest_open_attempt_seconds",
-		"Time since the oldest open attempt began; 0 where there is none.", nil, nil)
+		"Seconds since the oldest open attempt started; 0 while there is none.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -41,23 +38,18 @@ func (c *AttemptCollector) Describe(descs chan<- *prometheus.Desc) {
 func (c *AttemptCollector) Collect(metrics chan<- prometheus.Metric) {
 	secrets := &metav1.PartialObjectMetadataList{}
 	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	if err := c.Secrets.List(context.Background(), secrets, client.UnsafeDisableDeepCopy); err != nil {
-		metrics <- prometheus.NewInvalidMetric(openAttemptsDesc, err)
+	if !list(c.Secrets, secrets) {
 		return
 	}
-	open, oldest := 0, time.Time{}
+	open, age, now := 0, 0.0, c.Clock.Now()
 	for i := range secrets.Items {
 		started, isOpen := rotation.OpenAttempt(&secrets.Items[i])
 		if !isOpen {
 			continue
 		}
-		if open++; oldest.IsZero() || started.Before(oldest) {
-			oldest = started
+		if open++; !started.IsZero() { // else its start cannot be read
+			age = max(age, now.Sub(started).Seconds())
 		}
-	}
-	age := 0.0
-	if open > 0 {
-		age = max(c.Clock.Now().Sub(oldest).Seconds(), 0)
 	}
 	metrics <- prometheus.MustNewConstMetric(openAttemptsDesc, prometheus.GaugeValue, float64(open))
 	metrics <- prometheus.MustNewConstMetric(oldestAttemptDesc, prometheus.GaugeValue, age)

@@ -5,6 +5,7 @@ package metrics
 
 import (
 	"context"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -25,14 +26,25 @@ var (
 	credentialLabels = []string{"namespace", "name", "provider"}
 
 	expirationDesc = prometheus.NewDesc("tokenkeeper_credential_expiration_timestamp_seconds",
-		"When the token in the target expires, in seconds since 1970.", credentialLabels, nil)
+		"Unix time at which the access token in the target Secret expires.", credentialLabels, nil)
 	refreshTokenExpirationDesc = prometheus.NewDesc("tokenkeeper_refresh_token_expiration_timestamp_seconds",
-		"When the refresh token expires, in seconds since 1970, where known.", credentialLabels, nil)
+		"Unix time at which the refresh token expires; absent while unknown.", credentialLabels, nil)
 	readyDesc = prometheus.NewDesc("tokenkeeper_credential_ready",
-		"1 where the target holds a token that has not expired, else 0.", append(credentialLabels, "reason"), nil)
+		"Whether the target Secret holds an unexpired access token (1) or not (0), by the reason of the condition Ready.", append(credentialLabels, "reason"), nil)
 	stalledDesc = prometheus.NewDesc("tokenkeeper_credential_stalled",
-		"1 where a person must act, by the reason; absent where nobody must.", []string{"namespace", "name", "reason"}, nil)
+		"1 while a person must act, by the reason of the condition Stalled; absent otherwise.", []string{"namespace", "name", "reason"}, nil)
 )
+
+// listTimeout bounds how long a scrape waits for a cache that is not synced yet.
+const listTimeout = time.Second
+
+// list reads from a cache. Where that cannot be done, as before the cache is synced, the
+// gauges of it are absent: an invalid metric would cost the scrape all others.
+func list(from client.Reader, into client.ObjectList) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), listTimeout)
+	defer cancel()
+	return from.List(ctx, into, client.UnsafeDisableDeepCopy) == nil
+}
 
 // Describe implements prometheus.Collector.
 func (c *CredentialCollector) Describe(descs chan<- *prometheus.Desc) {
@@ -45,8 +57,7 @@ func (c *CredentialCollector) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *CredentialCollector) Collect(metrics chan<- prometheus.Metric) {
 	var credentials v1alpha1.TokenCredentialList
-	if err := c.Reader.List(context.Background(), &credentials, client.UnsafeDisableDeepCopy); err != nil {
-		metrics <- prometheus.NewInvalidMetric(readyDesc, err)
+	if !list(c.Reader, &credentials) {
 		return
 	}
 	for i := range credentials.Items {

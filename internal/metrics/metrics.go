@@ -26,25 +26,25 @@ func New(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tokenkeeper_refresh_total",
-			Help: "Attempts to refresh a token, by provider and result (a reason of the condition Refreshed).",
+			Help: "Attempts to refresh a token, by provider and result (the reason of the condition Refreshed).",
 		}, []string{"provider", "result"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tokenkeeper_provider_requests_total",
-			Help: "Requests sent to providers, by the HTTP status of the reply; none where no reply came.",
+			Help: "Requests to providers, by the HTTP status code of the reply, or \"none\" if no reply was received.",
 		}, []string{"provider", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "tokenkeeper_refresh_duration_seconds",
-			Help:    "Time from sending a request to a provider until its reply was read.",
+			Help:    "Seconds from sending a request to a provider until its reply was read.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30},
 		}, []string{"provider"}),
 		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "tokenkeeper_refresh_lateness_seconds",
-			Help:    "Time from a credential's nextRefreshTime until its refresh began.",
+			Help:    "Seconds from a credential's nextRefreshTime until its refresh started.",
 			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 600},
 		}),
 		unsaved: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tokenkeeper_unsaved_rotations",
-			Help: "Rotated refresh tokens that wait in memory because the API server does not let the operator save them.",
+			Help: "Rotated refresh tokens held in memory (and in the spool, if there is one) because the API server has not accepted them yet.",
 		}),
 	}
 	registry.MustRegister(m.refreshes, m.requests, m.duration, m.lateness, m.unsaved)

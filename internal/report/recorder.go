@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,17 +43,23 @@ const (
 // postBackoff is for how long an event is worth another try: half a minute or so.
 var postBackoff = wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.2, Steps: 5}
 
-// Recorder posts events. client-go's own keeps each
-// event for six to twelve minutes, so as to count those that come again: kibibytes
-// for each of thousands of credentials that have just got their first token. Here an
-// event is of a transition, and is posted each time.
+// postTimeout bounds one request, so that none occupies a poster for good.
+const postTimeout = 30 * time.Second
+
+// Recorder posts events. client-go's own keeps each event for six to twelve minutes, so
+// as to count those that come again: kibibytes for each of thousands of credentials
+// that have just got their first token. Here an event is of a transition, and is posted
+// each time.
 type Recorder struct {
 	client   client.Client
 	clock    clock.PassiveClock
 	log      logr.Logger
 	instance string
-	waiting  chan *eventsv1.Event
 	recorded atomic.Int64 // keeps names apart of what is recorded at one moment
+
+	waiting chan *eventsv1.Event
+	mu      sync.RWMutex
+	ending  bool // the process ends: nobody receives what is sent now
 }
 
 // NewRecorder makes the recorder of a manager.
@@ -67,9 +74,9 @@ func NewRecorder(mgr ctrl.Manager, clock clock.PassiveClock) *Recorder {
 	}
 }
 
-// Record records an event about a credential. It does not wait: an event for which there
-// is no room is dropped.
-func (r *Recorder) Record(credential *v1alpha1.TokenCredential, recorded status.Event) {
+// Record records an event about a credential. It does not wait, and drops an event for
+// which there is no room. Once the process is ending, it posts the event itself.
+func (r *Recorder) Record(ctx context.Context, credential *v1alpha1.TokenCredential, recorded status.Event) {
 	object, err := objectref.GetReference(r.client.Scheme(), credential)
 	if err != nil {
 		r.log.Error(err, "an event is about an object of an unknown kind", "reason", recorded.Reason)
@@ -87,49 +94,86 @@ func (r *Recorder) Record(credential *v1alpha1.TokenCredential, recorded status.
 		Note:                cut(recorded.Message, longestNote),
 		Type:                recorded.Type,
 	}
+	if !r.enqueue(event) {
+		r.post(ctx, event)
+	}
+}
+
+// enqueue reports whether a poster will come to an event, or there is no room for it.
+func (r *Recorder) enqueue(event *eventsv1.Event) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.ending {
+		return false
+	}
 	select {
 	case r.waiting <- event:
 	default:
 		r.dropped(event, "too many wait")
 	}
+	return true
 }
 
-// NeedLeaderElection is false, so that it ends after those who record.
-func (r *Recorder) NeedLeaderElection() bool { return false }
-
-// Start posts what is recorded until the process ends, and then what still waits.
+// Start posts what is recorded until the process ends, and then what still waits. What
+// is recorded after that is posted by whoever records it, so that nothing depends on
+// who ends first.
 func (r *Recorder) Start(ctx context.Context) error {
+	postCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 	var posting errgroup.Group
 	posting.SetLimit(posters)
 	post := func(event *eventsv1.Event) {
-		posting.Go(func() error { r.post(ctx, event); return nil })
+		posting.Go(func() error { r.retry(postCtx, ctx, event); return nil })
 	}
-	for {
+	for ctx.Err() == nil {
 		select {
 		case event := <-r.waiting:
 			post(event)
-			continue
 		case <-ctx.Done():
 		}
-		for len(r.waiting) > 0 { // nobody else receives
-			post(<-r.waiting)
-		}
-		return posting.Wait()
 	}
+	bound := time.AfterFunc(lastTimeout, cancel)
+	defer bound.Stop()
+	r.close()
+	for len(r.waiting) > 0 { // nobody else receives, and nobody sends any more
+		post(<-r.waiting)
+	}
+	return posting.Wait()
 }
 
-// post writes an event, and tries again while the API server is away, unless the
-// process is ending.
+// close has what is recorded from now on be posted by whoever records it.
+func (r *Recorder) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ending = true
+}
+
+// retry posts an event, and tries again while the API server is away and running has
+// not ended.
+func (r *Recorder) retry(ctx, running context.Context, event *eventsv1.Event) {
+	err := r.create(ctx, event)
+	if isTransient(err) {
+		_ = wait.ExponentialBackoffWithContext(running, postBackoff, func(context.Context) (done bool, _ error) {
+			err = r.create(ctx, event)
+			return !isTransient(err), nil
+		}) // err says what came of it
+	}
+	r.conclude(event, err)
+}
+
+// post posts an event, once.
 func (r *Recorder) post(ctx context.Context, event *eventsv1.Event) {
-	var err error
-	try := func(ctx context.Context) (done bool, _ error) {
-		err = r.client.Create(context.WithoutCancel(ctx), event.DeepCopy())
-		return !isTransient(err), nil
-	}
-	if done, _ := try(ctx); !done {
-		_ = wait.ExponentialBackoffWithContext(ctx, postBackoff, try) // err says what came of it
-	}
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	r.conclude(event, r.create(ctx, event))
+}
+
+func (r *Recorder) create(ctx context.Context, event *eventsv1.Event) error {
+	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	defer cancel()
+	return r.client.Create(ctx, event.DeepCopy())
+}
+
+func (r *Recorder) conclude(event *eventsv1.Event, err error) {
+	if err != nil && !apierrors.IsAlreadyExists(err) { // an earlier try got through, where it exists
 		r.dropped(event, string(apierrors.ReasonForError(err)))
 	}
 }

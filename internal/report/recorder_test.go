@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -73,7 +74,7 @@ func TestRecorderPostsEachEventOnce(t *testing.T) {
 			r := &Recorder{client: store, clock: clienttesting.NewFakePassiveClock(time.Unix(1, 0)), log: logr.Discard(), waiting: make(chan *eventsv1.Event, 3)}
 			credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "x", Name: "shop"}}
 			for range 4 { // one more than there is room for
-				r.Record(credential, status.Event{Type: "Normal", Reason: v1alpha1.RefreshedReason, Action: "Refresh", Message: each.note})
+				r.Record(t.Context(), credential, status.Event{Type: "Normal", Reason: v1alpha1.RefreshedReason, Action: "Refresh", Message: each.note})
 			}
 			ctx, end := context.WithCancel(t.Context())
 			end()
@@ -91,6 +92,39 @@ func TestRecorderPostsEachEventOnce(t *testing.T) {
 					t.Errorf("the note has %d bytes", len(event.Note))
 				}
 			}
+		})
+	}
+}
+
+// TestRecorderTriesAgain posts to an API server that is away for a while.
+func TestRecorderTriesAgain(t *testing.T) {
+	t.Parallel()
+	away, busy := errors.New("connection refused"), apierrors.NewTooManyRequests("busy", 1)
+	for _, each := range []struct {
+		name, reason string
+		refuse       []error
+		posted       int
+		within       time.Duration
+	}{
+		{"away for seconds", "an event is worth half a minute", []error{away, busy, away}, 1, 10 * time.Second},
+		{"away for long", "what it could not post by then is dropped", []error{away, away, away, away, away, away, away, away}, 0, time.Minute},
+		{"posted, and the reply lost", "the name tells that it is there: it is not an error", []error{away, apierrors.NewAlreadyExists(credentials, "x")}, 0, 10 * time.Second},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := &eventStore{scheme: newWorld(t).server.Scheme(), refuse: each.refuse, created: map[string]*eventsv1.Event{}}
+				r := &Recorder{client: store, clock: clienttesting.NewFakePassiveClock(time.Unix(1, 0)), log: logr.Discard(), waiting: make(chan *eventsv1.Event, 3)}
+				ctx, end := context.WithCancel(t.Context())
+				go func() { _ = r.Start(ctx) }()
+				r.Record(ctx, &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "x", Name: "shop"}}, status.Event{Reason: "a"})
+				time.Sleep(each.within)
+				synctest.Wait()
+				if len(store.created) != each.posted {
+					t.Errorf("%d events are posted, want %d: %s", len(store.created), each.posted, each.reason)
+				}
+				end()
+			})
 		})
 	}
 }

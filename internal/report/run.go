@@ -5,10 +5,12 @@ package report
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
@@ -25,6 +27,12 @@ const (
 	// lastTimeout bounds that: what is not written by then is found out anew by the
 	// next process, without a call to a provider.
 	lastTimeout = 15 * time.Second
+	// firstRetry and longestRetry pace what cannot be written, for each credential.
+	firstRetry   = 200 * time.Millisecond
+	longestRetry = 30 * time.Second
+	// failuresToLog is how many failures in a row pass before one is logged: once for
+	// each credential, and not for what passes within seconds.
+	failuresToLog = 5
 )
 
 // What is urgent goes first.
@@ -47,45 +55,64 @@ func (l *Lane) enqueue(key types.NamespacedName, isUrgent bool) {
 	l.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, key)
 }
 
-// NeedLeaderElection is false, so that the lane ends after those who report.
-func (l *Lane) NeedLeaderElection() bool { return false }
-
-// Start writes statuses until ctx ends, and then what is still unwritten.
+// Start writes statuses until ctx ends, and then what is still unwritten. The lane
+// runs among the controllers, which the manager stops at the same time: what they add
+// after that they write themselves, so that nothing depends on who ends first.
 func (l *Lane) Start(ctx context.Context) error {
 	queue := priorityqueue.New[types.NamespacedName]("status", func(o *priorityqueue.Opts[types.NamespacedName]) {
-		o.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](200*time.Millisecond, 30*time.Second)
+		o.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, longestRetry)
 	})
-	l.mu.Lock()
-	l.queue = queue
-	for key, known := range l.entries {
-		if known.unwritten != nil {
-			l.enqueue(key, known.unwritten.Urgent)
-		}
-	}
-	l.mu.Unlock()
+	l.open(queue)
+	writeCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 	var writing sync.WaitGroup
 	for range writers {
-		writing.Go(func() { l.work(ctx, queue) })
+		writing.Go(func() { l.work(writeCtx, queue) })
 	}
 	<-ctx.Done()
+	bound := time.AfterFunc(lastTimeout, cancel)
+	defer bound.Stop()
+	l.close()
 	queue.ShutDown()
 	writing.Wait()
-	l.writeAll(context.WithoutCancel(ctx))
+	l.writeAll(writeCtx)
 	return nil
 }
 
-// work writes what comes.
+// open lets writers come to what was added before the lane ran, and is from now on.
+func (l *Lane) open(queue queue) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = queue
+	for key, known := range l.entries {
+		if known.unwritten != nil {
+			l.enqueue(key, known.unwritten.urgent)
+		}
+	}
+}
+
+// close has what is added from now on be written by whoever adds it.
+func (l *Lane) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ending = true
+}
+
+// work writes what comes. What cannot be written comes again after a pause of its own,
+// and delays no other.
 func (l *Lane) work(ctx context.Context, queue queue) {
 	for {
 		key, priority, shutdown := queue.GetWithPriority()
 		if shutdown {
 			return
 		}
-		err := l.Write(context.WithoutCancel(ctx), key)
-		if err != nil {
-			queue.AddWithOpts(priorityqueue.AddOpts{RateLimited: true, Priority: &priority}, key)
-		} else {
+		if err := l.Write(ctx, key); err == nil {
 			queue.Forget(key)
+		} else {
+			if queue.NumRequeues(key) == failuresToLog {
+				unwritten(ctx, "a status cannot be written; it is tried again", key, err)
+			}
+			queue.AddWithOpts(priorityqueue.AddOpts{RateLimited: true, Priority: &priority}, key)
 		}
 		queue.Done(key)
 	}
@@ -93,17 +120,29 @@ func (l *Lane) work(ctx context.Context, queue queue) {
 
 // writeAll writes what is left, once: the process is ending.
 func (l *Lane) writeAll(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, lastTimeout)
-	defer cancel()
 	var writing errgroup.Group
 	writing.SetLimit(lastWriters)
 	for _, key := range l.Unwritten() {
-		writing.Go(func() error {
-			if err := l.Write(ctx, key); err != nil {
-				log.FromContext(ctx).Info("a status could not be written before the process ends", "credential", key)
-			}
-			return nil
-		})
+		writing.Go(func() error { l.writeLast(ctx, key); return nil })
 	}
 	_ = writing.Wait() // none errs
+}
+
+// writeLast writes a status that nobody writes later.
+func (l *Lane) writeLast(ctx context.Context, key types.NamespacedName) {
+	if err := l.Write(ctx, key); err != nil {
+		unwritten(ctx, "a status could not be written before the process ends", key, err)
+	}
+}
+
+// unwritten logs why a status is not written. An API server that has an older CRD may
+// refuse a field, which is named; what it would quote is left out.
+func unwritten(ctx context.Context, message string, key types.NamespacedName, err error) {
+	var fields []string
+	if refused := apierrors.APIStatus(nil); errors.As(err, &refused) && refused.Status().Details != nil {
+		for _, cause := range refused.Status().Details.Causes {
+			fields = append(fields, cause.Field)
+		}
+	}
+	log.FromContext(ctx).Info(message, "credential", key, "why", apierrors.ReasonForError(err), "fields", fields)
 }

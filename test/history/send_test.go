@@ -61,7 +61,7 @@ const freshTime = lifetime*7/10 - time.Second
 // whatever has become of the process that got it and of the status that it owed.
 func (w *world) judgeNeed(visit *visit) {
 	got, ok := w.obtained[visit.credential]
-	if !ok || got.version == 0 || visit.version == 0 || got.version != visit.version || w.clocksDiffer() {
+	if !ok || w.isRequested(visit.credential) || got.version == 0 || visit.version == 0 || got.version != visit.version || visit.seen < got.recorded || w.clocksDiffer() {
 		return
 	}
 	if w.now.Sub(got.at) < freshTime {

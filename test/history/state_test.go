@@ -63,8 +63,9 @@ type claim struct {
 
 // obtained is when a credential last got an access token.
 type obtained struct {
-	at      time.Time
-	version int // of what users had done by then, as its reconcile saw it; 0: not known
+	at       time.Time
+	recorded uint64 // the version of the API server that shows it
+	version  int    // of what users had done by then, as its reconcile saw it; 0: not known
 }
 
 // noteWrite judges what the operator writes, as it is written.
@@ -80,7 +81,7 @@ func (w *world) noteWrite(kind kind, before, after client.Object) {
 		case after.Type == v1alpha1.StateSecretType:
 			w.judgeState(before, after)
 		case len(after.Data["access_token"]) > 0:
-			w.judgeTarget(after)
+			w.judgeTarget(before, after)
 		}
 	}
 }
@@ -111,8 +112,8 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 	if attempt := now.attempt; attempt != nil && w.claims[attempt.ID] == nil {
 		w.claims[attempt.ID] = &claim{process: w.writer, made: w.now}
 	}
-	if now.accessToken != was.accessToken {
-		w.noteObtained(credentialOf(after.Name))
+	if name := credentialOf(after.Name); now.accessToken != was.accessToken && !w.isRequested(name) {
+		w.noteObtained(name)
 	}
 	if was.attempt == nil || now.attempt != nil && now.attempt.ID == was.attempt.ID || now.seed != was.seed {
 		return
@@ -124,19 +125,29 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 }
 
 // judgeTarget: no target ever shows an access token that no state held.
-func (w *world) judgeTarget(target *corev1.Secret) {
+func (w *world) judgeTarget(before, target *corev1.Secret) {
 	token := string(target.Data["access_token"])
-	switch {
-	case w.variant.reusable:
-		w.noteObtained(target.Name[:len(target.Name)-len(targetOf(""))])
-	case !w.stateTokens[token]:
+	if !w.variant.reusable && !w.stateTokens[token] {
 		w.violated(fmt.Sprintf("the target %s holds %s, which no state ever held", target.Name, token))
 	}
+	if before == nil || string(before.Data["access_token"]) != token {
+		w.noteObtained(target.Name[:len(target.Name)-len(targetOf(""))])
+	}
+}
+
+// isRequested reports whether a refresh is asked for that the status does not echo: the
+// target alone says that it was answered.
+func (w *world) isRequested(name string) bool {
+	credential := w.api.credential(name)
+	return credential != nil && credential.RefreshRequested()
 }
 
 // noteObtained notes that a credential has got an access token.
 func (w *world) noteObtained(credential string) {
-	got := obtained{at: w.now}
+	got := obtained{at: w.now, recorded: w.api.latest}
+	if w.writer == nil {
+		return
+	}
 	for _, v := range w.writer.visits {
 		if v.activity == reconciles && v.credential == credential {
 			got.version = v.version
