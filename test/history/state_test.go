@@ -109,6 +109,11 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 	if w.writer == nil {
 		return
 	}
+	if w.putBack && w.writer.unaware { // what it writes looks like progress to the others
+		for _, r := range w.replicas {
+			r.process.unaware = true
+		}
+	}
 	if attempt := now.attempt; attempt != nil && w.claims[attempt.ID] == nil {
 		w.claims[attempt.ID] = &claim{process: w.writer, made: w.now}
 	}
