@@ -6,9 +6,12 @@ package history
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -88,11 +91,24 @@ func (w *world) noteWrite(kind kind, before, after client.Object) {
 
 // judgeStatus: what one process says is not undone by another that is behind.
 func (w *world) judgeStatus(before, after *v1alpha1.TokenCredential) {
+	w.judgeHidden(after)
 	if w.stateDeleted || w.restored || before.Status.LastRefreshTime == nil || after.Status.LastRefreshTime == nil {
 		return
 	}
 	if after.Status.RefreshCount < before.Status.RefreshCount && after.Status.LastRefreshTime.Before(before.Status.LastRefreshTime) {
 		w.violated(fmt.Sprintf("the status of %s falls back from token %d to %d", after.Name, before.Status.RefreshCount, after.Status.RefreshCount))
+	}
+}
+
+// judgeHidden: what keeps the token from the target does not hide that the refresh token
+// may be lost.
+func (w *world) judgeHidden(credential *v1alpha1.TokenCredential) {
+	last, refreshed := credential.Status.LastAttempt, meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.RefreshedCondition)
+	if last == nil || refreshed == nil || !slices.Contains(tellingReasons, last.Reason) {
+		return
+	}
+	if refreshed.Reason != last.Reason && strings.Contains(refreshed.Message, "the target Secret") {
+		w.violated(fmt.Sprintf("%s of %s is hidden by %s: %s", last.Reason, credential.Name, refreshed.Reason, refreshed.Message))
 	}
 }
 

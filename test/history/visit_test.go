@@ -203,6 +203,9 @@ func (v *visit) conclude() {
 	case v.result.RequeueAfter > 0:
 		p.plan(v.credential, p.world.now.Add(v.result.RequeueAfter))
 	}
+	if v.activity == reconciles && !v.died {
+		p.world.judgeDropped(v)
+	}
 	if !p.killed {
 		p.world.t.Logf("         %s, %s %s: ended: %+v %v", p.name, v.activity, v.credential, v.result, v.err)
 	}
