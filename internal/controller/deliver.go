@@ -67,8 +67,10 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 	d := delivery{view: view, validity: validityOf(token.Token{}, view, credential)}
 	key := client.ObjectKeyFromObject(credential)
 	if current.IsZero() && !view.Holds && isRepair(credential, view, current) { // nothing to repair it with before another call
-		_, next, count := r.repairs.Pace(key)
-		d.again = next
+		allowed, next, count := r.repairs.Pace(key)
+		if !allowed {
+			d.again = next
+		}
 		if target.Contended(count) {
 			d.notice = contested(credential, view, next)
 		}

@@ -64,8 +64,8 @@ type entry struct {
 	cached string
 	// inFlight is being written; unwritten comes after it. nil: nothing is.
 	inFlight, unwritten *pending
-	// writing is held by whoever writes.
-	writing sync.Mutex
+	// writing holds a value while somebody writes.
+	writing chan struct{}
 }
 
 // latest is what is to be written last; nil: everything is written.
@@ -192,10 +192,12 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 	if known == nil {
 		return nil
 	}
-	known.writing.Lock()
-	defer known.writing.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
+	select {
+	case known.writing <- struct{}{}:
+		defer func() { <-known.writing }()
+	case <-ctx.Done(): // whoever writes it goes on
+		return ctx.Err()
+	}
 	var err error
 	for range maxRebases {
 		next, base := l.begin(key, known)

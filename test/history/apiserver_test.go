@@ -4,6 +4,7 @@
 package history
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -56,7 +57,7 @@ type apiServer struct {
 	uids     int
 	versions map[objectKey][]version // oldest first
 	// written is told of each write.
-	written func(kind, client.Object)
+	written func(kind kind, before, after client.Object)
 }
 
 type objectKey struct {
@@ -71,7 +72,7 @@ type version struct {
 }
 
 func newAPIServer(now func() time.Time) *apiServer {
-	return &apiServer{now: now, latest: 100, versions: map[objectKey][]version{}, written: func(kind, client.Object) {}}
+	return &apiServer{now: now, latest: 100, versions: map[objectKey][]version{}, written: func(kind, client.Object, client.Object) {}}
 }
 
 // at is an object as it was at a resourceVersion; nil where there was none.
@@ -100,7 +101,7 @@ func (a *apiServer) credential(name string) *v1alpha1.TokenCredential {
 // all lists the objects of a kind as they were at a resourceVersion, by name.
 func (a *apiServer) all(kind kind, resourceVersion uint64) []client.Object {
 	var found []client.Object
-	for _, key := range slices.SortedFunc(maps.Keys(a.versions), func(x, y objectKey) int { return cmpString(x.name, y.name) }) {
+	for _, key := range slices.SortedFunc(maps.Keys(a.versions), func(x, y objectKey) int { return cmp.Compare(x.name, y.name) }) {
 		if key.kind != kind {
 			continue
 		}
@@ -111,23 +112,14 @@ func (a *apiServer) all(kind kind, resourceVersion uint64) []client.Object {
 	return found
 }
 
-func cmpString(x, y string) int {
-	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	}
-	return 0
-}
-
 func (a *apiServer) put(kind kind, object client.Object) {
+	before := a.find(kind, object.GetName())
 	a.latest++
 	a.changes++
 	object.SetResourceVersion(strconv.FormatUint(a.latest, 10))
 	key := objectKey{kind, object.GetName()}
 	a.versions[key] = append(a.versions[key], version{a.latest, object})
-	a.written(kind, object)
+	a.written(kind, before, object)
 }
 
 // create is POST.
@@ -173,45 +165,61 @@ func (a *apiServer) update(kind kind, object client.Object) error {
 	return nil
 }
 
-// patchStatus is PATCH of a credential's status by a JSON merge patch, the answer
-// in into.
+// patchStatus is PATCH of a credential's status, the answer in into.
 func (a *apiServer) patchStatus(name string, patch []byte, into *v1alpha1.TokenCredential) error {
 	before := a.credential(name)
 	if before == nil {
 		return apierrors.NewNotFound(credentials.resource(), name)
 	}
-	var wanted struct {
-		Metadata struct {
-			ResourceVersion string `json:"resourceVersion"`
-			UID             string `json:"uid"`
-		} `json:"metadata"`
-	}
-	if err := json.Unmarshal(patch, &wanted); err != nil {
-		return err
-	}
-	if version := wanted.Metadata.ResourceVersion; version != "" && version != before.ResourceVersion {
-		return apierrors.NewConflict(credentials.resource(), name, fmt.Errorf("the object has been modified"))
-	}
-	encoded, err := json.Marshal(before)
+	merged, err := merge(credentials, before, patch)
 	if err != nil {
-		return err
-	}
-	merged, err := jsonpatch.MergePatch(encoded, patch)
-	if err != nil {
-		return err
-	}
-	var decoded v1alpha1.TokenCredential
-	if err := json.Unmarshal(merged, &decoded); err != nil {
 		return err
 	}
 	after := before.DeepCopy()
-	after.Status = decoded.Status
+	after.Status = merged.Status
 	if !equality.Semantic.DeepEqual(before, after) {
 		a.put(credentials, after)
 		a.changes--
 	}
 	after.DeepCopyInto(into)
 	return nil
+}
+
+// patchSecret is PATCH of a Secret.
+func (a *apiServer) patchSecret(name string, patch []byte) error {
+	before := a.secret(name)
+	if before == nil {
+		return apierrors.NewNotFound(secrets.resource(), name)
+	}
+	merged, err := merge(secrets, before, patch)
+	if err != nil {
+		return err
+	}
+	return a.update(secrets, merged)
+}
+
+// merge applies a JSON merge patch to an object, at the version that the patch names.
+func merge[T client.Object](kind kind, before T, patch []byte) (merged T, err error) {
+	var wanted struct {
+		Metadata struct {
+			ResourceVersion string `json:"resourceVersion"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(patch, &wanted); err != nil {
+		return merged, err
+	}
+	if version := wanted.Metadata.ResourceVersion; version != "" && version != before.GetResourceVersion() {
+		return merged, apierrors.NewConflict(kind.resource(), before.GetName(), fmt.Errorf("the object has been modified"))
+	}
+	encoded, err := json.Marshal(before)
+	if err != nil {
+		return merged, err
+	}
+	patched, err := jsonpatch.MergePatch(encoded, patch)
+	if err != nil {
+		return merged, err
+	}
+	return merged, json.Unmarshal(patched, &merged)
 }
 
 // remove is DELETE.
@@ -235,4 +243,24 @@ func change[T client.Object](a *apiServer, kind kind, name string, how func(T)) 
 		object.SetGeneration(object.GetGeneration() + 1)
 	}
 	a.put(kind, object)
+}
+
+// rollBack puts everything back to an older resourceVersion, as etcd does when it is
+// restored: what was written since has never been, and versions are given out again.
+func (a *apiServer) rollBack(to uint64) {
+	for key, versions := range a.versions {
+		a.versions[key] = slices.DeleteFunc(versions, func(v version) bool { return v.from > to })
+	}
+	a.latest = to
+	a.changes++
+}
+
+// since is the version at which an object of a UID came.
+func (a *apiServer) since(kind kind, name string, uid types.UID) uint64 {
+	for _, each := range a.versions[objectKey{kind, name}] {
+		if each.object != nil && each.object.GetUID() == uid {
+			return each.from
+		}
+	}
+	return a.latest
 }

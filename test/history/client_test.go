@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -22,8 +23,6 @@ type apiClient struct {
 	process       *process
 	// cached kinds are read from the process's cache.
 	cachedCredentials, cachedMetadata bool
-	// shared reads are not stopped: another visit may wait for the same one.
-	shared bool
 }
 
 // Get implements client.Reader.
@@ -36,15 +35,18 @@ func (c *apiClient) Get(ctx context.Context, key client.ObjectKey, into client.O
 		}
 		return c.request(ctx, "get credential", key.Name, func() error { return read(api.find(credentials, key.Name), into, key.Name) })
 	case *metav1.PartialObjectMetadata:
-		if !c.cachedMetadata {
-			panic("metadata is read from the cache alone")
+		switch {
+		case into.Kind == string(credentials):
+			return c.request(ctx, "get credential", key.Name, func() error { return read(api.find(credentials, key.Name), into, key.Name) })
+		case !c.cachedMetadata:
+			panic("the metadata of Secrets is read from the cache alone")
 		}
 		return read(api.at(secrets, key.Name, c.process.seenSecrets), into, key.Name)
 	case *corev1.Secret:
-		if c.shared {
+		return c.request(ctx, "get", key.Name, func() error {
+			c.process.seenState[key.Name] = api.latest
 			return read(api.find(secrets, key.Name), into, key.Name)
-		}
-		return c.request(ctx, "get", key.Name, func() error { return read(api.find(secrets, key.Name), into, key.Name) })
+		})
 	}
 	panic("a kind that is not expected")
 }
@@ -64,7 +66,11 @@ func read(found, into client.Object, name string) error {
 			return nil
 		}
 	case *metav1.PartialObjectMetadata:
-		if found, ok := found.(*corev1.Secret); ok {
+		switch found := found.(type) {
+		case *corev1.Secret:
+			found.ObjectMeta.DeepCopyInto(&into.ObjectMeta)
+			return nil
+		case *v1alpha1.TokenCredential:
 			found.ObjectMeta.DeepCopyInto(&into.ObjectMeta)
 			return nil
 		}
@@ -79,14 +85,8 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 	collect := func(resourceVersion uint64) {
 		for _, found := range c.process.world.api.all(secrets, resourceVersion) {
 			secret := found.(*corev1.Secret)
-			if asked.LabelSelector != nil && !asked.LabelSelector.Matches(labelSet(secret.Labels)) {
+			if asked.LabelSelector != nil && !asked.LabelSelector.Matches(labels.Set(secret.Labels)) {
 				continue
-			}
-			if asked.FieldSelector != nil { // the cache's index of targets by their owners
-				owner := metav1.GetControllerOf(secret)
-				if wanted, _ := asked.FieldSelector.RequiresExactMatch("owner"); owner == nil || owner.Name != wanted {
-					continue
-				}
 			}
 			metadata := metav1.PartialObjectMetadata{}
 			secret.ObjectMeta.DeepCopyInto(&metadata.ObjectMeta)
@@ -104,13 +104,33 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 }
 
 // Create implements client.Writer.
-func (c *apiClient) Create(ctx context.Context, object client.Object, _ ...client.CreateOption) error {
+func (c *apiClient) Create(ctx context.Context, object client.Object, options ...client.CreateOption) error {
+	if asked := (&client.CreateOptions{}).ApplyOptions(options); len(asked.DryRun) > 0 {
+		return c.dryRun(ctx, object)
+	}
 	return c.write(ctx, "create", object.GetName(), func() error { return c.process.world.api.create(secrets, object.(*corev1.Secret)) })
 }
 
 // Update implements client.Writer.
-func (c *apiClient) Update(ctx context.Context, object client.Object, _ ...client.UpdateOption) error {
+func (c *apiClient) Update(ctx context.Context, object client.Object, options ...client.UpdateOption) error {
+	if asked := (&client.UpdateOptions{}).ApplyOptions(options); len(asked.DryRun) > 0 {
+		return c.dryRun(ctx, object)
+	}
 	return c.write(ctx, "update", object.GetName(), func() error { return c.process.world.api.update(secrets, object.(*corev1.Secret)) })
+}
+
+// dryRun is a write that changes nothing.
+func (c *apiClient) dryRun(ctx context.Context, object client.Object) error {
+	return c.request(ctx, "dry run of", object.GetName(), func() error { return c.process.world.admit(object.GetName()) })
+}
+
+// Patch implements client.Writer, for the user's refresh token.
+func (c *apiClient) Patch(ctx context.Context, object client.Object, patch client.Patch, _ ...client.PatchOption) error {
+	data, err := patch.Data(object)
+	if err != nil {
+		return err
+	}
+	return c.write(ctx, "patch", object.GetName(), func() error { return c.process.world.api.patchSecret(object.GetName(), data) })
 }
 
 // Delete implements client.Writer, for targets.
@@ -154,7 +174,19 @@ func (c *apiClient) request(ctx context.Context, verb, name string, do func() er
 
 // write is what changes something there.
 func (c *apiClient) write(ctx context.Context, verb, name string, do func() error) error {
-	return c.meet(ctx, &effect{verb: verb, name: name, do: do, fates: writeFates})
+	return c.meet(ctx, &effect{verb: verb, name: name, fates: writeFates, do: func() error {
+		w := c.process.world
+		if err := w.admit(name); err != nil {
+			return err
+		}
+		w.writer = c.process
+		defer func() { w.writer = nil }()
+		err := do()
+		if err == nil {
+			c.process.seenState[name] = w.api.latest
+		}
+		return err
+	}})
 }
 
 // meet waits for the machine and does what it says.

@@ -28,11 +28,13 @@ func TestNoTokenIsLostInSilence(t *testing.T) {
 	}
 	shared.began = time.Now()
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(rt, shared)
-		defer w.end()
-		rt.Repeat(w.actions())
-		w.settle()
-		w.stats.Histories++
+		rapid.SyncTest(rt, func(rt *rapid.T) { // where one can know that every visit waits
+			w := newWorld(rt, shared)
+			defer w.end()
+			rt.Repeat(w.actions())
+			w.settle()
+			w.stats.Histories++
+		})
 		shared.progress(false)
 	})
 	shared.progress(true)

@@ -9,17 +9,19 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
-// tellingReasons are those of conditions which say that the provider's current
-// refresh token may not be there.
+// tellingReasons are those of the condition Refreshed which say that the provider's
+// current refresh token may not be there. PersistBlocked is none: a successor that waits
+// to be saved is held by a live process, which counts by itself.
 var tellingReasons = []string{
 	v1alpha1.OutcomeUnknownReason, v1alpha1.RotatedTokenLostReason, v1alpha1.ReauthorizationRequiredReason,
-	v1alpha1.RestoredFromBackupReason, v1alpha1.DuplicateSourceReason, v1alpha1.PersistBlockedReason,
+	v1alpha1.RestoredFromBackupReason, v1alpha1.DuplicateSourceReason,
 }
 
 // check is the invariant, after each step.
@@ -49,18 +51,30 @@ func (w *world) checkToken(name string) {
 		}
 		livesOn = w.seed()
 	}
+	if w.isMistyped(livesOn) {
+		livesOn = state.previous // to which the user can go back
+	}
+	if livesOn == "" {
+		return
+	}
 	grant, found := w.simulator.GrantOf(livesOn)
 	switch {
+	case !found && w.isMistyped(livesOn):
 	case !found:
 		w.violated(fmt.Sprintf("%s lives on %q, which nobody ever issued", name, livesOn))
-	case grant.Revoked, w.isGivenUp(grant.ID), w.isKept(grant.Current), w.isTold(credential, state), w.isToldOf(grant.ID):
+	case grant.Revoked, w.putBack, w.isGivenUp(grant.ID), w.isKept(grant.Current), livesOn == state.previous && livesOn == grant.Current,
+		w.isTold(credential, state), w.isToldOf(grant.ID):
 	default:
 		w.violated(fmt.Sprintf("lost in silence: %s lives on %s, and the provider's current token, %s, is nowhere", name, livesOn, grant.Current))
 	}
 }
 
 func (w *world) seed() string {
-	return string(w.api.secret(seedName).Data["refresh_token"])
+	seed := w.api.secret(seedName)
+	if seed == nil {
+		return ""
+	}
+	return string(seed.Data["refresh_token"])
 }
 
 // isKept tells whether a token is in a state, in the user's Secret, in the memory
@@ -132,83 +146,11 @@ func (w *world) isTold(credential *v1alpha1.TokenCredential, state stored) bool 
 }
 
 func (*world) says(credential *v1alpha1.TokenCredential, reason string) bool {
-	for _, condition := range credential.Status.Conditions {
-		if condition.Reason == reason {
-			return true
-		}
-	}
-	return false
+	refreshed := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.RefreshedCondition)
+	return refreshed != nil && refreshed.Status == metav1.ConditionFalse && refreshed.Reason == reason
 }
 
 func digest(token string) string { return secret.New(token).Digest() }
-
-// checkAtRest checks what must hold once every process is healthy and nothing is
-// due: all is well, or a condition says truthfully what is not.
-func (w *world) checkAtRest(name string) {
-	credential := w.api.credential(name)
-	if credential == nil {
-		if w.api.secret(targetOf(name)) != nil {
-			w.violated("at rest: the target of a deleted credential is left")
-		}
-		return
-	}
-	state := w.state(name)
-	// Once a user has put an older state in its place, the target may hold a newer token.
-	if target := w.api.secret(targetOf(name)); state.accessToken != "" && !w.restored && (target == nil || string(target.Data["access_token"]) != state.accessToken) {
-		w.violated(fmt.Sprintf("at rest: the target of %s does not hold %s, as the state does", name, state.accessToken))
-	}
-	stalled := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.StalledCondition)
-	if stalled == nil {
-		w.checkWell(name, credential, state)
-		return
-	}
-	w.stats.Told++
-	if !w.isTrue(name, stalled.Reason, state) {
-		w.violated(fmt.Sprintf("at rest: %s is stalled with %s, which is not so", name, stalled.Reason))
-	}
-}
-
-// checkWell checks a credential that no person has to look at.
-func (w *world) checkWell(name string, credential *v1alpha1.TokenCredential, state stored) {
-	grant, _ := w.simulator.GrantOf(state.refreshToken)
-	conditions := credential.Status.Conditions
-	switch {
-	case !meta.IsStatusConditionTrue(conditions, v1alpha1.ReadyCondition) || !meta.IsStatusConditionTrue(conditions, v1alpha1.RefreshedCondition):
-		w.violated(fmt.Sprintf("at rest: %s is neither well nor stalled", name))
-	case state.attempt != nil:
-		w.violated(fmt.Sprintf("at rest: %s is said to be well, and a claim is left", name))
-	case grant.Current != state.refreshToken || grant.Revoked:
-		w.violated(fmt.Sprintf("at rest: %s is said to be well, and lives on %s, which is not the provider's current token %s (revoked: %t)", name, state.refreshToken, grant.Current, grant.Revoked))
-	case !w.simulator.AccessTokenValid(state.accessToken):
-		w.violated(fmt.Sprintf("at rest: %s is said to be well, and the provider does not take its token %s", name, state.accessToken))
-	}
-}
-
-// isTrue tells whether a reason to stall is so.
-func (w *world) isTrue(name, reason string, state stored) bool {
-	token := state.refreshToken
-	if !state.exists {
-		token = w.seed()
-	}
-	known := w.tokens[token]
-	grant, _ := w.simulator.GrantOf(token)
-	switch reason {
-	case v1alpha1.OutcomeUnknownReason:
-		return state.attempt != nil
-	case v1alpha1.RotatedTokenLostReason:
-		// Of a state that its user has deleted nobody can tell more.
-		return !state.exists || grant.Current != token || grant.Revoked || known != nil && known.refused
-	case v1alpha1.ReauthorizationRequiredReason:
-		return known != nil && known.refused
-	case v1alpha1.AppRejectedReason:
-		return w.appWrong
-	case v1alpha1.RestoredFromBackupReason:
-		return state.restored
-	case v1alpha1.DuplicateSourceReason:
-		return slices.ContainsFunc(w.names, func(other string) bool { return other != name && w.onSameGrant(other, grant.ID) })
-	}
-	return false
-}
 
 // onSameGrant tells whether a credential lives on a grant, or began there.
 func (w *world) onSameGrant(name, id string) bool {
@@ -237,8 +179,8 @@ func (w *world) describe() string {
 			}
 		}
 	}
-	for _, visit := range w.visits() {
-		fmt.Fprintf(&text, "%s, %s: about to %s\n", visit.process.name, visit.credential, visit.at)
+	for _, r := range w.replicas {
+		text.WriteString(r.process.describe())
 	}
 	return text.String()
 }

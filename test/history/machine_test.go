@@ -20,6 +20,8 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"visit":          w.visit,
 		"visit again":    w.visit,
 		"visit more":     w.visit,
+		"write status":   w.writeStatus,
+		"write statuses": w.writeStatus,
 		"go on":          w.goOn,
 		"go on more":     w.goOn,
 		"fault":          w.fault,
@@ -38,13 +40,23 @@ func (w *world) actions() map[string]func(*rapid.T) {
 func (w *world) visit(t *rapid.T) {
 	r := rapid.SampledFrom(w.replicas).Draw(t, "replica")
 	name := rapid.SampledFrom(w.names).Draw(t, "credential")
-	if r.process.visits[name] != nil || r.process.draining {
+	if r.process.visitAt(reconciles, name) != nil || r.process.draining {
 		t.Skip("one visit at a time")
 	}
 	if rapid.IntRange(0, 3).Draw(t, "cache") > 0 {
 		r.process.catchUp()
 	}
-	w.run(t, r.process.begin(name))
+	w.run(t, r.process.reconcile(name))
+}
+
+// writeStatus has a process write a status that it has yet to write, at some time.
+func (w *world) writeStatus(t *rapid.T) {
+	p := rapid.SampledFrom(w.replicas).Draw(t, "replica").process
+	names := p.unwritten()
+	if len(names) == 0 || p.draining {
+		t.Skip("nothing is unwritten, or the process writes it as it ends")
+	}
+	w.run(t, p.write(rapid.SampledFrom(names).Draw(t, "credential")))
 }
 
 // goOn runs some more of a visit under way.
@@ -52,11 +64,16 @@ func (w *world) goOn(t *rapid.T) { w.run(t, w.anyVisit(t)) }
 
 // anyVisit is one that is under way.
 func (w *world) anyVisit(t *rapid.T) *visit {
-	under := w.visits()
+	under := w.parked()
 	if len(under) == 0 {
 		t.Skip("no visit is under way")
 	}
 	return rapid.SampledFrom(under).Draw(t, "visit")
+}
+
+// parked are the visits that are about to do something.
+func (w *world) parked() []*visit {
+	return slices.DeleteFunc(w.visits(), func(v *visit) bool { return v.at == nil })
 }
 
 // run lets a visit do some of its effects, most often all, and checks the
@@ -77,16 +94,10 @@ func (w *world) run(t *rapid.T, v *visit) {
 
 // next lets a visit's next effect meet its fate.
 func (w *world) next(v *visit, decided fate) {
-	w.t.Logf("%s %s, %s: %s: %s", w.now.Format("15:04:05"), v.process.name, v.credential, v.at, decided)
+	w.t.Logf("%s %s: %s", w.now.Format("15:04:05"), v, decided)
 	w.stats.Effects++
-	v.resume <- decided
-	v.await()
-	if v.at == nil {
-		w.t.Logf("         %s, %s: ended: %+v %v", v.process.name, v.credential, v.result, v.err)
-	}
-	if p := v.process; p.draining && len(p.visits) == 0 {
-		w.start(p.replica)
-	}
+	v.meet(decided)
+	v.process.drain()
 }
 
 // fault lets something go wrong with the next effect of a visit.
@@ -125,9 +136,8 @@ func (w *world) processEnds(t *rapid.T) {
 	}
 	r.process.draining = true
 	r.process.stop()
-	if len(r.process.visits) == 0 {
-		w.start(r)
-	}
+	w.await()
+	r.process.drain()
 }
 
 // timePasses for everybody: whoever is in the middle of something is frozen
@@ -135,7 +145,7 @@ func (w *world) processEnds(t *rapid.T) {
 func (w *world) timePasses(t *rapid.T) {
 	spans := []time.Duration{time.Second, 5 * time.Second, 12 * time.Second, 31 * time.Second, 46 * time.Second, 4 * time.Minute, 9 * time.Minute, 9 * time.Minute, 20 * time.Minute}
 	span := rapid.SampledFrom(spans).Draw(t, "span")
-	if w.variant.window > 0 && slices.ContainsFunc(w.visits(), func(v *visit) bool { return v.at.verb == "send" }) {
+	if w.variant.window > 0 && slices.ContainsFunc(w.parked(), func(v *visit) bool { return v.at.verb == "send" }) {
 		t.Skip("a freeze between the fence and the first byte, with a window, is a known limit")
 	}
 	w.now = w.now.Add(span)
@@ -149,7 +159,7 @@ func (w *world) takenOver(t *rapid.T) {
 	if other == frozen.process.replica {
 		other = w.replicas[0]
 	}
-	if p := other.process; other == frozen.process.replica || p.draining || p.visits[frozen.credential] != nil || w.variant.window > 0 && frozen.at.verb == "send" {
+	if p := other.process; other == frozen.process.replica || p.draining || p.visitAt(reconciles, frozen.credential) != nil || w.variant.window > 0 && frozen.at.verb == "send" {
 		t.Skip("nobody else is there, or it is a known limit")
 	}
 	w.visitToTheEnd(other.process, frozen.credential)
@@ -165,6 +175,7 @@ func (w *world) cacheMoves(t *rapid.T) {
 		seen = &p.seenCredentials
 	}
 	*seen = rapid.Uint64Range(*seen, w.api.latest).Draw(t, "resourceVersion")
+	p.noticeCredentials()
 }
 
 // requestLands lets a request arrive that its sender has given up.

@@ -6,31 +6,26 @@ package history
 import (
 	"context"
 	"fmt"
-	"runtime"
-	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/labels"
-	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/tools/events"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
-
-	"github.com/go-logr/logr"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
-
-// labelSet is short for what selectors match.
-type labelSet = labels.Set
 
 // replica is a pod, and one process after the other in its container.
 type replica struct {
@@ -50,12 +45,23 @@ type process struct {
 	replica    *replica
 	name       string
 	reconciler *controller.Reconciler
+	reports    *report.Lane
+	hosts      *pace.Hosts
 	ctx        context.Context
 	stop       context.CancelFunc
-	draining   bool
-	visits     map[string]*visit // under way, by credential
+	// draining after a SIGTERM: no reconcile begins. The statuses that are unwritten
+	// then are written once no reconcile and no commit is left.
+	draining, writesLast, killed bool
 	// seenCredentials and seenSecrets are how far its cache has come.
 	seenCredentials, seenSecrets uint64
+	// unaware of what was there before etcd was put back.
+	unaware bool
+	// seenState is the version at which it last read or wrote each state Secret.
+	seenState map[string]uint64
+
+	// Two visits run at the same time for a moment where one waited for the other.
+	mu     sync.Mutex
+	visits []*visit // under way, as they began
 	// wake is when each credential is next to be looked at, where that is planned.
 	wake map[string]time.Time
 }
@@ -63,43 +69,133 @@ type process struct {
 // start gives a replica a new process.
 func (w *world) start(r *replica) {
 	r.processes++
-	p := &process{world: w, replica: r, name: fmt.Sprintf("%s.%d", r.name, r.processes), visits: map[string]*visit{}, wake: map[string]time.Time{}}
+	p := &process{
+		world: w, replica: r, name: fmt.Sprintf("%s.%d", r.name, r.processes),
+		wake: map[string]time.Time{}, seenState: map[string]uint64{}, unaware: w.putBack,
+	}
 	if before := r.process; before != nil {
 		p.seenCredentials, p.seenSecrets = before.seenCredentials, before.seenSecrets
 	}
-	ctx := log.IntoContext(context.Background(), logr.New(silent{}))
-	p.ctx, p.stop = context.WithCancel(ctx)
-	manager := &apiClient{process: p, cachedCredentials: true}
-	live := &apiClient{process: p}
-	p.reconciler = &controller.Reconciler{
-		Client:   manager,
-		Live:     live,
-		Catalog:  w.shared.catalog,
-		Secrets:  &controller.Secrets{Metadata: &apiClient{process: p, cachedMetadata: true}, Live: &apiClient{process: p, shared: true}},
-		States:   &rotation.Store{Client: manager, Cluster: "cluster", Backoff: &wait.Backoff{Duration: 1}},
-		Targets:  &target.Publisher{Client: manager},
-		Egress:   &caller{world: w},
-		Rates:    &pace.Rates{},
-		Hosts:    pace.NewHosts(8, func(who types.NamespacedName) { p.wake[who.Name] = w.now }),
-		Metrics:  w.shared.metrics,
-		Events:   deaf{},
-		Clock:    &replicaClock{world: w, replica: r},
-		Holder:   r.spool.Holder(p.name),
-		Spool:    r.spool,
-		InFlight: &sync.WaitGroup{},
-	}
+	p.ctx, p.stop = context.WithCancel(log.IntoContext(context.Background(), logr.New(silent{})))
+	p.assemble()
 	r.process = p
+}
+
+// assemble puts the operator together as a manager does.
+func (p *process) assemble() {
+	w, r := p.world, p.replica
+	manager, live := &apiClient{process: p, cachedCredentials: true}, &apiClient{process: p}
+	clock := &replicaClock{world: w, replica: r}
+	gatherer := &inputs.Gatherer{
+		Catalog: w.shared.catalog,
+		Secrets: &inputs.Secrets{Metadata: &apiClient{process: p, cachedMetadata: true}, Live: live},
+	}
+	p.hosts = pace.NewHosts(workers, p.wakeUp)
+	p.reports = &report.Lane{Client: manager, Live: live, Events: deaf{}}
+	p.reconciler = controller.NewReconciler(controller.Parts{
+		Client:  manager,
+		Live:    live,
+		Inputs:  gatherer,
+		Targets: &target.Publisher{Client: manager},
+		Reports: p.reports,
+		Hosts:   p.hosts,
+		Metrics: w.shared.metrics,
+		Clock:   clock,
+		Refresher: &refresh.Refresher{
+			Inputs:   gatherer,
+			States:   &rotation.Store{Client: manager, Live: live, Cluster: "cluster", Backoff: &wait.Backoff{Duration: 1}},
+			Egress:   &caller{world: w},
+			Rates:    &pace.Rates{},
+			Hosts:    p.hosts,
+			Metrics:  w.shared.metrics,
+			Clock:    clock,
+			Holder:   r.spool.Holder(p.name),
+			Spool:    r.spool,
+			InFlight: &sync.WaitGroup{},
+			Go:       p.outlive,
+			Wake:     p.wakeUp,
+		},
+	})
+}
+
+// workers of a process: more than there are credentials.
+const workers = 8
+
+func (p *process) wakeUp(credential types.NamespacedName) { p.plan(credential.Name, p.world.now) }
+
+// plan notes when a credential is to be looked at.
+func (p *process) plan(credential string, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known, planned := p.wake[credential]; !planned || at.Before(known) {
+		p.wake[credential] = at
+	}
+}
+
+// catchUp brings a process's cache up to date.
+func (p *process) catchUp() {
+	p.seenCredentials, p.seenSecrets = p.world.api.latest, p.world.api.latest
+	p.noticeCredentials()
+}
+
+// noticeCredentials shows the lane what has come into the cache.
+func (p *process) noticeCredentials() {
+	for _, name := range p.world.names {
+		if seen, ok := p.world.api.at(credentials, name, p.seenCredentials).(*v1alpha1.TokenCredential); ok {
+			p.reports.Seen(seen)
+		}
+	}
+}
+
+// unwritten are the credentials whose status is not written, and nobody is at it.
+func (p *process) unwritten() []string {
+	var names []string
+	for _, key := range p.reports.Unwritten() {
+		if p.visitAt(writes, key.Name) == nil {
+			names = append(names, key.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// write begins to write the status of a credential.
+func (p *process) write(credential string) *visit {
+	key := types.NamespacedName{Namespace: namespace, Name: credential}
+	return p.begin(writes, credential, func(ctx context.Context) error {
+		return p.reports.Write(context.WithoutCancel(ctx), key)
+	})
 }
 
 // kill ends a process at once, wherever its visits are.
 func (p *process) kill() {
-	for _, name := range p.world.names {
-		if visit := p.visits[name]; visit != nil {
-			visit.resume <- killedBefore
-			visit.await()
+	p.killed = true
+	p.stop()
+	p.world.await()
+	for len(p.visits) > 0 {
+		parked := p.parked()
+		if len(parked) == 0 {
+			p.world.t.Fatalf("the simulation itself fails: %s cannot be killed", p.visits[0])
+		}
+		parked[0].meet(killedBefore)
+	}
+}
+
+// drain goes on with the end of a process that was asked to end.
+func (p *process) drain() {
+	if !p.draining || p.killed || len(p.visits) > 0 {
+		return
+	}
+	if !p.writesLast {
+		p.writesLast = true
+		for _, name := range p.unwritten() {
+			p.write(name)
 		}
 	}
-	p.stop()
+	if len(p.visits) == 0 {
+		p.killed = true
+		p.world.start(p.replica)
+	}
 }
 
 // replicaClock is the world's, some time ahead.
@@ -114,86 +210,6 @@ func (c *replicaClock) Now() time.Time { return c.world.now.Add(c.replica.clock)
 // Since implements clock.PassiveClock.
 func (c *replicaClock) Since(moment time.Time) time.Duration { return c.Now().Sub(moment) }
 
-// visit is one call of Reconcile, on a goroutine of its own that runs only while
-// the machine waits for it.
-type visit struct {
-	process    *process
-	credential string
-	at         *effect // what it is about to do; nil once it has ended
-	parked     chan struct{}
-	resume     chan fate
-	// policy for unknown outcomes, as the visit saw it when it began.
-	policy v1alpha1.UnknownOutcomePolicy
-	// holds is the refresh token that a reply brought.
-	holds    string
-	result   ctrl.Result
-	err      error
-	died     bool
-	panicked string
-}
-
-type visitKey struct{}
-
-func visitOf(ctx context.Context) *visit { return ctx.Value(visitKey{}).(*visit) }
-
-// begin starts a visit and runs it to its first effect.
-func (p *process) begin(credential string) *visit {
-	v := &visit{process: p, credential: credential, policy: p.policy(credential), parked: make(chan struct{}, 1), resume: make(chan fate)}
-	p.visits[credential] = v
-	delete(p.wake, credential)
-	p.world.stats.Visits++
-	go v.run()
-	v.await()
-	return v
-}
-
-func (v *visit) run() {
-	v.died = true // unless Reconcile returns
-	defer func() {
-		if cause := recover(); cause != nil {
-			v.panicked = fmt.Sprintf("%v\n%s", cause, debug.Stack())
-		}
-		v.at = nil
-		v.parked <- struct{}{}
-	}()
-	ctx := context.WithValue(v.process.ctx, visitKey{}, v)
-	v.result, v.err = v.process.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: client.ObjectKey{Namespace: namespace, Name: v.credential}})
-	v.died = false
-}
-
-// await waits until the visit has come to its next effect, or to its end.
-func (v *visit) await() {
-	<-v.parked
-	if v.at != nil {
-		return
-	}
-	p := v.process
-	delete(p.visits, v.credential)
-	switch {
-	case v.panicked != "":
-		p.world.t.Errorf("a visit panicked: %s", v.panicked)
-	case v.died:
-	case v.err != nil:
-		p.wake[v.credential] = p.world.now.Add(time.Second)
-	case v.result.RequeueAfter > 0:
-		p.wake[v.credential] = p.world.now.Add(v.result.RequeueAfter)
-	}
-}
-
-// park waits for the machine before an effect.
-func (v *visit) park(e *effect) fate {
-	v.at = e
-	v.parked <- struct{}{}
-	decided := <-v.resume
-	if decided == killedBefore {
-		v.die()
-	}
-	return decided
-}
-
-// die ends the visit's goroutine, and with it whatever it held.
-func (v *visit) die() { runtime.Goexit() }
-
 // silent drops what is logged.
 type silent struct{}
 
@@ -207,9 +223,19 @@ func (s silent) WithName(string) logr.LogSink   { return s }
 // deaf drops events.
 type deaf struct{}
 
-var _ events.EventRecorder = deaf{}
+var _ report.Events = deaf{}
 
-// Eventf implements events.EventRecorder.
-//
-//nolint:revive // client-go wants seven arguments
-func (deaf) Eventf(_, _ k8sruntime.Object, _, _, _, _ string, _ ...any) {}
+// Record implements report.Events.
+func (deaf) Record(*v1alpha1.TokenCredential, status.Event) {}
+
+// describe says what a process is doing.
+func (p *process) describe() string {
+	var text strings.Builder
+	for _, v := range p.visits {
+		fmt.Fprintf(&text, "%s\n", v)
+	}
+	if names := p.unwritten(); len(names) > 0 {
+		fmt.Fprintf(&text, "%s has not written the status of %s\n", p.name, strings.Join(names, ", "))
+	}
+	return text.String()
+}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
-	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
 
 // caller carries requests to the simulator, in this process, and loses some.
@@ -49,18 +48,21 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	w.now = w.now.Add(time.Second) // an exchange takes time: no two tokens are of the same second
 	reply := c.befall(visit, sent, decided)
 	if reply == nil {
-		w.tokens[sent.token].doubtful++
+		w.fateOf(sent.token).doubtful++
 		return nil, errUnanswered
 	}
 	if decided == answeredAfterLong {
 		visit.park(&effect{verb: "reply to", name: sent.token, fates: replyFates})
 		if w.now.After(deadline) {
-			w.tokens[sent.token].doubtful++
+			w.fateOf(sent.token).doubtful++
 			return nil, errUnanswered
 		}
 	}
 	if reply.Status == http.StatusServiceUnavailable {
-		w.tokens[sent.token].doubtful++
+		w.fateOf(sent.token).doubtful++
+	}
+	if strings.Contains(string(reply.Body), "invalid_grant") {
+		w.fateOf(sent.token).refusal = &refusal{visit.process, visit.version}
 	}
 	visit.holds = refreshTokenIn(reply.Body)
 	return &egress.Reply{Status: reply.Status, Header: reply.Header, Body: reply.Body}, nil
@@ -88,7 +90,7 @@ func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
 	case rateLimited:
 		return &reply{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"20"}}}
 	case invalidGrant:
-		w.tokens[sent.token].refused = true
+		w.fateOf(sent.token).refused = true
 		return &reply{Status: http.StatusBadRequest, Body: []byte(`{"error":"invalid_grant"}`)}
 	default: // the provider acts
 	}
@@ -97,7 +99,7 @@ func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
 	case actedReplyLost:
 		return nil
 	case killedAfter:
-		w.tokens[sent.token].doubtful++
+		w.fateOf(sent.token).doubtful++
 		visit.die()
 	case actedThen503:
 		return &reply{Status: http.StatusServiceUnavailable}
@@ -113,14 +115,18 @@ func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
 	return answer
 }
 
-// act has the provider answer a request.
+// act has the provider answer a request. A login is answered by another grant, of
+// which nobody but the reply knows.
 func (w *world) act(sent *request) *reply {
+	if sent.isLogin() {
+		sent = sent.refreshing(w.authorize())
+	}
 	recorder := httptest.NewRecorder()
 	w.simulator.ServeHTTP(recorder, sent.again())
 	w.stats.Answers++
 	answer := &reply{Status: recorder.Code, Header: recorder.Header(), Body: recorder.Body.Bytes()}
 	if answer.Status == http.StatusBadRequest {
-		w.tokens[sent.token].refused = true
+		w.fateOf(sent.token).refused = true
 	}
 	return answer
 }
@@ -141,6 +147,14 @@ func newRequest(asked *egress.Request) (*request, error) {
 	return &request{Request: asked, body: string(body), token: form.Get("refresh_token")}, err
 }
 
+func (r *request) isLogin() bool { return r.token == "" }
+
+// refreshing is the request that refreshes a token, where a login was asked for.
+func (r *request) refreshing(token string) *request {
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
+	return &request{Request: r.Request, body: form.Encode(), token: token}
+}
+
 func (r *request) again() *http.Request {
 	return &http.Request{
 		Method: r.Method, URL: r.URL, Host: r.URL.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -155,94 +169,3 @@ func refreshTokenIn(body []byte) string {
 	return token
 }
 
-// newSimulator makes a provider that rotates as the variant says.
-func (w *world) newSimulator() *simulator.Simulator {
-	s := simulator.New(simulator.Options{
-		Clock: func() time.Time { return w.now },
-		NewToken: func(r simulator.TokenRequest) string {
-			return fmt.Sprintf("%s-%s-%d", r.Grant, r.Kind, r.Number)
-		},
-		LogSize: 1,
-		OAuth: simulator.OAuthOptions{
-			AccessTokenLifetime:  simulator.Duration(lifetime),
-			RefreshTokenLifetime: simulator.Duration(1000 * 24 * time.Hour),
-			Rotation: simulator.Rotation{
-				Mode: simulator.SingleUse, NewRefreshToken: simulator.Always,
-				ReuseWindow: simulator.Duration(w.variant.window), RevokeOnReuse: w.variant.revokes,
-			},
-		},
-	})
-	_, err := s.Add(simulator.Seed{Apps: []simulator.App{{Vendor: simulator.OAuth, Key: "app", Secret: appSecret}}})
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
-
-// authorize has the user authorize again: a grant of its own, and its first
-// refresh token.
-func (w *world) authorize() string {
-	w.grants++
-	id := fmt.Sprintf("grant%d", w.grants)
-	token := id + "-refresh-1"
-	_, err := w.simulator.Add(simulator.Seed{Grants: []simulator.Grant{{ID: id, Vendor: simulator.OAuth, App: "app", RefreshToken: token}}})
-	if err != nil {
-		panic(err)
-	}
-	w.tokens[token] = &tokenFate{}
-	return token
-}
-
-// tokenFate is what the machine knows of a refresh token that was sent.
-type tokenFate struct {
-	// sends that left, and how many of them had no clear answer.
-	sends, doubtful int
-	// refused is true once a reply said invalid_grant.
-	refused bool
-}
-
-// sending judges a request that leaves: its token is unspent, or inside the
-// window, or this is the one retry that RetryOnce allows and the claim records.
-func (w *world) sending(visit *visit, token string) {
-	known := w.tokens[token]
-	if known == nil {
-		known = &tokenFate{}
-		w.tokens[token] = known
-	}
-	known.sends++
-	w.stats.Sends++
-	if known.doubtful > 1 {
-		w.violated(fmt.Sprintf("the token %s was sent %d times without a clear answer, and is sent again", token, known.doubtful))
-	}
-	grant, found := w.simulator.GrantOf(token)
-	if !found {
-		w.violated(fmt.Sprintf("the token %q is sent, which nobody ever issued", token))
-		return
-	}
-	if !w.isSpent(grant, token) || w.isGivenUp(grant.ID) {
-		return // see the package comment
-	}
-	state := w.state(visit.credential)
-	if state.attempt != nil && state.attempt.Resend && visit.policy == retryOnce {
-		w.stats.Retries++
-		return
-	}
-	w.violated(fmt.Sprintf("the spent token %s is sent", token))
-}
-
-// isSpent tells whether a token is spent, and outside the provider's window.
-func (w *world) isSpent(grant simulator.GrantState, token string) bool {
-	used := 0
-	for _, each := range grant.History {
-		if each.Uses > 0 {
-			used = each.Number
-		}
-	}
-	for _, each := range grant.History {
-		if each.Value == token {
-			inWindow := w.now.Sub(each.SpentAt) < w.variant.window && each.Number >= used
-			return !each.SpentAt.IsZero() && !inWindow
-		}
-	}
-	return true
-}

@@ -5,22 +5,18 @@ package history
 
 import (
 	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
 // settle lets everything come to rest: no faults any more, clocks that are right,
 // caches that are up to date, and time, twice the lifetime of a token and more.
 func (w *world) settle() {
-	for _, v := range w.visits() {
-		for range maxEffects {
-			if v.at == nil {
-				break
-			}
-			w.next(v, done)
-			w.check()
-		}
-		if v.at != nil {
-			w.violated("a visit does not end: " + v.at.String())
-		}
+	w.refusesTargets, w.refusesStates = false, false
+	for len(w.visits()) > 0 {
+		w.toItsEnd(w.visits()[0])
 	}
 	for _, late := range w.underWay {
 		w.act(late)
@@ -36,6 +32,12 @@ func (w *world) settle() {
 		w.appWrong = false
 		w.correctApp(true)
 	}
+	for _, name := range w.names {
+		if c := w.api.credential(name); c != nil && c.Spec.Suspend && rapid.Bool().Draw(w.t, "resume") {
+			change(w.api, credentials, name, func(c *v1alpha1.TokenCredential) { c.Spec.Suspend = false })
+		}
+	}
+	w.done()
 	w.check()
 	w.rest()
 	w.now = w.now.Add(3 * time.Hour)
@@ -77,6 +79,10 @@ func (w *world) rest() {
 				busy = true
 				w.visitToTheEnd(r.process, name)
 			}
+			for _, name := range r.process.unwritten() {
+				busy = true
+				w.toItsEnd(r.process.write(name))
+			}
 		}
 		if busy {
 			continue
@@ -93,16 +99,29 @@ func (w *world) rest() {
 
 func (w *world) visitToTheEnd(p *process, name string) {
 	p.catchUp()
-	v := p.begin(name)
+	w.toItsEnd(p.reconcile(name))
+}
+
+// toItsEnd lets a visit do all that it does; and those for which it waits.
+func (w *world) toItsEnd(v *visit) {
 	for range maxEffects {
-		if v.at == nil {
-			break
+		if v.ended {
+			return
 		}
-		w.next(v, done)
+		next := v
+		if v.at == nil {
+			others := v.process.parked()
+			if len(others) == 0 {
+				break
+			}
+			next = others[0]
+		}
+		w.next(next, done)
 		w.check()
 	}
-	if v.at != nil {
-		w.violated("a visit does not end: " + v.at.String())
+	if !v.ended {
+		w.violated("a visit does not end: " + v.String())
+		w.check()
 	}
 }
 

@@ -27,16 +27,83 @@ func (w *world) user(t *rapid.T) {
 		"back up":            w.backUp,
 		"restore":            w.restore,
 		"another credential": w.createTwin,
+		"suspend or resume":  w.suspend,
+		"write back or not":  w.setWriteBack,
+		"mistype seed":       w.mistypeSeed,
+		"mend seed":          w.mendSeed,
+		"policy on targets":  func(*rapid.T) { w.refusesTargets = !w.refusesTargets },
+		"policy on states":   func(*rapid.T) { w.refusesStates = !w.refusesStates },
+		"etcd is put back":   w.rollBack,
 	}
 	deed := rapid.SampledFrom(sorted(deeds)).Draw(t, "deed")
 	deeds[deed](t)
+	w.done()
+}
+
+// suspend suspends a credential, or resumes it.
+func (w *world) suspend(t *rapid.T) {
+	w.edit(t, func(c *v1alpha1.TokenCredential) { c.Spec.Suspend = !c.Spec.Suspend })
+}
+
+// setWriteBack has the operator write the refresh token into the user's Secret, or no
+// more. Two credentials on one Secret would both write to it.
+func (w *world) setWriteBack(t *rapid.T) {
+	if len(w.names) > 1 {
+		t.Skip("there are two credentials on the Secret")
+	}
+	w.writesBack = true
+	w.edit(t, func(c *v1alpha1.TokenCredential) {
+		c.Spec.RefreshTokenSecretRef.WriteBack = !c.Spec.RefreshTokenSecretRef.WriteBack
+	})
+}
+
+// mistypeSeed puts a token into the Secret which no provider ever issued.
+func (w *world) mistypeSeed(t *rapid.T) {
+	if len(w.names) > 1 || w.stateDeleted || w.restored || len(w.seeds) == 0 {
+		t.Skip("nobody would remember what was there before")
+	}
+	w.asked++
+	typed := fmt.Sprintf("mistyped-%d", w.asked)
+	w.tokens[typed] = &tokenFate{mistyped: true}
+	w.put(seedName, map[string]string{"refresh_token": typed})
+}
+
+// mendSeed puts the good seed back in place of one that was mistyped.
+func (w *world) mendSeed(t *rapid.T) {
+	if !w.isMistyped(w.seed()) {
+		t.Skip("it is not mistyped")
+	}
+	w.put(seedName, map[string]string{"refresh_token": w.seeds[len(w.seeds)-1]})
+}
+
+func (w *world) isMistyped(token string) bool { return w.tokens[token] != nil && w.tokens[token].mistyped }
+
+// rollBack puts etcd back to an older revision, under processes that go on living: what
+// they had seen of a state then is all that tells of what was sent since.
+func (w *world) rollBack(t *rapid.T) {
+	credential := w.api.credential(shop)
+	if len(w.names) > 1 || w.stateDeleted || credential == nil || len(w.visits()) > 0 {
+		t.Skip("nobody would remember the seed, or a request is in flight")
+	}
+	from := w.api.since(credentials, shop, credential.UID)
+	to := rapid.Uint64Range(from, w.api.latest).Draw(t, "revision")
+	w.restored, w.putBack = true, true
+	for _, r := range w.replicas {
+		r.process.unaware = r.process.unaware || r.process.seenState[stateOf(shop)] <= to
+	}
+	w.api.rollBack(to)
+	w.obtained = map[string]obtained{}
+	w.appWrong = string(w.api.secret(appName).Data["app_secret"]) != appSecret
+	for _, r := range w.replicas {
+		r.process.catchUp()
+	}
 }
 
 // putSpentSeedBack is what a GitOps tool does. Where another credential never
 // knew that seed, or the state that did is gone, nobody can tell it from a new
 // one.
 func (w *world) putSpentSeedBack(t *rapid.T) {
-	if len(w.names) > 1 || w.stateDeleted || w.restored {
+	if len(w.names) > 1 || w.stateDeleted || w.restored || len(w.seeds) == 0 {
 		t.Skip("nobody remembers")
 	}
 	w.put(seedName, map[string]string{"refresh_token": rapid.SampledFrom(w.seeds).Draw(t, "seed")})
@@ -130,6 +197,7 @@ func (w *world) askForRefresh(t *rapid.T) {
 	w.edit(t, func(c *v1alpha1.TokenCredential) {
 		metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.RefreshAtAnnotation, fmt.Sprint(w.asked))
 	})
+	w.done()
 }
 
 func (w *world) edit(t *rapid.T, how func(*v1alpha1.TokenCredential)) {
@@ -167,7 +235,7 @@ func (w *world) restore(t *rapid.T) {
 
 // createTwin makes a second credential on the same seed.
 func (w *world) createTwin(t *rapid.T) {
-	if len(w.names) > 1 || w.stateDeleted || w.restored {
+	if len(w.names) > 1 || w.stateDeleted || w.restored || w.variant.login || w.writesBack || w.isMistyped(w.seed()) {
 		t.Skip("there is one, or it could not see that the seed is spent")
 	}
 	w.names = append(w.names, twin)

@@ -4,22 +4,19 @@
 package history
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/controller"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
@@ -29,6 +26,7 @@ const (
 	twin      = "twin" // another on the same seed
 	appName   = "app"
 	seedName  = "seed"
+	loginName = "login"
 	appSecret = "hush"
 
 	// lifetime of an access token.
@@ -36,56 +34,6 @@ const (
 
 	retryOnce = v1alpha1.RetryOnce
 )
-
-// variant is a kind of provider.
-type variant struct {
-	name    string
-	policy  v1alpha1.UnknownOutcomePolicy
-	window  time.Duration
-	revokes bool // reuse revokes the family
-}
-
-// variants of providers. RetryOnce where reuse revokes the family is none of
-// them: it is not safe, which is why such a provider declares Hold.
-func variants() []variant {
-	return []variant{
-		{name: "hold", policy: v1alpha1.Hold},
-		{name: "hold-revokes", policy: v1alpha1.Hold, revokes: true},
-		{name: "retry", policy: v1alpha1.RetryOnce},
-		{name: "window", policy: v1alpha1.Hold, window: 3 * time.Minute},
-		{name: "window-retry", policy: v1alpha1.RetryOnce, window: 3 * time.Minute},
-	}
-}
-
-// shared is what histories have in common, and does not change.
-type shared struct {
-	catalog *controller.Catalog
-	metrics *controller.Metrics
-	// directory for spools, in memory where the system has one.
-	directory string
-	stats     stats
-	began     time.Time
-	reports   io.Writer // nil: nobody asked
-	reported  time.Time
-}
-
-// newShared compiles the providers: the built-in oauth2, each with another way
-// of rotation.
-func newShared(directory string) (*shared, error) {
-	builtIns, err := builtin.Specs()
-	if err != nil {
-		return nil, err
-	}
-	specs := map[string]v1alpha1.ClusterTokenProviderSpec{}
-	for _, each := range variants() {
-		spec := builtIns["oauth2"]
-		spec.Rotation.OnUnknownOutcome = each.policy
-		spec.Rotation.ReuseWindow = &v1alpha1.Duration{Duration: metav1.Duration{Duration: each.window}}
-		specs[each.name] = spec
-	}
-	catalog, err := controller.NewCatalog(nil, specs, []string{"*"})
-	return &shared{catalog: catalog, metrics: controller.NewMetrics(prometheus.NewRegistry()), directory: directory, reports: openReports()}, err
-}
 
 // world is one history.
 type world struct {
@@ -107,7 +55,19 @@ type world struct {
 	// appWrong is true while the app's secret is not what the provider knows.
 	appWrong bool
 
+	// deeds counts what users have done, and deedAt is the version of the API server
+	// after the last of it.
+	deeds  int
+	deedAt uint64
+	// writer is the process whose write is being done; nil: a user's.
+	writer *process
+	// refusals of writes that a policy or a quota makes until it is lifted.
+	refusesTargets, refusesStates bool
+
 	tokens map[string]*tokenFate
+	claims map[string]*claim // by the attempt's ID
+	// obtained is when each credential last got an access token.
+	obtained map[string]obtained
 	// underWay are requests that their senders have given up.
 	underWay []*request
 	// stateTokens are the access tokens that a state ever held.
@@ -115,8 +75,11 @@ type world struct {
 	violation   string
 	// stateDeleted is true once the user has thrown a state away.
 	stateDeleted bool
-	// restored is true once the user has put a backup in a state's place.
-	restored bool
+	// restored is true once the user has put a backup in a state's place, or etcd was
+	// put back, and putBack after the latter.
+	restored, putBack bool
+	// writesBack is true once the operator may have written to the user's Secret.
+	writesBack bool
 }
 
 // newWorld draws a world: the kind of provider, one or two replicas, how far
@@ -129,19 +92,27 @@ func newWorld(t *rapid.T, shared *shared) *world {
 		names:       []string{shop},
 		tokens:      map[string]*tokenFate{},
 		stateTokens: map[string]bool{},
+		claims:      map[string]*claim{},
+		obtained:    map[string]obtained{},
 	}
 	w.api = newAPIServer(func() time.Time { return w.now })
 	w.api.written = w.noteWrite
 	w.simulator = w.newSimulator()
 	w.put(appName, map[string]string{"app_key": "app", "app_secret": appSecret})
-	w.giveSeed(w.authorize())
+	if w.variant.login {
+		w.put(loginName, map[string]string{"username": "user", "password": "word"})
+	}
+	if !w.variant.login || rapid.Bool().Draw(t, "with a seed") {
+		w.giveSeed(w.authorize())
+	}
 	w.createCredential(shop)
+	w.done()
 
 	clocks := []time.Duration{0, 0, time.Hour, -time.Hour, 7 * time.Minute}
 	if w.variant.window > 0 {
 		clocks = clocks[:1] // a window is measured from one replica's clock on another's: see the package comment
 	}
-	withSpool := rapid.IntRange(0, 15).Draw(t, "with a spool") == 15
+	withSpool := rapid.IntRange(0, 7).Draw(t, "with a spool") == 7
 	for i := range rapid.IntRange(1, 2).Draw(t, "replicas") {
 		r := &replica{name: string(rune('a' + i)), clock: rapid.SampledFrom(clocks).Draw(t, "clock")}
 		w.replicas = append(w.replicas, r)
@@ -180,20 +151,11 @@ func (w *world) end() {
 	}
 }
 
-// catchUp brings a process's cache up to date.
-func (p *process) catchUp() {
-	p.seenCredentials, p.seenSecrets = p.world.api.latest, p.world.api.latest
-}
-
 // visits under way.
 func (w *world) visits() []*visit {
 	var all []*visit
 	for _, r := range w.replicas {
-		for _, name := range w.names {
-			if visit := r.process.visits[name]; visit != nil {
-				all = append(all, visit)
-			}
-		}
+		all = append(all, r.process.visits...)
 	}
 	return all
 }
@@ -217,84 +179,28 @@ func (w *world) giveSeed(token string) {
 }
 
 func (w *world) createCredential(name string) {
-	w.must(w.api.create(credentials, &v1alpha1.TokenCredential{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec: v1alpha1.TokenCredentialSpec{
-			ProviderRef:           v1alpha1.ProviderReference{Kind: v1alpha1.BuiltInProvider, Name: w.variant.name},
-			Parameters:            map[string]string{"tokenURL": "https://id.example/oauth/token"},
-			AppSecretRef:          &v1alpha1.AppSecretReference{Name: appName},
-			RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: seedName},
-			Renewal:               v1alpha1.Renewal{Percentage: 80},
-			Target: v1alpha1.Target{
-				Name:     v1alpha1.SecretName(targetOf(name)),
-				Template: &v1alpha1.TargetTemplate{Data: map[string]string{"access_token": "${accessToken}"}}, // one alone: each visit compiles them
-			},
-		},
-	}))
+	w.must(w.api.create(credentials, w.variant.newCredential(name)))
+}
+
+// done notes that a user has done something.
+func (w *world) done() {
+	w.deeds++
+	w.deedAt = w.api.latest
+}
+
+// admit is the answer of quotas and admission webhooks to a write of a Secret.
+func (w *world) admit(name string) error {
+	switch {
+	case w.refusesTargets && strings.HasSuffix(name, targetOf("")):
+		return apierrors.NewForbidden(secrets.resource(), name, errors.New("exceeded quota: few, requested: count/secrets=1"))
+	case w.refusesStates && strings.HasSuffix(name, stateOf("")):
+		return apierrors.NewForbidden(secrets.resource(), name, errors.New("the states are frozen"))
+	}
+	return nil
 }
 
 func targetOf(credential string) string { return credential + "-token" }
 func stateOf(credential string) string  { return credential + v1alpha1.StateSecretSuffix }
-
-// policy that holds for a credential, as a process sees it.
-func (p *process) policy(name string) v1alpha1.UnknownOutcomePolicy {
-	seen, _ := p.world.api.at(credentials, name, p.seenCredentials).(*v1alpha1.TokenCredential)
-	if seen != nil && seen.Spec.OnUnknownOutcome != "" {
-		return seen.Spec.OnUnknownOutcome
-	}
-	return p.world.variant.policy
-}
-
-// stored is what the machine reads of a state Secret.
-type stored struct {
-	exists       bool
-	refreshToken string
-	accessToken  string
-	seed         string
-	spent        string
-	attempt      *rotation.Attempt
-	restored     bool // a copy
-}
-
-func (w *world) state(credential string) stored {
-	secret := w.api.secret(stateOf(credential))
-	if secret == nil {
-		return stored{}
-	}
-	s := stored{
-		exists:       true,
-		refreshToken: string(secret.Data["refresh_token"]),
-		accessToken:  string(secret.Data["access_token"]),
-		seed:         string(secret.Data["seed"]),
-		spent:        string(secret.Data["spent"]),
-	}
-	if attempt := secret.Data["attempt"]; attempt != nil {
-		w.must(json.Unmarshal(attempt, &s.attempt))
-	}
-	var identity rotation.Identity
-	if encoded := secret.Data["identity"]; encoded != nil {
-		w.must(json.Unmarshal(encoded, &identity))
-	}
-	s.restored = identity.Secret != "" && identity.Secret != string(secret.UID)
-	return s
-}
-
-// noteWrite looks at each object as it is written: the target never shows a
-// token of an exchange that no state held.
-func (w *world) noteWrite(kind kind, object client.Object) {
-	if kind != secrets {
-		return
-	}
-	secret := object.(*corev1.Secret)
-	token := string(secret.Data["access_token"])
-	switch {
-	case token == "":
-	case secret.Type == v1alpha1.StateSecretType:
-		w.stateTokens[token] = true
-	case !w.stateTokens[token]:
-		w.violated(fmt.Sprintf("the target %s holds %s, which no state ever held", secret.Name, token))
-	}
-}
 
 // violated keeps the first violation; the machine tells of it after the step.
 func (w *world) violated(what string) {

@@ -1,0 +1,135 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+)
+
+// checkAtRest checks what must hold once every process is healthy and nothing is
+// due: all is well, or a condition says truthfully what is not.
+func (w *world) checkAtRest(name string) {
+	credential := w.api.credential(name)
+	if credential == nil {
+		if w.api.secret(targetOf(name)) != nil {
+			w.violated("at rest: the target of a deleted credential is left")
+		}
+		return
+	}
+	state := w.state(name)
+	w.checkReady(name, credential)
+	w.checkSpool(name, state)
+	if credential.Spec.Suspend {
+		return
+	}
+	// Once a user has put an older state in its place, the target may hold a newer token.
+	if state.accessToken != "" && !w.restored && w.tokenInTarget(name) != state.accessToken {
+		w.violated(fmt.Sprintf("at rest: the target of %s does not hold %s, as the state does", name, state.accessToken))
+	}
+	w.checkMended(name, state)
+	stalled := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.StalledCondition)
+	if stalled == nil {
+		w.checkWell(name, credential, state)
+		return
+	}
+	w.stats.Told++
+	if !w.isTrue(name, stalled.Reason, state) {
+		w.violated(fmt.Sprintf("at rest: %s is stalled with %s, which is not so", name, stalled.Reason))
+	}
+}
+
+// tokenInTarget is the access token that a credential's target holds; empty for none.
+func (w *world) tokenInTarget(name string) string {
+	target := w.api.secret(targetOf(name))
+	if target == nil {
+		return ""
+	}
+	return string(target.Data["access_token"])
+}
+
+// checkReady: Ready tells the truth about the token in the target, and about its expiry.
+func (w *world) checkReady(name string, credential *v1alpha1.TokenCredential) {
+	held := w.tokenInTarget(name)
+	valid := held != "" && w.simulator.AccessTokenValid(held)
+	ready := meta.IsStatusConditionTrue(credential.Status.Conditions, v1alpha1.ReadyCondition)
+	expires := credential.Status.ExpirationTime
+	switch {
+	case ready && (!valid || expires == nil || !w.now.Before(expires.Time)):
+		w.violated(fmt.Sprintf("at rest: %s is Ready, and its target holds %q (valid: %t), which expires at %s", name, held, valid, expires))
+	case !ready && valid && !w.restored:
+		w.violated(fmt.Sprintf("at rest: %s is not Ready, and its target holds %s, which is valid", name, held))
+	}
+}
+
+// checkSpool: what an earlier process received has been saved, also of a credential that
+// is suspended.
+func (w *world) checkSpool(name string, state stored) {
+	for _, r := range w.replicas {
+		if _, found := r.spool.Find(state.attempt, secret.New(state.refreshToken)); found && !state.restored && !w.putBack {
+			w.violated(fmt.Sprintf("at rest: the spool of %s holds the successor of %s", r.name, state.refreshToken))
+		}
+	}
+}
+
+// checkMended: once the good seed is back in place of a mistyped one, its grant lives on.
+func (w *world) checkMended(name string, state stored) {
+	if !w.isMistyped(state.refreshToken) || len(w.seeds) == 0 || w.seed() != w.seeds[len(w.seeds)-1] {
+		return
+	}
+	grant, _ := w.simulator.GrantOf(w.seed())
+	if !grant.Revoked && grant.Current == state.previous && w.fateOf(state.previous).sends == 0 {
+		w.violated(fmt.Sprintf("at rest: the good seed of %s is back, and its grant does not live on", name))
+	}
+}
+
+// checkWell checks a credential that no person has to look at.
+func (w *world) checkWell(name string, credential *v1alpha1.TokenCredential, state stored) {
+	conditions := credential.Status.Conditions
+	if w.variant.reusable {
+		state.refreshToken, state.accessToken = w.seed(), w.tokenInTarget(name)
+	}
+	grant, _ := w.simulator.GrantOf(state.refreshToken)
+	switch {
+	case !meta.IsStatusConditionTrue(conditions, v1alpha1.ReadyCondition) || !meta.IsStatusConditionTrue(conditions, v1alpha1.RefreshedCondition):
+		w.violated(fmt.Sprintf("at rest: %s is neither well nor stalled", name))
+	case state.attempt != nil:
+		w.violated(fmt.Sprintf("at rest: %s is said to be well, and a claim is left", name))
+	case grant.Current != state.refreshToken || grant.Revoked:
+		w.violated(fmt.Sprintf("at rest: %s is said to be well, and lives on %s, which is not the provider's current token %s (revoked: %t)", name, state.refreshToken, grant.Current, grant.Revoked))
+	case !w.simulator.AccessTokenValid(state.accessToken):
+		w.violated(fmt.Sprintf("at rest: %s is said to be well, and the provider does not take its token %s", name, state.accessToken))
+	}
+}
+
+// isTrue tells whether a reason to stall is so.
+func (w *world) isTrue(name, reason string, state stored) bool {
+	token := state.refreshToken
+	if !state.exists || w.variant.reusable {
+		token = w.seed()
+	}
+	known := w.tokens[token]
+	grant, _ := w.simulator.GrantOf(token)
+	switch reason {
+	case v1alpha1.OutcomeUnknownReason:
+		return state.attempt != nil
+	case v1alpha1.RotatedTokenLostReason:
+		// Of a state that its user has deleted nobody can tell more.
+		return !state.exists || grant.Current != token || grant.Revoked || known != nil && known.refused
+	case v1alpha1.ReauthorizationRequiredReason:
+		return known != nil && known.refused
+	case v1alpha1.AppRejectedReason:
+		return w.appWrong
+	case v1alpha1.RestoredFromBackupReason:
+		return state.restored || w.putBack
+	case v1alpha1.DuplicateSourceReason:
+		return slices.ContainsFunc(w.names, func(other string) bool { return other != name && w.onSameGrant(other, grant.ID) })
+	}
+	return false
+}

@@ -1,0 +1,116 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// tokenFate is what the machine knows of a refresh token that was sent.
+type tokenFate struct {
+	// sends that left, and how many of them had no clear answer.
+	sends, doubtful int
+	// refused is true once a reply said invalid_grant.
+	refused bool
+	// refusal that a reconcile knows of.
+	refusal *refusal
+	// mistyped is true of what a user typed, and no provider ever issued.
+	mistyped bool
+}
+
+// refusal of a token.
+type refusal struct {
+	process *process
+	version int // of what users had done, as the reconcile saw it; 0: not known
+}
+
+func (w *world) fateOf(token string) *tokenFate {
+	known := w.tokens[token]
+	if known == nil {
+		known = &tokenFate{}
+		w.tokens[token] = known
+	}
+	return known
+}
+
+// sending judges a request that leaves.
+func (w *world) sending(visit *visit, token string) {
+	w.stats.Sends++
+	w.fateOf(token).sends++
+	if visit.suspended {
+		w.violated(fmt.Sprintf("%s is suspended, and the provider is called", visit.credential))
+	}
+	w.judgeNeed(visit)
+	if token == "" { // a login spends nothing
+		return
+	}
+	w.judgeRefused(visit, token)
+	if !w.variant.reusable {
+		w.judgeSpent(visit, token)
+	}
+}
+
+// freshTime is for how long no renewal of a token can be due: 80 % of its lifetime, less
+// a jitter of a tenth.
+const freshTime = lifetime*7/10 - time.Second
+
+// judgeNeed: while a token is fresh, and users have done nothing, no provider is called,
+// whatever has become of the process that got it and of the status that it owed.
+func (w *world) judgeNeed(visit *visit) {
+	got, ok := w.obtained[visit.credential]
+	if !ok || got.version == 0 || visit.version == 0 || got.version != visit.version || w.clocksDiffer() {
+		return
+	}
+	if w.now.Sub(got.at) < freshTime {
+		w.violated(fmt.Sprintf("the provider is called for %s, whose token of %s is fresh", visit.credential, got.at.Format("15:04:05")))
+	}
+}
+
+// judgeRefused: what the provider has refused is not sent again, while users have done
+// nothing that may have cured it, by a process that knows.
+func (w *world) judgeRefused(visit *visit, token string) {
+	known := w.fateOf(token).refusal
+	if known == nil || known.version == 0 || known.version != visit.version || w.writesBack {
+		return
+	}
+	if known.process == visit.process {
+		w.violated(fmt.Sprintf("the token %s was refused, and is sent again by the process that knows", token))
+	}
+}
+
+// judgeSpent: a token is unspent, or inside the window, or this is the one retry that
+// RetryOnce allows and the claim records.
+func (w *world) judgeSpent(visit *visit, token string) {
+	known := w.fateOf(token)
+	if known.doubtful > 1 {
+		w.violated(fmt.Sprintf("the token %s was sent %d times without a clear answer, and is sent again", token, known.doubtful))
+	}
+	if known.mistyped {
+		return
+	}
+	grant, found := w.simulator.GrantOf(token)
+	if !found {
+		w.violated(fmt.Sprintf("the token %q is sent, which nobody ever issued", token))
+		return
+	}
+	if !w.isSpent(grant, token) || w.isGivenUp(grant.ID) || w.mayNotKnow(visit) {
+		return // see the package comment
+	}
+	state := w.state(visit.credential)
+	if state.attempt != nil && state.attempt.Resend && visit.policy == retryOnce {
+		w.stats.Retries++
+		return
+	}
+	w.violated(fmt.Sprintf("the spent token %s is sent", token))
+}
+
+// mayNotKnow reports whether etcd was put back, and the process of a visit has not seen
+// what was there after that revision.
+func (w *world) mayNotKnow(visit *visit) bool { return w.putBack && visit.process.unaware }
+
+func (w *world) clocksDiffer() bool {
+	return slices.ContainsFunc(w.replicas, func(r *replica) bool { return r.clock != 0 })
+}

@@ -1,0 +1,148 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+)
+
+// stored is what the machine reads of a state Secret.
+type stored struct {
+	exists       bool
+	refreshToken string
+	previous     string
+	accessToken  string
+	seed         string
+	spent        string
+	attempt      *rotation.Attempt
+	restored     bool // a copy
+}
+
+func (w *world) state(credential string) stored {
+	secret := w.api.secret(stateOf(credential))
+	if secret == nil {
+		return stored{}
+	}
+	return w.read(secret)
+}
+
+func (w *world) read(secret *corev1.Secret) stored {
+	s := stored{
+		exists:       true,
+		refreshToken: string(secret.Data["refresh_token"]),
+		previous:     string(secret.Data["previous_refresh_token"]),
+		accessToken:  string(secret.Data["access_token"]),
+		seed:         string(secret.Data["seed"]),
+		spent:        string(secret.Data["spent"]),
+	}
+	if attempt := secret.Data["attempt"]; attempt != nil {
+		w.must(json.Unmarshal(attempt, &s.attempt))
+	}
+	var identity rotation.Identity
+	if encoded := secret.Data["identity"]; encoded != nil {
+		w.must(json.Unmarshal(encoded, &identity))
+	}
+	s.restored = identity.Secret != "" && identity.Secret != string(secret.UID)
+	return s
+}
+
+// claim is what the machine knows of an attempt in a state.
+type claim struct {
+	process *process
+	made    time.Time
+}
+
+// obtained is when a credential last got an access token.
+type obtained struct {
+	at      time.Time
+	version int // of what users had done by then, as its reconcile saw it; 0: not known
+}
+
+// noteWrite judges what the operator writes, as it is written.
+func (w *world) noteWrite(kind kind, before, after client.Object) {
+	switch after := after.(type) {
+	case *v1alpha1.TokenCredential:
+		if before, ok := before.(*v1alpha1.TokenCredential); ok && w.writer != nil {
+			w.judgeStatus(before, after)
+		}
+	case *corev1.Secret:
+		before, _ := before.(*corev1.Secret)
+		switch {
+		case after.Type == v1alpha1.StateSecretType:
+			w.judgeState(before, after)
+		case len(after.Data["access_token"]) > 0:
+			w.judgeTarget(after)
+		}
+	}
+}
+
+// judgeStatus: what one process says is not undone by another that is behind.
+func (w *world) judgeStatus(before, after *v1alpha1.TokenCredential) {
+	if w.stateDeleted || w.restored || before.Status.LastRefreshTime == nil || after.Status.LastRefreshTime == nil {
+		return
+	}
+	if after.Status.RefreshCount < before.Status.RefreshCount && after.Status.LastRefreshTime.Before(before.Status.LastRefreshTime) {
+		w.violated(fmt.Sprintf("the status of %s falls back from token %d to %d", after.Name, before.Status.RefreshCount, after.Status.RefreshCount))
+	}
+}
+
+// judgeState: nobody ends the claim of another process that is alive and may be at it,
+// except for a new seed.
+func (w *world) judgeState(before, after *corev1.Secret) {
+	now, was := w.read(after), stored{}
+	if before != nil {
+		was = w.read(before)
+	}
+	if now.accessToken != "" {
+		w.stateTokens[now.accessToken] = true
+	}
+	if w.writer == nil {
+		return
+	}
+	if attempt := now.attempt; attempt != nil && w.claims[attempt.ID] == nil {
+		w.claims[attempt.ID] = &claim{process: w.writer, made: w.now}
+	}
+	if now.accessToken != was.accessToken {
+		w.noteObtained(credentialOf(after.Name))
+	}
+	if was.attempt == nil || now.attempt != nil && now.attempt.ID == was.attempt.ID || now.seed != was.seed {
+		return
+	}
+	of := w.claims[was.attempt.ID]
+	if of != nil && of.process != w.writer && !of.process.killed && w.now.Sub(of.made) < rotation.HolderTimeout {
+		w.violated(fmt.Sprintf("%s ends the claim of %s, which is alive and may be at it", w.writer.name, of.process.name))
+	}
+}
+
+// judgeTarget: no target ever shows an access token that no state held.
+func (w *world) judgeTarget(target *corev1.Secret) {
+	token := string(target.Data["access_token"])
+	switch {
+	case w.variant.reusable:
+		w.noteObtained(target.Name[:len(target.Name)-len(targetOf(""))])
+	case !w.stateTokens[token]:
+		w.violated(fmt.Sprintf("the target %s holds %s, which no state ever held", target.Name, token))
+	}
+}
+
+// noteObtained notes that a credential has got an access token.
+func (w *world) noteObtained(credential string) {
+	got := obtained{at: w.now}
+	for _, v := range w.writer.visits {
+		if v.activity == reconciles && v.credential == credential {
+			got.version = v.version
+		}
+	}
+	w.obtained[credential] = got
+}
+
+func credentialOf(state string) string { return state[:len(state)-len(v1alpha1.StateSecretSuffix)] }
