@@ -55,7 +55,7 @@ func (r *Reconciler) conclude(ctx context.Context, cached, credential *v1alpha1.
 	}
 	again := came.again
 	if said.IsBlocked() {
-		again = schedule.Wake(again, now.Add(r.retries.next(key)))
+		again = schedule.Wake(again, now.Add(r.retries.next(key, said.IsTransient())))
 	} else {
 		r.retries.forget(key)
 	}
@@ -126,11 +126,14 @@ func expiryAfter(known *v1alpha1.TokenCredentialStatus, now time.Time) time.Time
 const (
 	// firstRetry and longestRetry pace what the API server refuses, for each
 	// credential: apart from the backoff of what the provider refuses.
-	firstRetry   = 500 * time.Millisecond
+	firstRetry   = 200 * time.Millisecond
 	longestRetry = 5 * time.Minute
+	// longestTransient paces what it could not serve: an outage of its own is over
+	// for all at once.
+	longestTransient = 5 * time.Second
 )
 
-// retries paces what the API server refuses.
+// retries paces what the API server does not do.
 type retries struct {
 	limiter workqueue.TypedRateLimiter[types.NamespacedName]
 }
@@ -139,8 +142,12 @@ func newRetries() retries {
 	return retries{workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, longestRetry)}
 }
 
-func (r retries) next(credential types.NamespacedName) time.Duration {
-	return r.limiter.When(credential)
+func (r retries) next(credential types.NamespacedName, transient bool) time.Duration {
+	pause := r.limiter.When(credential)
+	if transient {
+		return min(pause, longestTransient)
+	}
+	return pause
 }
 
 func (r retries) forget(credential types.NamespacedName) { r.limiter.Forget(credential) }

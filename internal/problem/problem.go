@@ -29,6 +29,9 @@ type Problem struct {
 	Message string
 	// RetryAfter is the least pause that the provider asked for; 0: none.
 	RetryAfter time.Duration
+	// Transient is true where the API server could not serve a request, as against
+	// refusing it: it is tried again soon.
+	Transient bool
 }
 
 // New makes a problem.
@@ -81,16 +84,25 @@ func OneLine(err error) string {
 // action and object complete "the API server does not let the operator ...", such
 // as `read the Secret "shop"`; next says what a person can do about a refusal.
 func APIServer(err error, action, next string) *Problem {
-	switch reason := answerOf(err); {
+	p := New(v1alpha1.PersistBlockedReason, "")
+	p.Transient = IsTransient(err)
+	switch answer := AnswerOf(err); {
 	case Unreachable(err):
-		return New(v1alpha1.PersistBlockedReason, "the API server could not be reached to %s: it is tried again", action)
+		p.Message = fmt.Sprintf("the API server could not be reached to %s: it is tried again", action)
 	case isBusy(err):
-		return New(v1alpha1.PersistBlockedReason, "the API server is too busy to %s (%s): it is tried again", action, reason)
+		p.Message = fmt.Sprintf("the API server is too busy to %s (%s): it is tried again", action, answer)
 	case next == "":
-		return New(v1alpha1.PersistBlockedReason, "the API server does not let the operator %s (%s); it is tried again", action, reason)
+		p.Message = fmt.Sprintf("the API server does not let the operator %s (%s); it is tried again", action, answer)
 	default:
-		return New(v1alpha1.PersistBlockedReason, "the API server does not let the operator %s (%s): %s; it is tried again", action, reason, next)
+		p.Message = fmt.Sprintf("the API server does not let the operator %s (%s): %s; it is tried again", action, answer, next)
 	}
+	return p
+}
+
+// IsTransient reports whether the API server could not serve a request, as against
+// refusing it.
+func IsTransient(err error) bool {
+	return Unreachable(err) || isBusy(err) || apierrors.IsInternalError(err)
 }
 
 // Unreachable reports whether an error of a request says that no answer of the API
@@ -104,9 +116,9 @@ func Unreachable(err error) bool {
 	return status.Reason == metav1.StatusReasonUnknown && status.Code < http.StatusBadRequest
 }
 
-// answerOf names the API server's answer: its reason, or else the HTTP status. A
+// AnswerOf names the API server's answer: its reason, or else the HTTP status. A
 // webhook may answer any text as its reason, so that only known ones are repeated.
-func answerOf(err error) string {
+func AnswerOf(err error) string {
 	reason := apierrors.ReasonForError(err)
 	if slices.Contains(knownAnswers, reason) {
 		return string(reason)

@@ -133,14 +133,26 @@ func saveProblem(err error, credential *v1alpha1.TokenCredential, called bool) e
 	if problem.Of(err) != nil {
 		return err
 	}
-	if errors.Is(err, rotation.ErrUnreachable) {
-		return problem.New(v1alpha1.PersistBlockedReason, "%s: it is tried again", problem.OneLine(err))
+	if isTransient(err) {
+		return transient(err)
 	}
 	consequence := "so the provider is not asked"
 	if called {
 		consequence = "so the provider is asked again"
 	}
 	return problem.New(v1alpha1.PersistBlockedReason, "%s, %s: see whether %s", problem.OneLine(err), consequence, whatForbids(credential))
+}
+
+// isTransient reports whether the API server could not serve a request, as against
+// refusing it.
+func isTransient(err error) bool {
+	return errors.Is(err, rotation.ErrUnreachable) || errors.Is(err, rotation.ErrUnavailable)
+}
+
+func transient(err error) *problem.Problem {
+	p := problem.New(v1alpha1.PersistBlockedReason, "%s: it is tried again", problem.OneLine(err))
+	p.Transient = true
+	return p
 }
 
 // whatForbids names what a person can look at where the state cannot be written.

@@ -272,7 +272,9 @@ func loadProblem(err error, credential *v1alpha1.TokenCredential) error {
 	case errors.Is(err, rotation.ErrUnreadable):
 		return problem.New(v1alpha1.PersistBlockedReason,
 			"the state Secret %q was changed by hand (%s): restore it; or put a new refresh token into the Secret of spec.refreshTokenSecretRef, and then delete it", name, problem.OneLine(err))
+	case isTransient(err):
+		return transient(err)
 	default:
-		return problem.New(v1alpha1.PersistBlockedReason, "%s: it is tried again", problem.OneLine(err))
+		return problem.New(v1alpha1.PersistBlockedReason, "%s: allow it; it is tried again", problem.OneLine(err))
 	}
 }

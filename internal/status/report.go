@@ -6,6 +6,7 @@ package status
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -129,11 +130,15 @@ func (r *Report) problems(old *v1alpha1.TokenCredentialStatus) []*problem.Proble
 
 // IsBlocked reports whether the API server kept something from being read or written,
 // which is tried again.
-func (r *Report) IsBlocked() bool {
-	for _, p := range []*problem.Problem{r.Renewal, r.Publication, r.WriteBack} {
-		if p != nil && p.Reason == v1alpha1.PersistBlockedReason {
-			return true
-		}
-	}
-	return false
+func (r *Report) IsBlocked() bool { return len(r.blocked()) > 0 }
+
+// IsTransient reports whether it refused nothing of that, and could not serve it.
+func (r *Report) IsTransient() bool {
+	return !slices.ContainsFunc(r.blocked(), func(p *problem.Problem) bool { return !p.Transient })
+}
+
+func (r *Report) blocked() []*problem.Problem {
+	return slices.DeleteFunc([]*problem.Problem{r.Renewal, r.Publication, r.WriteBack}, func(p *problem.Problem) bool {
+		return p == nil || p.Reason != v1alpha1.PersistBlockedReason
+	})
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 )
 
 // Publisher reads and writes targets.
@@ -172,7 +173,7 @@ func (p *Publisher) Remove(ctx context.Context, target *metav1.PartialObjectMeta
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("delete the target of a deleted credential: %s", reasonOf(err))
+		return fmt.Errorf("delete the target of a deleted credential: %s", problem.AnswerOf(err))
 	}
 	return nil
 }

@@ -30,24 +30,6 @@ var (
 	fieldPath       = regexp.MustCompile(`^(data|metadata|type|immutable)([.\[][-._/\[\]a-zA-Z0-9]{0,300})?$`)
 )
 
-// reasons of the API server that are repeated. A webhook may answer any text as its
-// reason.
-var knownReasons = []metav1.StatusReason{
-	metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonBadRequest,
-	metav1.StatusReasonUnauthorized, metav1.StatusReasonNotFound, metav1.StatusReasonConflict,
-	metav1.StatusReasonAlreadyExists, metav1.StatusReasonTooManyRequests, metav1.StatusReasonInternalError,
-	metav1.StatusReasonServerTimeout, metav1.StatusReasonTimeout, metav1.StatusReasonServiceUnavailable,
-	metav1.StatusReasonRequestEntityTooLarge, metav1.StatusReasonMethodNotAllowed,
-}
-
-// reasonOf is the API server's reason for a refusal.
-func reasonOf(err error) metav1.StatusReason {
-	if reason := apierrors.ReasonForError(err); slices.Contains(knownReasons, reason) {
-		return reason
-	}
-	return "no known reason"
-}
-
 // refused says that the API server did not do something with the target, why, and
 // what a person can look at; or that it could not be reached.
 func refused(err error, credential *v1alpha1.TokenCredential, action string) *problem.Problem {
@@ -56,8 +38,7 @@ func refused(err error, credential *v1alpha1.TokenCredential, action string) *pr
 	if !errors.As(err, &status) { // an answer without a reason is an answer
 		return problem.APIServer(err, action, "")
 	}
-	return problem.New(v1alpha1.PersistBlockedReason, "the API server does not let the operator %s (%s): %s; it is tried again",
-		action, reasonOf(err), advice(err, status.Status()))
+	return problem.APIServer(err, action, advice(err, status.Status()))
 }
 
 // advice says what a person can look at.
