@@ -146,7 +146,7 @@ func (l *Lane) add(key types.NamespacedName, cached *v1alpha1.TokenCredential, u
 	defer l.mu.Unlock()
 	known, ok := l.entries[key]
 	if !ok || known.uid != cached.UID {
-		known = &entry{uid: cached.UID, stored: cached.Status, version: cached.ResourceVersion, cached: cached.ResourceVersion}
+		known = &entry{uid: cached.UID, stored: cached.Status, version: cached.ResourceVersion, cached: cached.ResourceVersion, writing: make(chan struct{}, 1)}
 		if l.entries == nil {
 			l.entries = map[types.NamespacedName]*entry{}
 		}
