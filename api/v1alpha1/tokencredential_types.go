@@ -337,8 +337,9 @@ type TokenCredentialStatus struct {
 	LastHandledRefreshAt string `json:"lastHandledRefreshAt,omitempty"`
 
 	// observedInputs is a digest of the versions of the provider and of the
-	// referenced Secrets at the last visit. While it stands, and the two Secrets
-	// below stand as they were written, nothing has to be read again.
+	// referenced Secrets, and of what spec asks of them, at the last reconcile. While
+	// it is the same, and the two Secrets below are as they were written, nothing has
+	// to be read again. It is empty while not all could be read or written.
 	// +optional
 	ObservedInputs string `json:"observedInputs,omitempty"`
 
@@ -369,7 +370,8 @@ type AttemptStatus struct {
 	// +required
 	Reason string `json:"reason,omitempty"`
 
-	// message says why there is no new token, and what to do next.
+	// message says why there is no new token, and what to do next; or what was wrong
+	// with the reply that brought one.
 	// +optional
 	Message string `json:"message,omitempty"`
 
@@ -377,9 +379,8 @@ type AttemptStatus struct {
 	// +required
 	Time metav1.Time `json:"time,omitzero"`
 
-	// inputs is the digest of the versions of the provider and of the referenced
-	// Secrets that it was made with, as in observedInputs. When it differs from
-	// theirs now, what the attempt failed for may have been mended.
+	// inputs is the digest of what it was made with, as in observedInputs. When that
+	// differs now, what the attempt failed for may have been mended.
 	// +optional
 	Inputs string `json:"inputs,omitempty"`
 }

@@ -26,6 +26,9 @@ import (
 func (r *Reconciler) conclude(ctx context.Context, cached, credential *v1alpha1.TokenCredential, came outcome) ctrl.Result {
 	now, key := r.Clock.Now(), client.ObjectKeyFromObject(credential)
 	said := came.report
+	if said.Paused {
+		log.FromContext(ctx).V(1).Info("paused", "why", came.why)
+	}
 	next := status.Next(credential, said, now)
 	if events := status.Events(credential, &next, said); len(events) > 0 || !equality.Semantic.DeepEqual(credential.Status, next) {
 		r.Reports.Add(cached, report.Update{

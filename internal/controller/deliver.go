@@ -47,7 +47,7 @@ func (r *Reconciler) deliver(ctx context.Context, credential *v1alpha1.TokenCred
 	if credential.Spec.Suspend {
 		return delivery{view: goal.view, validity: validity}
 	}
-	d := r.publish(ctx, credential, in, goal, current)
+	d := r.publish(ctx, credential, in, goal, current, acted.refreshed())
 	if !current.IsZero() {
 		d.due = dueOf(credential, current.Validity)
 	} else {
@@ -62,7 +62,7 @@ func (r *Reconciler) deliver(ctx context.Context, credential *v1alpha1.TokenCred
 // publish writes the target where it does not hold the token at hand, or is not as
 // the template has it. What was written before and has been changed is repaired at a
 // pace: another writer may be at it.
-func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, goal goal, current token.Token) delivery {
+func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, goal goal, current token.Token, isNew bool) delivery {
 	view := goal.view
 	d := delivery{view: view, validity: validityOf(token.Token{}, view, credential)}
 	key := client.ObjectKeyFromObject(credential)
@@ -74,12 +74,12 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 		}
 		return d
 	}
-	outdated := !current.IsZero() && !(view.Holds && view.Rendered && markIsOf(view.Mark, current.Validity, in.Source))
+	outdated := isNew || !current.IsZero() && !(view.Holds && view.Rendered && markIsOf(view.Mark, current.Validity, in.Source))
 	undressed := view.Exists && view.Holds && view.Rendered && !view.Dressed
 	if !outdated && !undressed {
 		return d
 	}
-	if isRepair(credential, view, current) {
+	if !isNew && isRepair(credential, view, current) {
 		allowed, next, count := r.repairs.Pace(key)
 		if target.Contended(count) {
 			d.notice = contested(credential, view, next)

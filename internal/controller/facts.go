@@ -17,7 +17,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
-	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -33,11 +32,17 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 		Token:     statusValidity(known),
 	}
 	f.Due = startOf(credential, f.Token, now)
-	f.Last = decision.Last(known, attemptInputs(credential, known.ObservedInputs))
+	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		!r.isUnchanged(ctx, credential)
+		!r.isUnchanged(ctx, credential) || lacksTarget(known)
 	return decision.Decide(f)
+}
+
+// lacksTarget reports whether the target was last seen not to hold the token: once what
+// was in the way is gone, everything looks as it was left.
+func lacksTarget(known *v1alpha1.TokenCredentialStatus) bool {
+	return known.Target != nil && known.Target.ResourceVersion == ""
 }
 
 // isUnchanged reports whether the provider, the inputs, the target and the state are
@@ -87,8 +92,8 @@ func (r *Reconciler) facts(job refresh.Job, view target.View) decision.Facts {
 		f.TargetNeeds = !(view.Holds && view.Rendered) && r.mayRepair(credential, view)
 	}
 	f.Due = startOf(credential, f.Token, now)
-	f.Last = decision.Last(known, attemptInputs(credential, in.Digest))
-	if decision.IsOutdated(known, f.Token, state, found.Recovery) {
+	f.Last = decision.Last(known, in.Digest)
+	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Counts: in.KeepsAccessToken()}) {
 		f.Last = decision.Attempt{}
 	}
 	if decision.IsFromFuture(known, now) || r.Hosts.Admitted(client.ObjectKeyFromObject(credential)) {
@@ -122,11 +127,6 @@ func startOf(credential *v1alpha1.TokenCredential, validity token.Validity, now 
 		return now
 	}
 	return schedule.StartAt(validity.IssuedAt, dueOf(credential, validity), string(credential.UID))
-}
-
-// attemptInputs names what an attempt would be made with now.
-func attemptInputs(credential *v1alpha1.TokenCredential, digest string) string {
-	return status.AttemptInputs(credential.Generation, digest)
 }
 
 // requestDigest names the refresh that the annotation tokenkeeper.io/refreshAt asks

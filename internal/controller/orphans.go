@@ -22,6 +22,7 @@ import (
 func (r *Reconciler) forget(ctx context.Context, credential types.NamespacedName) error {
 	r.Reports.Forget(credential)
 	r.Refresher.Forget(credential)
+	r.Hosts.Forget(credential, r.Clock.Now())
 	r.repairs.Forget(credential)
 	r.writeBacks.Forget(credential)
 	r.retries.forget(credential)

@@ -7,8 +7,10 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -27,6 +29,9 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // waiter says where a credential stands in the queue: by the cache, and by what this
 // process has yet to report.
 func (r *Reconciler) waiter(request reconcile.Request) pace.Waiter {
+	if r.Hosts.Admitted(request.NamespacedName) { // its slot is not kept for long
+		return pace.Waiter{Who: request.NamespacedName, Class: pace.Renewal}
+	}
 	credential := &v1alpha1.TokenCredential{}
 	if err := r.Get(context.Background(), request.NamespacedName, credential, client.UnsafeDisableDeepCopy); err != nil {
 		return pace.Waiter{Who: request.NamespacedName, Class: pace.New} // it is gone: what it owned is removed
@@ -92,4 +97,11 @@ func (r *Reconciler) wakeUp(credential types.NamespacedName) {
 	if queue := r.wake.Load(); queue != nil {
 		(*queue).Add(reconcile.Request{NamespacedName: credential})
 	}
+}
+
+// passSlotsOn gives slots at hosts that a woken credential did not come for to the next
+// one, also while no call is made.
+func (r *Reconciler) passSlotsOn(ctx context.Context) error {
+	wait.UntilWithContext(ctx, func(context.Context) { r.Hosts.Tick(r.Clock.Now()) }, time.Second)
+	return nil
 }

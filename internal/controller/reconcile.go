@@ -79,7 +79,9 @@ func NewReconciler(parts Parts) *Reconciler {
 // read. What came of it is reported behind the token.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	ctx = withoutBodies(ctx)
-	defer func() { r.Hosts.Yield(request.NamespacedName, r.Clock.Now()) }()
+	if r.Hosts.Admitted(request.NamespacedName) { // the slot is given back if no call is made
+		defer func() { r.Hosts.Yield(request.NamespacedName, r.Clock.Now()) }()
+	}
 	cached := &v1alpha1.TokenCredential{}
 	err := r.Get(ctx, request.NamespacedName, cached, client.UnsafeDisableDeepCopy)
 	switch {
@@ -94,7 +96,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	decided := r.look(ctx, credential, now)
 	isFirst := credential.Status.ObservedGeneration == 0 // it comes with thousands of others, perhaps
 	switch {
-	case (decided == decision.Call || isFirst) && r.Hosts.Full(r.Refresher.HostOf(credential), refresh.Waiter(credential, now), now):
+	case (decided == decision.Call || isFirst) && r.hostIsFull(credential, now):
 		return r.rest(cached, credential, now.Add(slotPause)), nil
 	case decided != decision.Call && decided != decision.Look:
 		return r.rest(cached, credential, time.Time{}), nil
@@ -104,6 +106,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, nil // the process is ending: the next one goes on from here
 	}
 	return r.conclude(ctx, cached, credential, came), nil
+}
+
+// hostIsFull reports whether a call would have to wait for a slot at its provider's
+// host, as far as that is known. The credential is woken when there is one.
+func (r *Reconciler) hostIsFull(credential *v1alpha1.TokenCredential, now time.Time) bool {
+	host := r.Refresher.HostOf(credential)
+	return host != "" && r.Hosts.Full(host, refresh.Waiter(credential, now), now)
 }
 
 // slotPause is how long a credential waits for a slot at its provider's host at
@@ -142,9 +151,6 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	report.Target = targetOf(goal.view, credential)
 
 	acted := r.act(ctx, refresh.Job{Credential: credential, Inputs: in, Found: found}, goal)
-	if acted.pause != nil {
-		return stopped(report, acted.pause)
-	}
 	report = acted.reportTo(report, in)
 
 	// The target is written from the state even while a renewal fails, and once a token
@@ -152,5 +158,9 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	ctx, cancel := finishing(ctx, acted.refreshed())
 	defer cancel()
 	delivered := r.deliver(ctx, credential, in, goal, acted)
-	return outcome{report: delivered.reportTo(report), again: delivered.again}
+	report = delivered.reportTo(report)
+	if acted.pause != nil {
+		return stopped(report, acted.pause)
+	}
+	return outcome{report: report, again: delivered.again}
 }

@@ -4,6 +4,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -27,6 +28,7 @@ import (
 type outcome struct {
 	report status.Report
 	again  time.Time
+	why    string // it is paused
 }
 
 // stopped is the outcome where a step could not be taken: by a *refresh.Pause, which
@@ -35,19 +37,18 @@ func stopped(report status.Report, err error) outcome {
 	var pause *refresh.Pause
 	if errors.As(err, &pause) {
 		report.Paused = true
-		return outcome{report: report, again: pause.Until}
+		return outcome{report: report, again: pause.Until, why: pause.Why}
 	}
 	report.Renewal = asProblem(err)
 	return outcome{report: report}
 }
 
-// asProblem is an error for people. What is no problem by itself comes from the API
-// server.
+// asProblem is an error for people. What is no problem by itself comes from a cache.
 func asProblem(err error) *problem.Problem {
 	if p := problem.Of(err); p != nil {
 		return p
 	}
-	return problem.APIServer(err, "do what was asked", "see the operator's log")
+	return problem.New(v1alpha1.PersistBlockedReason, "the operator's cache cannot be read: it is tried again")
 }
 
 // keepsNoState reports whether nothing is spent by what is asked of a credential's
@@ -115,6 +116,8 @@ type action struct {
 	result  refresh.Result
 	problem *problem.Problem
 	pause   *refresh.Pause
+	// missing is what the user's Secrets lack.
+	missing *problem.Problem
 	// standing is true where what the last attempt failed for still stands.
 	standing bool
 	// answered is true where a refresh that was asked for was answered before.
@@ -130,27 +133,23 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal goal) action
 	facts := r.facts(job, goal.view)
 	a := action{decided: decision.Decide(facts), answered: credential.RefreshRequested() && !facts.Requested}
 	a.result.Record = job.Found.Record
-	hold := func(p *problem.Problem) action {
-		last := credential.Status.LastAttempt
-		a.standing = last != nil && last.Reason == p.Reason && !facts.Requested
-		a.problem = p
-		return a
-	}
-	if missing := job.Inputs.AppMissing; missing != nil && isAboutInputs(a.decided) {
-		a.problem = missing
-		return a
+	if a.decided != decision.Suspended {
+		a.missing = job.Inputs.AppMissing
 	}
 	switch a.decided {
 	case decision.Call:
+		if a.missing != nil {
+			return a
+		}
 		return r.call(ctx, job, goal, facts, a)
 	case decision.WaitForHolder:
 		a.pause = &refresh.Pause{Until: facts.Now.Add(time.Second), Why: "another process holds the claim on the refresh token"}
 	case decision.HoldUnknown:
-		return hold(refresh.Unknown(credential, job.Found.Record.State.Attempt, "", facts.Requested))
+		return a.hold(job, refresh.Unknown(credential, job.Found.Record.State.Attempt, ""), facts.Requested)
 	case decision.HoldRestored:
-		return hold(refresh.Restored(credential))
+		return a.hold(job, refresh.Restored(credential), facts.Requested)
 	case decision.HoldLost:
-		return hold(refresh.Lost(credential))
+		return a.hold(job, refresh.Lost(credential), facts.Requested)
 	case decision.WaitForRetry, decision.StayStalled:
 		a.standing = true
 	case decision.Look, decision.Rest, decision.Suspended:
@@ -158,25 +157,28 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal goal) action
 	return a
 }
 
-// isAboutInputs reports whether what is missing among the inputs is to be said now: while
-// nothing of more weight is.
-func isAboutInputs(decided decision.Decision) bool {
-	switch decided {
-	case decision.Rest, decision.Call, decision.WaitForRetry, decision.StayStalled:
-		return true
-	default:
-		return false
+// hold says why the refresh token must not be sent. What is said of it already stands,
+// with the provider's own words.
+func (a action) hold(job refresh.Job, p *problem.Problem, requested bool) action {
+	last, attempt := job.Credential.Status.LastAttempt, job.Found.Record.State.Attempt
+	known := last != nil && last.Reason == p.Reason && (attempt == nil || !attempt.Started.After(last.Time.Add(time.Second)))
+	a.standing = known && !requested
+	if known {
+		p.Message = cmp.Or(last.Message, p.Message)
 	}
+	if requested {
+		p.Message += "; " + v1alpha1.RefreshAtAnnotation + " does not send it again"
+	}
+	a.problem = p
+	return a
 }
 
-// call asks the provider. Where a token would be spent, the API server is asked first
-// whether it would take the target.
+// call asks the provider, once the API server has been asked whether it would take the
+// target: a token that cannot be published is not asked for.
 func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts decision.Facts, a action) action {
-	if job.Inputs.SingleUse() {
-		if err := r.dryRun(ctx, job.Credential, goal); err != nil {
-			a.problem = asProblem(err)
-			return a
-		}
+	if err := r.dryRun(ctx, job.Credential, goal); err != nil {
+		a.problem = asProblem(err)
+		return a
 	}
 	if !facts.Token.IsZero() && !facts.Now.Before(facts.Due) {
 		r.Metrics.Started(facts.Now.Sub(facts.Due))
@@ -197,8 +199,8 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts
 func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report {
 	report.State = stateOf(a.result.Record, in.KeepsAccessToken())
 	report.SeedAdopted = a.result.SeedAdopted
-	report.Handled = a.result.Called || a.answered
-	report.Standing = a.standing
+	report.Handled = a.result.Called || a.result.Answered || a.answered
+	report.Standing, report.Missing = a.standing, a.missing
 	if a.result.Called || a.refreshed() {
 		report.Attempt = &status.Attempt{
 			Problem:               a.problem,

@@ -33,8 +33,10 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.TokenCredential{}, byProvider, providerOf); err != nil {
 		return err
 	}
-	if err := mgr.Add(manager.RunnableFunc(r.removeOrphans)); err != nil {
-		return err
+	for _, run := range []manager.RunnableFunc{r.removeOrphans, r.passSlotsOn} {
+		if err := mgr.Add(run); err != nil {
+			return err
+		}
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("tokencredential").

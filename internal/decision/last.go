@@ -32,12 +32,16 @@ func Last(known *v1alpha1.TokenCredentialStatus, inputs string) Attempt {
 }
 
 // IsOutdated reports whether things have moved on since the last attempt that the
-// status knows of: another process, or this one before it died, has got further. It is
-// of a state that counts what was obtained; of another, the token alone says so.
-func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, state rotation.State, recovery rotation.Recovery) bool {
+// status knows of: another process, or this one before it died or while it could not
+// save, has got further. Where the state counts what was obtained (counts), its
+// sequence says so; else the token alone does.
+func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, found Found) bool {
 	last := known.LastAttempt
 	if last == nil {
 		return false
+	}
+	if found.Counts && found.State.Sequence > known.RefreshCount {
+		return true
 	}
 	if noted := known.LastRefreshTime; !current.IsZero() && (noted == nil || noted.Unix() != current.IssuedAt.Unix()) &&
 		current.IssuedAt.Unix() >= last.Time.Unix() {
@@ -45,15 +49,21 @@ func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, s
 	}
 	switch last.Reason {
 	case v1alpha1.OutcomeUnknownReason: // it was resolved, or is known never to have been sent
-		return recovery == rotation.Nothing
+		return found.Recovery == rotation.Nothing
 	case v1alpha1.RotatedTokenLostReason:
-		return !state.Lost()
-	case v1alpha1.ReauthorizationRequiredReason:
-		return state.Sequence > known.RefreshCount
+		return !found.State.Lost()
 	case v1alpha1.DuplicateSourceReason: // it has a token of its own since
-		return !state.Untried()
+		return !found.State.Untried()
 	}
 	return false
+}
+
+// Found is what the state says of earlier attempts.
+type Found struct {
+	State    rotation.State
+	Recovery rotation.Recovery
+	// Counts is true where the state counts the tokens that were obtained.
+	Counts bool
 }
 
 // IsFromFuture reports whether a status was written while a clock was wrong: times

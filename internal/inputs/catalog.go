@@ -110,7 +110,7 @@ func (c *Catalog) findDescribed(ctx context.Context, name, key string) (Provider
 	compiled, err := c.Compile(described)
 	if err != nil {
 		return Provider{}, problem.New(v1alpha1.ProviderInvalidReason,
-			"the ClusterTokenProvider %q does not compile: `kubectl get clustertokenprovider %s -o wide` says where; ask its admin to correct it", name, name)
+			"the ClusterTokenProvider %q does not compile; its own status says where (kubectl get clustertokenprovider %s -o wide): ask its admin to correct it", name, name)
 	}
 	return Provider{Provider: compiled, Key: key, Edition: fmt.Sprintf("%s/%d", described.UID, described.Generation)}, nil
 }

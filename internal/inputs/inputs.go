@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -42,7 +41,8 @@ type Inputs struct {
 	// LoginMissing says why login is not possible although the provider has it.
 	LoginMissing *problem.Problem
 
-	// Digest of the versions of the provider and of the Secrets.
+	// Digest names the versions of the provider and of the Secrets, and what the
+	// credential asks of them.
 	Digest string
 }
 
@@ -97,7 +97,7 @@ func (g *Gatherer) Gather(ctx context.Context, credential *v1alpha1.TokenCredent
 	if err != nil {
 		return nil, err
 	}
-	in.Digest = digest(found.Edition, versions)
+	in.Digest = digest(found.Edition, versions, credential)
 	in.AppMissing = in.readApp(credential.Spec.AppSecretRef, read[appField])
 	in.readSeed(credential.Spec.RefreshTokenSecretRef, read[seedField])
 	in.readLogin(credential.Spec.LoginSecretRef, read[loginField])
@@ -137,7 +137,7 @@ func (g *Gatherer) CachedDigest(ctx context.Context, credential *v1alpha1.TokenC
 		}
 		versions = append(versions, version)
 	}
-	return digest(found.Edition, versions), nil
+	return digest(found.Edition, versions, credential), nil
 }
 
 // LiveSeed reads the user's refresh token past every cache; zero where there is
@@ -168,8 +168,19 @@ func SourceOf(ref v1alpha1.ProviderReference, parameters map[string]string) stri
 	return hex.EncodeToString(sum[:8])
 }
 
-// digest names the versions of a provider and of the Secrets referred to.
-func digest(edition string, versions []string) string {
-	sum := sha256.Sum256([]byte(edition + "\n" + strings.Join(versions, "\n")))
+// digest names all that an attempt is made with: the versions of the provider and of the
+// Secrets, and what the credential asks of them. When it changes, what an attempt
+// failed for may have been mended; the rest of the spec mends nothing.
+func digest(edition string, versions []string, credential *v1alpha1.TokenCredential) string {
+	spec := credential.Spec
+	asked := []any{edition, versions, spec.Parameters, spec.AppSecretRef, spec.LoginSecretRef, spec.OnUnknownOutcome}
+	if ref := spec.RefreshTokenSecretRef; ref != nil {
+		asked = append(asked, ref.Name, ref.Key)
+	}
+	encoded, err := json.Marshal(asked)
+	if err != nil { // Strings and maps of strings always encode.
+		return ""
+	}
+	sum := sha256.Sum256(encoded)
 	return hex.EncodeToString(sum[:8])
 }

@@ -244,8 +244,11 @@ func TestCachedDigestIsThatOfGather(t *testing.T) {
 		differs      bool // from before the change
 	}{
 		{"nothing has changed", "there is nothing to look at", func(*cluster, *v1alpha1.TokenCredential) {}, false},
-		{"a parameter has changed", "the generation tells", func(_ *cluster, credential *v1alpha1.TokenCredential) {
+		{"a parameter has changed", "it may be the cure of a failure", func(_ *cluster, credential *v1alpha1.TokenCredential) {
 			credential.Spec.Parameters = map[string]string{"site": "other"}
+		}, true},
+		{"the renewal has changed", "it cures nothing", func(_ *cluster, credential *v1alpha1.TokenCredential) {
+			credential.Spec.Renewal.Percentage--
 		}, false},
 		{"a Secret has changed", "its version is part of it", func(c *cluster, _ *v1alpha1.TokenCredential) {
 			c.put("login", "7", map[string]string{"email": "b@example", "password": "word"})

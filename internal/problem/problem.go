@@ -10,6 +10,7 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -72,7 +73,7 @@ func Is(err error, reasons ...string) bool {
 
 // OneLine is an error's text on one line, as conditions and events want it.
 func OneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
 // APIServer turns what the API server answered to a request about an object into
@@ -80,18 +81,53 @@ func OneLine(err error) string {
 // action and object complete "the API server does not let the operator ...", such
 // as `read the Secret "shop"`; next says what a person can do about a refusal.
 func APIServer(err error, action, next string) *Problem {
-	reason := apierrors.ReasonForError(err)
-	if Unreachable(err) {
+	switch reason := answerOf(err); {
+	case Unreachable(err):
 		return New(v1alpha1.PersistBlockedReason, "the API server could not be reached to %s: it is tried again", action)
+	case isBusy(err):
+		return New(v1alpha1.PersistBlockedReason, "the API server is too busy to %s (%s): it is tried again", action, reason)
+	case next == "":
+		return New(v1alpha1.PersistBlockedReason, "the API server does not let the operator %s (%s); it is tried again", action, reason)
+	default:
+		return New(v1alpha1.PersistBlockedReason, "the API server does not let the operator %s (%s): %s; it is tried again", action, reason, next)
 	}
-	if next != "" {
-		next = ": " + next
-	}
-	return New(v1alpha1.PersistBlockedReason, "the API server does not let the operator %s (%s)%s; it is tried again", action, reason, next)
 }
 
 // Unreachable reports whether an error of a request says that no answer of the API
 // server came, as against a refusal.
 func Unreachable(err error) bool {
-	return err != nil && apierrors.ReasonForError(err) == metav1.StatusReasonUnknown
+	var answer apierrors.APIStatus
+	if err == nil || !errors.As(err, &answer) {
+		return err != nil
+	}
+	status := answer.Status()
+	return status.Reason == metav1.StatusReasonUnknown && status.Code < http.StatusBadRequest
+}
+
+// answerOf names the API server's answer: its reason, or else the HTTP status. A
+// webhook may answer any text as its reason, so that only known ones are repeated.
+func answerOf(err error) string {
+	reason := apierrors.ReasonForError(err)
+	if slices.Contains(knownAnswers, reason) {
+		return string(reason)
+	}
+	var answer apierrors.APIStatus
+	if errors.As(err, &answer) && answer.Status().Code != 0 {
+		return fmt.Sprintf("HTTP %d", answer.Status().Code)
+	}
+	return "no known reason"
+}
+
+var knownAnswers = []metav1.StatusReason{
+	metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonBadRequest,
+	metav1.StatusReasonUnauthorized, metav1.StatusReasonNotFound, metav1.StatusReasonConflict,
+	metav1.StatusReasonAlreadyExists, metav1.StatusReasonTooManyRequests, metav1.StatusReasonInternalError,
+	metav1.StatusReasonServerTimeout, metav1.StatusReasonTimeout, metav1.StatusReasonServiceUnavailable,
+	metav1.StatusReasonRequestEntityTooLarge, metav1.StatusReasonMethodNotAllowed,
+}
+
+// isBusy reports whether nothing is refused, and the same request may be well later.
+func isBusy(err error) bool {
+	return apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
+		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err)
 }

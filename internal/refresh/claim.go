@@ -111,7 +111,7 @@ func (x *renewal) checkTwin(ctx context.Context) error {
 	case err != nil && !contended:
 		return saveProblem(err, x.job.Credential, false)
 	case twin != nil: // one that is contended for longer has been sent, and its outcome is not known
-		x.result.Called = true // a refresh that was asked for is answered by that
+		x.result.Answered = true // a refresh that was asked for is answered by that
 		return duplicate(x.job.Credential, twin)
 	}
 	x.attempts.uncontend(x.key)

@@ -34,9 +34,9 @@ func advice(job Job, reason, words string) string {
 func reauthorize(credential *v1alpha1.TokenCredential) string {
 	ref := credential.Spec.RefreshTokenSecretRef
 	if ref == nil {
-		return "authorize again (have a user go through the provider's consent screen), put the new refresh token into a Secret, and name it in spec.refreshTokenSecretRef"
+		return "authorize again, put the new refresh token into a Secret, and name it in spec.refreshTokenSecretRef"
 	}
-	return fmt.Sprintf("authorize again (have a user go through the provider's consent screen) and put the new refresh token into the Secret %q of spec.refreshTokenSecretRef, under the key %q", ref.Name, inputs.SeedKey(ref))
+	return fmt.Sprintf("authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef (%q, key %q)", ref.Name, inputs.SeedKey(ref))
 }
 
 // clientSecrets names the Secrets with which the provider authenticates its client.
@@ -44,10 +44,10 @@ func clientSecrets(job Job) string {
 	var secrets []string
 	spec, in := job.Credential.Spec, job.Inputs
 	if ref := spec.AppSecretRef; ref != nil && in.Provider.App != v1alpha1.None {
-		secrets = append(secrets, fmt.Sprintf("the app's key and secret in the Secret %q of spec.appSecretRef", ref.Name))
+		secrets = append(secrets, fmt.Sprintf("the app's key and secret in the Secret of spec.appSecretRef (%q)", ref.Name))
 	}
 	if ref := spec.LoginSecretRef; ref != nil && in.Provider.Login != nil {
-		secrets = append(secrets, fmt.Sprintf("the login in the Secret %q of spec.loginSecretRef", ref.Name))
+		secrets = append(secrets, fmt.Sprintf("the login in the Secret of spec.loginSecretRef (%q)", ref.Name))
 	}
 	if len(secrets) == 0 {
 		return "spec.parameters and what they name"
@@ -56,15 +56,11 @@ func clientSecrets(job Job) string {
 }
 
 // Unknown says that a token was sent and that it is not known whether it was spent;
-// words are what came in place of a clear answer, where that is known. A refresh that
-// is requested does not send it again.
-func Unknown(credential *v1alpha1.TokenCredential, attempt *rotation.Attempt, words string, requested bool) *problem.Problem {
+// words are what came in place of a clear answer, where that is known.
+func Unknown(credential *v1alpha1.TokenCredential, attempt *rotation.Attempt, words string) *problem.Problem {
 	otherWay := ", or set spec.onUnknownOutcome to RetryOnce to send it once more"
 	if attempt.Resend {
 		otherWay = " (it was sent once more already)"
-	}
-	if requested {
-		otherWay += "; " + v1alpha1.RefreshAtAnnotation + " does not send it again"
 	}
 	if words != "" {
 		words = " (" + words + ")"
@@ -83,7 +79,7 @@ func Lost(credential *v1alpha1.TokenCredential) *problem.Problem {
 // Restored says that the state is a copy, or was put back to an earlier revision.
 func Restored(credential *v1alpha1.TokenCredential) *problem.Problem {
 	return problem.New(v1alpha1.RestoredFromBackupReason,
-		"the Secret %q was restored from a backup or carried over from another cluster, so its refresh token may have been spent since: %s; or, if you know that it was not used since, put the Secret's own refresh_token there",
+		"the Secret %q was restored from a backup or carried over from another cluster, so its refresh token may have been spent since: %s; or, if you know that it was not used since, put the copy's own refresh_token there",
 		credential.StateSecretName(), reauthorize(credential))
 }
 
@@ -97,7 +93,7 @@ func duplicate(credential *v1alpha1.TokenCredential, twin *rotation.Twin) *probl
 	}
 	if !twin.Orphaned {
 		return problem.New(v1alpha1.DuplicateSourceReason,
-			"%s works on the same refresh token, which is good for one of them: delete this one, or authorize once more (have a user go through the provider's consent screen) and put a refresh token of its own into the Secret of spec.refreshTokenSecretRef", who)
+			"%s works on the same refresh token, which is good for one of them: delete this one, or authorize once more and put a refresh token of its own into the Secret of spec.refreshTokenSecretRef", who)
 	}
 	where := "its state Secret"
 	if own {
@@ -108,7 +104,7 @@ func duplicate(credential *v1alpha1.TokenCredential, twin *rotation.Twin) *probl
 			"the refresh token was spent by %s, which is gone, and its successor is lost: %s", who, reauthorize(credential))
 	}
 	return problem.New(v1alpha1.DuplicateSourceReason,
-		"the refresh token was spent by %s, which is gone; its successor is in %s: put the refresh_token from there into the Secret of spec.refreshTokenSecretRef, or delete that state Secret and authorize again (have a user go through the provider's consent screen)", who, where)
+		"the refresh token was spent by %s, which is gone; its successor is in %s: put the refresh_token from there into the Secret of spec.refreshTokenSecretRef, or delete that state Secret and authorize again", who, where)
 }
 
 func rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339) }

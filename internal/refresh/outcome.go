@@ -95,7 +95,7 @@ func (x *renewal) unknown(ctx context.Context, outcome provider.Outcome, err err
 	if x.recoveryOf(x.job.Credential, x.job.Inputs, x.record.State) == rotation.Resend {
 		return &Pause{Until: x.Clock.Now(), Why: "the token is sent once more"}
 	}
-	return Unknown(x.job.Credential, x.record.State.Attempt, words, false)
+	return Unknown(x.job.Credential, x.record.State.Attempt, words)
 }
 
 // refused takes in the provider's word that nothing was spent.

@@ -105,6 +105,8 @@ type Result struct {
 	// Called is true where the provider was asked, or its host is known not to
 	// answer.
 	Called bool
+	// Answered is true where a refresh that was requested is answered without a call.
+	Answered bool
 	// Token is the new access token; zero: there is none.
 	Token token.Token
 	// RefreshTokenExpiresAt is as the reply says; zero: it does not.

@@ -49,9 +49,8 @@ func (x *renewal) run(ctx context.Context) error {
 	if !problem.Is(err, v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason, v1alpha1.OutcomeUnknownReason) {
 		return err
 	}
-	if moved, lookErr := x.seedMoved(ctx, state); lookErr != nil {
-		return lookErr
-	} else if moved {
+	// Where the look itself fails, the outcome stays: the seed's next change is seen.
+	if moved, lookErr := x.seedMoved(ctx, state); lookErr == nil && moved {
 		return &Pause{Until: x.Clock.Now(), Why: "the refresh token has been replaced meanwhile"}
 	}
 	if in.CanLogin() {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
@@ -28,7 +29,7 @@ type slot struct {
 // call that must wait.
 func (x *renewal) enter(host string) (*slot, error) {
 	waiter := Waiter(x.job.Credential, x.Clock.Now())
-	x.hosts.remember(x.job.Inputs.Source, host)
+	x.hosts.remember(inputs.SourceOf(x.job.Credential.Spec.ProviderRef, x.job.Credential.Spec.Parameters), host)
 	switch x.Hosts.Enter(host, waiter, x.Clock.Now()) {
 	case pace.Go:
 	case pace.Busy:

@@ -23,69 +23,86 @@ const maxMessage = 1 << 10
 // setConditions computes the four conditions from the rest of the new status and
 // from what the report says.
 func setConditions(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, report Report, problems []*problem.Problem, now time.Time) {
-	setReadyOf(next, credential, report, problems, now)
+	setReady(next, credential, problems, report.Notice, now)
 	setRefreshed(next, credential, report, problems, now)
-	var stalled *problem.Problem
-	for _, p := range problems {
-		if stalled == nil && p.Stalls() {
-			stalled = p
-		}
-	}
+	stalling := stallingOf(problems)
 	switch {
-	case stalled != nil:
-		set(next, credential, now, v1alpha1.StalledCondition, metav1.ConditionTrue, stalled.Reason, messageOf(problems))
-	default:
-		meta.RemoveStatusCondition(&next.Conditions, v1alpha1.StalledCondition)
-	}
-	switch {
-	case stalled == nil && len(problems) > 0:
+	case len(stalling) > 0:
+		set(next, credential, now, v1alpha1.StalledCondition, metav1.ConditionTrue, stalling[0].Reason, messageOf(stalling))
+		meta.RemoveStatusCondition(&next.Conditions, v1alpha1.ReconcilingCondition)
+		return
+	case len(problems) > 0:
 		set(next, credential, now, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, problems[0].Reason, messageOf(problems))
-	case stalled == nil && !report.Suspended && next.LastRefreshTime == nil:
+	case !report.Suspended && next.LastRefreshTime == nil:
 		set(next, credential, now, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, v1alpha1.PendingReason, "the first token is on its way")
 	default:
 		meta.RemoveStatusCondition(&next.Conditions, v1alpha1.ReconcilingCondition)
 	}
-}
-
-// setReadyOf sets Ready from a report.
-func setReadyOf(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, report Report, problems []*problem.Problem, now time.Time) {
-	if report.Suspended && len(problems) == 0 {
-		problems = []*problem.Problem{suspended()}
-	}
-	if report.Notice != nil {
-		problems = append(problems[:len(problems):len(problems)], report.Notice)
-	}
-	setReady(next, credential, problems, now)
+	meta.RemoveStatusCondition(&next.Conditions, v1alpha1.StalledCondition)
 }
 
 // setReady sets Ready: a token that has not expired is in the target now. While it
-// is, what keeps it from being renewed is said beside it.
-func setReady(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, problems []*problem.Problem, now time.Time) {
-	expires := next.ExpirationTime
-	expired := expires != nil && !now.Before(expires.Time)
-	inPlace := next.Target != nil && next.Target.ResourceVersion != ""
-	ready, reason := metav1.ConditionFalse, v1alpha1.PendingReason
-	var message string
-	switch {
-	case expires != nil && !expired && inPlace:
-		ready, reason = metav1.ConditionTrue, v1alpha1.TokenValidReason
-		message = fmt.Sprintf("the Secret %q holds a token that expires at %s", credential.TargetName(), rfc3339(expires.Time))
-		if len(problems) > 0 && problems[0].Reason != v1alpha1.SuspendedReason {
-			message += "; " + messageOf(problems)
+// is, what keeps it from being renewed is said beside it. While it is not, the reason
+// is the one that a person must act on, if there is one.
+func setReady(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, problems []*problem.Problem, notice *problem.Problem, now time.Time) {
+	if holdsToken(next, now) {
+		message := fmt.Sprintf("the Secret %q holds a token that expires at %s", credential.TargetName(), rfc3339(next.ExpirationTime.Time))
+		if said := messageOf(with(problems, notice)); said != "" {
+			message += "; " + said
 		}
-	case expired:
-		reason = v1alpha1.TokenExpiredReason
-		message = "the token expired at " + rfc3339(expires.Time)
-	case expires != nil:
-		message = fmt.Sprintf("the Secret %q does not hold the token that was obtained at %s", credential.TargetName(), rfc3339(next.LastRefreshTime.Time))
-	default:
-		message = "no token has been obtained yet"
+		set(next, credential, now, v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.TokenValidReason, message)
+		return
 	}
-	if ready == metav1.ConditionFalse && len(problems) > 0 {
+	if credential.Spec.Suspend {
+		problems = append([]*problem.Problem{suspended()}, problems...)
+	}
+	reason, message := absence(next, credential, now)
+	switch stalling := stallingOf(problems); {
+	case len(stalling) > 0:
+		reason = stalling[0].Reason
+	case len(problems) > 0:
 		reason = problems[0].Reason
-		message += ": " + messageOf(problems)
+	case notice != nil && reason == v1alpha1.PendingReason:
+		reason = notice.Reason
 	}
-	set(next, credential, now, v1alpha1.ReadyCondition, ready, reason, message)
+	if said := messageOf(with(problems, notice)); said != "" {
+		message += ": " + said
+	}
+	set(next, credential, now, v1alpha1.ReadyCondition, metav1.ConditionFalse, reason, message)
+}
+
+// holdsToken reports whether the target holds a token that has not expired.
+func holdsToken(known *v1alpha1.TokenCredentialStatus, now time.Time) bool {
+	return known.ExpirationTime != nil && now.Before(known.ExpirationTime.Time) &&
+		known.Target != nil && known.Target.ResourceVersion != ""
+}
+
+// absence says why a target that holds no valid token holds none, as far as the rest
+// of the status tells.
+func absence(known *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, now time.Time) (reason, message string) {
+	switch expires, obtained := known.ExpirationTime, known.LastRefreshTime; {
+	case expires != nil && !now.Before(expires.Time):
+		return v1alpha1.TokenExpiredReason, "the token expired at " + rfc3339(expires.Time)
+	case obtained != nil:
+		return v1alpha1.PendingReason, fmt.Sprintf("the Secret %q does not hold the token that was obtained at %s", credential.TargetName(), rfc3339(obtained.Time))
+	case known.RefreshCount > 0: // and it never came into the target
+		return v1alpha1.PendingReason, fmt.Sprintf("the Secret %q does not hold the token that was obtained", credential.TargetName())
+	default:
+		return v1alpha1.PendingReason, "no token has been obtained yet"
+	}
+}
+
+// updateReady brings Ready up to date where a token has come to its end, or is not in
+// the target any more, since the conditions were set. Else it leaves Ready alone.
+func updateReady(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, now time.Time) {
+	if meta.IsStatusConditionTrue(next.Conditions, v1alpha1.ReadyCondition) == holdsToken(next, now) {
+		return
+	}
+	var problems []*problem.Problem
+	if shown := shownProblem(next); shown != nil && !credential.Spec.Suspend { // else it is of the time before
+		problems = append(problems, shown)
+	}
+	setReady(next, credential, problems, nil, now)
 }
 
 // setRefreshed sets Refreshed: how the last attempt went.
@@ -94,17 +111,19 @@ func setRefreshed(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.Tok
 	switch {
 	case len(problems) > 0:
 		set(next, credential, now, v1alpha1.RefreshedCondition, metav1.ConditionFalse, problems[0].Reason, messageOf(problems))
-	case next.LastRefreshTime == nil || report.Suspended:
-		if before == nil {
-			set(next, credential, now, v1alpha1.RefreshedCondition, metav1.ConditionUnknown, v1alpha1.PendingReason, "nothing has been tried yet")
-		}
+	case report.Suspended && before != nil: // nothing was tried
+	case report.Suspended, next.LastRefreshTime == nil:
+		set(next, credential, now, v1alpha1.RefreshedCondition, metav1.ConditionUnknown, v1alpha1.PendingReason, "nothing has been tried yet")
 	default:
 		reason := v1alpha1.RefreshedReason
 		if report.Attempt == nil && next.LastAttempt == nil {
 			reason = v1alpha1.AdoptedReason // from a state that was kept
 		}
-		set(next, credential, now, v1alpha1.RefreshedCondition, metav1.ConditionTrue, reason,
-			"the token in the target was obtained at "+rfc3339(next.LastRefreshTime.Time))
+		message := "the last token was obtained at " + rfc3339(next.LastRefreshTime.Time)
+		if last := next.LastAttempt; last != nil && last.Reason == v1alpha1.RefreshedReason && last.Message != "" {
+			message += "; " + last.Message
+		}
+		set(next, credential, now, v1alpha1.RefreshedCondition, metav1.ConditionTrue, reason, message)
 	}
 }
 
@@ -112,13 +131,40 @@ func suspended() *problem.Problem {
 	return problem.New(v1alpha1.SuspendedReason, "spec.suspend is true: set it to false to go on")
 }
 
-// messageOf says all problems.
-func messageOf(problems []*problem.Problem) string {
-	var messages []string
+// stallingOf are the problems that a person must act on.
+func stallingOf(problems []*problem.Problem) []*problem.Problem {
+	var stalling []*problem.Problem
 	for _, p := range problems {
-		messages = append(messages, p.Message)
+		if p.Stalls() {
+			stalling = append(stalling, p)
+		}
 	}
-	return strings.Join(messages, "; and ")
+	return stalling
+}
+
+// with adds a notice, if there is one.
+func with(problems []*problem.Problem, notice *problem.Problem) []*problem.Problem {
+	if notice == nil {
+		return problems
+	}
+	return append(problems[:len(problems):len(problems)], notice)
+}
+
+// messageOf says all problems. Where they are too long, each gets the same share, so
+// that none hides another.
+func messageOf(problems []*problem.Problem) string {
+	const and = "; and "
+	messages, length := make([]string, len(problems)), 0
+	for i, p := range problems {
+		messages[i] = p.Message
+		length += len(p.Message) + len(and)
+	}
+	if length > maxMessage && len(messages) > 1 {
+		for i, message := range messages {
+			messages[i] = cut(message, maxMessage/len(messages)-len(and))
+		}
+	}
+	return strings.Join(messages, and)
 }
 
 func set(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, now time.Time, kind string, status metav1.ConditionStatus, reason, message string) {
@@ -140,12 +186,28 @@ func cut(text string, most int) string {
 	return strings.ToValidUTF8(text[:most-len("…")], "") + "…"
 }
 
-// shownReason is the reason of the failure that a status shows; empty where it shows
-// none. It tells whether an event is due, and decides nothing.
-func shownReason(old *v1alpha1.TokenCredentialStatus) string {
-	shown := meta.FindStatusCondition(old.Conditions, v1alpha1.RefreshedCondition)
-	if shown == nil || shown.Status != metav1.ConditionFalse {
-		return ""
+// shownProblem is what the conditions of a status show, all problems as one; nil: none.
+// It is shown again, or tells whether an event is due, and decides nothing.
+func shownProblem(known *v1alpha1.TokenCredentialStatus) *problem.Problem {
+	refreshed := meta.FindStatusCondition(known.Conditions, v1alpha1.RefreshedCondition)
+	if refreshed == nil || refreshed.Status != metav1.ConditionFalse {
+		return nil
 	}
-	return shown.Reason
+	shown := &problem.Problem{Reason: refreshed.Reason, Message: refreshed.Message}
+	if stalled := meta.FindStatusCondition(known.Conditions, v1alpha1.StalledCondition); stalled != nil {
+		shown.Reason = stalled.Reason
+	}
+	return shown
+}
+
+// shows reports whether the conditions of a status show a reason as that of a problem.
+func shows(known *v1alpha1.TokenCredentialStatus, reason string) bool {
+	for _, condition := range known.Conditions {
+		isProblem := condition.Type == v1alpha1.RefreshedCondition && condition.Status == metav1.ConditionFalse ||
+			condition.Type == v1alpha1.StalledCondition
+		if isProblem && condition.Reason == reason {
+			return true
+		}
+	}
+	return false
 }

@@ -3,9 +3,10 @@
 
 // Package status computes a credential's status. It is pure: the new status is a
 // function of the old one, the report of a reconcile, and the time. It is the only
-// place where a field of the status or a condition gets its value, and a condition
-// is never read as a fact: what must outlast a restart has a field of its own
-// (lastAttempt), from which the conditions are computed.
+// place where a field of the status or a condition gets its value, and nothing is
+// decided by a condition: what must outlast a restart has a field of its own
+// (lastAttempt), from which the conditions are computed. What a condition shows is
+// only shown again, or compared, so that each transition has one event.
 //
 //	                  Ready                Refreshed        Reconciling  Stalled
 //	fresh             True  TokenValid     True             -            -
@@ -15,5 +16,6 @@
 //	suspended         True until expiry    as it was        -            -
 //
 // Once the token has expired, or is not in the target, Ready is False with whatever
-// stands in the way.
+// stands in the way: what a person must act on, else the outcome of the renewal, else
+// what keeps the token from the target.
 package status

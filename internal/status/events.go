@@ -32,38 +32,69 @@ const (
 // Events are those that a transition calls for: each transition has one, and what
 // stays as it was has none.
 func Events(credential *v1alpha1.TokenCredential, next *v1alpha1.TokenCredentialStatus, report Report) []Event {
+	if report.Paused {
+		return nil // what it has found is found again
+	}
 	var events []Event
-	add := func(event Event, due bool) {
+	add := func(due bool, event func() Event) {
 		if due {
-			events = append(events, event)
+			events = append(events, event())
 		}
 	}
 	old := &credential.Status
-	if report.SeedAdopted || report.SeedIgnored { // then there is a reference
-		add(seedAdopted(credential), report.SeedAdopted)
-		add(seedIgnored(credential), report.SeedIgnored)
+	add(report.SeedAdopted, func() Event { return seedAdopted(credential) })
+	add(report.SeedIgnored && inputsHaveChanged(old, report), func() Event { return seedIgnored(credential) })
+	add(hasNewRemark(old, next), func() Event { return lifetimeIgnored(next.LastAttempt.Message) })
+	if isPublished(old, next, report) {
+		add(isFirst(old, report) || hasRecovered(old, next), func() Event { return refreshed(credential, next) })
+		add(isShort(next) && !isShort(old), func() Event { return shortLifetime(lifetimeOf(next)) })
 	}
-	if attempt := report.Attempt; attempt != nil {
-		add(lifetimeIgnored(credential), attempt.LifetimeIgnored)
-	}
-	if brought := obtained(report); brought != nil {
-		lifetime := brought.Token.Lifetime()
-		add(refreshed(credential, brought.Token.ExpiresAt), old.RefreshCount == 0 || hasFailed(old))
-		add(shortLifetime(lifetime), lifetime < schedule.ShortLifetime && !wasShort(old))
-	}
-	add(repaired(credential), report.Repaired)
-	if problems := report.problems(old); !report.Paused && len(problems) > 0 {
-		add(failed(problems[0]), isTransition(old, report, problems[0]))
+	add(report.Repaired, func() Event { return repaired(credential) })
+	if problems := report.problems(old); len(problems) > 0 {
+		add(isTransition(old, report, problems[0]), func() Event { return failed(problems[0]) })
 	}
 	return events
 }
 
-// obtained is the attempt that brought a token which is in the target now.
-func obtained(report Report) *Attempt {
-	if report.Attempt == nil || report.Attempt.Problem != nil || report.Publication != nil {
-		return nil
+// inputsHaveChanged reports whether this is the first report of its inputs. While
+// the API server blocks, the status does not keep them, and says nothing twice.
+func inputsHaveChanged(old *v1alpha1.TokenCredentialStatus, report Report) bool {
+	isNew := old.ObservedGeneration == 0
+	return report.Inputs != old.ObservedInputs && (isNew || old.ObservedInputs != "")
+}
+
+// hasNewRemark reports whether something was wrong with the reply that brought the
+// token, and not with the one before.
+func hasNewRemark(old, next *v1alpha1.TokenCredentialStatus) bool {
+	return remarkOf(next) != "" && remarkOf(next) != remarkOf(old)
+}
+
+// remarkOf is what was wrong with the reply that brought the last token.
+func remarkOf(known *v1alpha1.TokenCredentialStatus) string {
+	if last := known.LastAttempt; last != nil && last.Reason == v1alpha1.RefreshedReason {
+		return last.Message
 	}
-	return report.Attempt
+	return ""
+}
+
+// isPublished reports whether a token has come into the target that was not there
+// before: one that was just obtained, or one that could not be written until now.
+func isPublished(old, next *v1alpha1.TokenCredentialStatus, report Report) bool {
+	if report.Publication != nil || next.LastRefreshTime == nil || next.ExpirationTime == nil {
+		return false
+	}
+	obtained := report.Attempt != nil && report.Attempt.Problem == nil
+	return obtained || !next.LastRefreshTime.Equal(old.LastRefreshTime)
+}
+
+// isFirst reports whether an attempt has brought the first token.
+func isFirst(old *v1alpha1.TokenCredentialStatus, report Report) bool {
+	return report.Attempt != nil && old.RefreshCount == 0
+}
+
+// hasRecovered reports whether a failure that the old status tells of is over.
+func hasRecovered(old, next *v1alpha1.TokenCredentialStatus) bool {
+	return shownProblem(old) != nil && shownProblem(next) == nil || lastProblem(old) != nil && lastProblem(next) == nil
 }
 
 // isTransition reports whether a problem is new: another than before, or one that a
@@ -72,21 +103,22 @@ func isTransition(old *v1alpha1.TokenCredentialStatus, report Report, p *problem
 	if report.Standing {
 		return false
 	}
-	return shownReason(old) != p.Reason || p.Stalls() && report.Attempt != nil
+	return !shows(old, p.Reason) || p.Stalls() && report.Attempt != nil && report.Attempt.Problem == p
 }
 
-// hasFailed reports whether a status tells of a failure.
-func hasFailed(old *v1alpha1.TokenCredentialStatus) bool { return shownReason(old) != "" }
-
-// wasShort reports whether the token before this one was short-lived already.
-func wasShort(old *v1alpha1.TokenCredentialStatus) bool {
-	return old.LastRefreshTime != nil && old.ExpirationTime != nil &&
-		old.ExpirationTime.Sub(old.LastRefreshTime.Time) < schedule.ShortLifetime
+// isShort reports whether tokens may expire before a kubelet delivers them.
+func isShort(known *v1alpha1.TokenCredentialStatus) bool {
+	return known.LastRefreshTime != nil && known.ExpirationTime != nil && lifetimeOf(known) < schedule.ShortLifetime
 }
 
-func refreshed(credential *v1alpha1.TokenCredential, expires time.Time) Event {
+// lifetimeOf a token, on the whole seconds that a status carries.
+func lifetimeOf(known *v1alpha1.TokenCredentialStatus) time.Duration {
+	return known.ExpirationTime.Sub(known.LastRefreshTime.Time)
+}
+
+func refreshed(credential *v1alpha1.TokenCredential, next *v1alpha1.TokenCredentialStatus) Event {
 	return Event{corev1.EventTypeNormal, v1alpha1.RefreshedReason, actionRefresh,
-		fmt.Sprintf("a token that expires at %s was written to the Secret %q", rfc3339(expires), credential.TargetName())}
+		fmt.Sprintf("a token that expires at %s was written to the Secret %q", rfc3339(next.ExpirationTime.Time), credential.TargetName())}
 }
 
 // failed has a reason of its own where a person must have the grant renewed.
@@ -120,7 +152,6 @@ func shortLifetime(lifetime time.Duration) Event {
 		fmt.Sprintf("tokens live for %s only; a kubelet may take up to %s to bring a change to a mounted volume, so pods should read the Secret through the API", lifetime, schedule.ShortLifetime)}
 }
 
-func lifetimeIgnored(credential *v1alpha1.TokenCredential) Event {
-	return Event{corev1.EventTypeWarning, v1alpha1.LifetimeIgnoredEvent, actionRefresh,
-		fmt.Sprintf("the reply's lifetime could not be used; the default of the provider %q holds", credential.Spec.ProviderRef.Name)}
+func lifetimeIgnored(remark string) Event {
+	return Event{corev1.EventTypeWarning, v1alpha1.LifetimeIgnoredEvent, actionRefresh, remark}
 }

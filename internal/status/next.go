@@ -21,7 +21,7 @@ func Next(credential *v1alpha1.TokenCredential, report Report, now time.Time) v1
 	next := *old.DeepCopy()
 	if report.Paused {
 		if old.ObservedGeneration != 0 {
-			setReady(&next, credential, nil, now)
+			pause(&next, credential, report, now)
 		}
 		return next
 	}
@@ -42,18 +42,39 @@ func Next(credential *v1alpha1.TokenCredential, report Report, now time.Time) v1
 }
 
 // Expire is the status once nothing but time has passed: Ready turns False at the
-// expiry of the token.
+// expiry of the token, and says what stands in the way of another. Before that it
+// stays as it is.
 func Expire(credential *v1alpha1.TokenCredential, now time.Time) v1alpha1.TokenCredentialStatus {
 	next := *credential.Status.DeepCopy()
-	var problems []*problem.Problem
-	switch last := lastProblem(&credential.Status); {
-	case credential.Spec.Suspend:
-		problems = append(problems, suspended())
-	case last != nil:
+	updateReady(&next, credential, now)
+	return next
+}
+
+// pause brings a status up to date where a reconcile ended early: what it has seen to
+// be different is said, and the rest stays, since nothing was tried.
+func pause(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, report Report, now time.Time) {
+	recordTarget(next, credential, report.Target)
+	shown := shownProblem(next)
+	if shown == nil || report.Inputs == "" || !isOfInputs(shown.Reason) {
+		updateReady(next, credential, now)
+		return
+	}
+	var problems []*problem.Problem // the inputs are right now
+	if last := lastProblem(next); last != nil {
 		problems = append(problems, last)
 	}
-	setReady(&next, credential, problems, now)
-	return next
+	setConditions(next, credential, report, problems, now)
+}
+
+// isOfInputs reports whether a reason lies in what the user wrote, so that a reconcile
+// which gets to the call has got past it.
+func isOfInputs(reason string) bool {
+	switch reason {
+	case v1alpha1.SecretNotFoundReason, v1alpha1.SecretKeyMissingReason, v1alpha1.ProviderNotFoundReason,
+		v1alpha1.ProviderInvalidReason, v1alpha1.InvalidParametersReason, v1alpha1.TargetConflictReason:
+		return true
+	}
+	return false
 }
 
 func recordState(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, state *State) {
@@ -98,7 +119,7 @@ func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 			Reason:  reason,
 			Message: cut(message, maxMessage),
 			Time:    metav1.Time{Time: now.UTC().Truncate(time.Second)},
-			Inputs:  AttemptInputs(credential.Generation, report.Inputs),
+			Inputs:  report.Inputs,
 		}
 	}
 	switch attempt := report.Attempt; {
@@ -107,8 +128,8 @@ func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 		next.FailedAttempts++
 		next.LastFailureTime = &metav1.Time{Time: now.UTC().Truncate(time.Second)}
 	case attempt != nil:
-		ended(v1alpha1.RefreshedReason, "")
-		next.FailedAttempts = 0
+		ended(v1alpha1.RefreshedReason, attempt.remark(credential))
+		next.FailedAttempts, next.LastFailureTime = 0, nil
 		if report.State == nil || report.State.Sequence < 0 {
 			next.RefreshCount++
 		}
@@ -119,11 +140,11 @@ func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 		if next.LastAttempt == nil || next.LastAttempt.Reason != report.Renewal.Reason {
 			ended(report.Renewal.Reason, report.Renewal.Message) // another process made it, or a state that was put back says so
 		}
-	case report.Renewal == nil && !report.Standing && !report.Suspended:
+	case report.Renewal == nil && report.Missing == nil && !report.Standing && !report.Suspended:
 		if next.LastAttempt != nil && next.LastAttempt.Reason != v1alpha1.RefreshedReason {
 			ended(v1alpha1.RefreshedReason, "") // another process has got a token, or what was wrong is over
 		}
-		next.FailedAttempts = 0
+		next.FailedAttempts, next.LastFailureTime = 0, nil
 	}
 	if report.Handled {
 		next.LastHandledRefreshAt = credential.Annotations[v1alpha1.RefreshAtAnnotation]
@@ -156,6 +177,8 @@ func nextRefresh(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.Toke
 		return timeOrNil(schedule.RetryAt(now, next.FailedAttempts, renewal.RetryAfter, string(credential.UID)))
 	case report.Standing:
 		return next.NextRefreshTime
+	case report.IsBlocked() && next.NextRefreshTime != nil && now.Before(next.NextRefreshTime.Time):
+		return next.NextRefreshTime // what the API server refuses ends no backoff
 	default:
 		return nil // an input that is missing wakes the credential when it comes
 	}

@@ -28,10 +28,13 @@ type Report struct {
 	Attempt *Attempt
 	// Renewal is what stands in the way of a renewal, beside Attempt.
 	Renewal *problem.Problem
+	// Missing is what the user's Secrets lack, said beside what has more weight.
+	Missing *problem.Problem
 	// Standing is true where what the last attempt failed for still stands in the
 	// way.
 	Standing bool
-	// Suspended is true where spec.suspend is why nothing was tried.
+	// Suspended is true where spec.suspend is why nothing was tried, as the credential
+	// says. Then nothing is missing for a renewal; what cannot be saved is told.
 	Suspended bool
 	// Publication is what keeps the token from the target.
 	Publication *problem.Problem
@@ -39,7 +42,8 @@ type Report struct {
 	WriteBack *problem.Problem
 	// Notice is said beside a token that is fresh; it stands in the way of nothing.
 	Notice *problem.Problem
-	// Paused is true where this reconcile ended early, to be taken up again soon.
+	// Paused is true where this reconcile ended early, to be taken up again soon. With
+	// Inputs it ended just before the call.
 	Paused bool
 	// Due is when the token at hand is to be renewed; zero: no token is at hand.
 	Due time.Time
@@ -79,10 +83,12 @@ type Attempt struct {
 	RefreshTokenExpiresAt time.Time
 }
 
-// AttemptInputs is what an attempt is noted to have been made with: where it is the
-// same later, what the attempt failed for cannot have been mended.
-func AttemptInputs(generation int64, inputs string) string {
-	return fmt.Sprintf("%d/%s", generation, inputs)
+// remark is what was wrong with a reply that brought a token; empty: nothing.
+func (a *Attempt) remark(credential *v1alpha1.TokenCredential) string {
+	if !a.LifetimeIgnored {
+		return ""
+	}
+	return fmt.Sprintf("the reply stated a lifetime that cannot be used, so the default of the provider %q is used", credential.Spec.ProviderRef.Name)
 }
 
 // renewal is what stands in the way of a renewal, or nil.
@@ -90,6 +96,8 @@ func (r *Report) renewal(old *v1alpha1.TokenCredentialStatus) *problem.Problem {
 	switch {
 	case r.Attempt != nil && r.Attempt.Problem != nil:
 		return r.Attempt.Problem
+	case r.Suspended && !r.IsBlocked():
+		return nil
 	case r.Renewal != nil:
 		return r.Renewal
 	case r.Standing:
@@ -111,7 +119,7 @@ func lastProblem(old *v1alpha1.TokenCredentialStatus) *problem.Problem {
 // hides another.
 func (r *Report) problems(old *v1alpha1.TokenCredentialStatus) []*problem.Problem {
 	var all []*problem.Problem
-	for _, p := range []*problem.Problem{r.renewal(old), r.Publication, r.WriteBack} {
+	for _, p := range []*problem.Problem{r.renewal(old), r.Missing, r.Publication, r.WriteBack} {
 		if p != nil {
 			all = append(all, p)
 		}

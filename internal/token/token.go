@@ -25,10 +25,9 @@ func (v Validity) Lifetime() time.Duration { return v.ExpiresAt.Sub(v.IssuedAt) 
 // IsZero reports whether there is no token.
 func (v Validity) IsZero() bool { return v.ExpiresAt.IsZero() }
 
-// Equal reports whether both are of one token, to the second that status and
-// annotations carry.
+// Equal reports whether both are of one token.
 func (v Validity) Equal(other Validity) bool {
-	return v.IssuedAt.Unix() == other.IssuedAt.Unix() && v.ExpiresAt.Unix() == other.ExpiresAt.Unix()
+	return v.IssuedAt.Equal(other.IssuedAt) && v.ExpiresAt.Equal(other.ExpiresAt)
 }
 
 // Token is an access token and what its reply said of it.

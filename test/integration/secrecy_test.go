@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/common/expfmt"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -131,7 +130,10 @@ func TestNoSecretIsShownAnywhere(t *testing.T) {
 		w.checkHidden(hidden)
 	}
 	w.secret(oauth.provider+"-app", map[string]string{"wrong_key": app})
-	w.awaitCondition(oauth.provider, v1alpha1.RefreshedCondition, metav1.ConditionFalse, v1alpha1.SecretKeyMissingReason)
+	w.await(oauth.provider, "what the Secret lacks is said, too", func(c *v1alpha1.TokenCredential) bool {
+		refreshed := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.RefreshedCondition)
+		return refreshed != nil && strings.Contains(refreshed.Message, "has no value under the key")
+	})
 	mcs.app["note"] = "corrected"
 	w.secret(mcs.provider+"-app", mcs.app)
 	w.awaitFresh(mcs.provider)

@@ -82,7 +82,7 @@ func (s stall) checkTold(w *world) {
 	var note string
 	if !w.eventually(func() bool {
 		for _, told := range w.eventList() {
-			if told.Regarding.Name == s.who && told.Reason == event && (event != v1alpha1.RefreshFailedEvent || strings.HasPrefix(told.Note, s.reason)) {
+			if told.Regarding.Name == s.who && told.Reason == event && (event != v1alpha1.RefreshFailedEvent || strings.Contains(told.Note, s.says[0])) {
 				note = told.Note
 			}
 		}
