@@ -179,6 +179,8 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 	if known == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
 	select {
 	case known.writing <- struct{}{}:
 		defer func() { <-known.writing }()

@@ -72,7 +72,7 @@ func TestARefusalSaysWhatToLookAt(t *testing.T) {
 		},
 		"too large":           {"it says so", apierrors.NewRequestEntityTooLargeError("hunter2"), "the Secret would be too large"},
 		"a conflict, twice":   {"it is no fault of the spec", apierrors.NewConflict(secrets, "shop", errors.New("hunter2")), "metadata.managedFields"},
-		"too many requests":   {"it is no fault of the spec", apierrors.NewTooManyRequests("hunter2", 1), "(TooManyRequests): look at the API server"},
+		"too many requests":   {"it is no fault of the spec", apierrors.NewTooManyRequests("hunter2", 1), "too busy to write"},
 		"a wrapped refusal":   {"it is one", fmt.Errorf("x: %w", apierrors.NewTooManyRequests("hunter2", 1)), "(TooManyRequests)"},
 		"no API server":       {"that is no refusal", errors.New("dial tcp: hunter2"), `could not be reached to write the target Secret "shop"`},
 		"a deadline, unheard": {"that is no refusal", context.DeadlineExceeded, "could not be reached"},
