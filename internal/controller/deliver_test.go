@@ -34,7 +34,7 @@ func TestATargetThatNothingCanRepairIsLookedAtAgainOnlyAtAPace(t *testing.T) {
 		for range test.repairs {
 			r.repairs.Note(client.ObjectKeyFromObject(credential))
 		}
-		got := r.publish(t.Context(), credential, &inputs.Inputs{}, goal{}, token.Token{})
+		got := r.publish(t.Context(), credential, &inputs.Inputs{}, goal{}, token.Token{}, false)
 		if !got.again.Equal(test.want) {
 			t.Errorf("publish looks again at %s, want %s: %s", got.again, test.want, test.reason)
 		}

@@ -73,6 +73,13 @@ func (a *attempts) isPutBack(credential types.NamespacedName, record *rotation.R
 	return record.IsBefore(a.seen[credential])
 }
 
+// adoptedSeed is the digest of the seed that a state had adopted when it was last seen.
+func (a *attempts) adoptedSeed(credential types.NamespacedName) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.seen[credential].Seed
+}
+
 // miss notes that a claim failed, or seemed to: it may have been saved all the same,
 // and its token was not sent.
 func (a *attempts) miss(credential types.NamespacedName, id string) {

@@ -174,7 +174,7 @@ func (r *Refresher) load(ctx context.Context, credential *v1alpha1.TokenCredenti
 func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rotation.Record) (Found, error) {
 	found := Found{Record: record, Recovery: rotation.Nothing}
 	if in.SingleUse() {
-		found.Record = withAdoptedSeed(record, credential.Status.StateSecret, in.Seed)
+		found.Record = withAdoptedSeed(record, r.adoptedSeed(credential), in.Seed)
 		found.Recovery = r.recoveryOf(credential, in, found.Record.State)
 	}
 	if found.Seed = found.Record.State.Judge(in.Seed); found.Seed != rotation.SeedNew {
@@ -192,23 +192,32 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 	return found, nil
 }
 
+// adoptedSeed is the digest of the seed that was last adopted: by the status, or, where
+// etcd was put back to before that was written, by what this process has seen.
+func (r *Refresher) adoptedSeed(credential *v1alpha1.TokenCredential) string {
+	if known := credential.Status.StateSecret; known != nil && known.Seed != "" {
+		return known.Seed
+	}
+	return r.attempts.adoptedSeed(client.ObjectKeyFromObject(credential))
+}
+
 // withAdoptedSeed keeps a state Secret that was deleted, or replaced by an older
-// copy, from making a spent token look like a new one: the status remembers which
-// seed was adopted.
-func withAdoptedSeed(record *rotation.Record, adopted *v1alpha1.StateSecretStatus, seed secret.Text) *rotation.Record {
-	if adopted == nil || adopted.Seed == "" {
+// copy, from making a spent token look like a new one: it is remembered which seed
+// was adopted.
+func withAdoptedSeed(record *rotation.Record, adopted string, seed secret.Text) *rotation.Record {
+	if adopted == "" {
 		return record
 	}
 	known := *record
-	same := adopted.Seed == seed.Digest()
+	same := adopted == seed.Digest()
 	switch {
 	case !record.Exists() && same:
 		known.State = record.State.Adopt(seed)
-		known.State.Spent = known.State.Spent.Add(adopted.Seed)
+		known.State.Spent = known.State.Spent.Add(adopted)
 	case !record.Exists(): // a cache that lags may show it once more
-		known.State.Spent = record.State.Spent.Add(adopted.Seed)
+		known.State.Spent = record.State.Spent.Add(adopted)
 	case record.Copied && same:
-		known.State.Seed = adopted.Seed
+		known.State.Seed = adopted
 	}
 	return &known
 }

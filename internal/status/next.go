@@ -137,8 +137,10 @@ func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 			next.RefreshTokenExpirationTime = timeOrNil(attempt.RefreshTokenExpiresAt)
 		}
 	case report.Renewal != nil && isOutcome(report.Renewal.Reason):
-		if next.LastAttempt == nil || next.LastAttempt.Reason != report.Renewal.Reason {
-			ended(report.Renewal.Reason, report.Renewal.Message) // another process made it, or a state that was put back says so
+		if last := next.LastAttempt; last == nil || last.Reason != report.Renewal.Reason || last.Inputs != report.Inputs {
+			// Another process made it, a state that was put back says so, or it is so with
+			// other inputs too, which then have not mended it.
+			ended(report.Renewal.Reason, report.Renewal.Message)
 		}
 	case report.Renewal == nil && report.Missing == nil && !report.Standing && !report.Suspended:
 		if next.LastAttempt != nil && next.LastAttempt.Reason != v1alpha1.RefreshedReason {

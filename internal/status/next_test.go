@@ -444,3 +444,26 @@ func TestIsTransition(t *testing.T) {
 		})
 	}
 }
+
+// TestOutcomeWithOtherInputs says that what stalls again with other inputs is not mended
+// by these.
+func TestOutcomeWithOtherInputs(t *testing.T) {
+	t.Parallel()
+	duplicate := problemOf(v1alpha1.DuplicateSourceReason)
+	again := hindered(none, duplicate)
+	again.Inputs = "another seed"
+	first := created().reported(hindered(none, duplicate))
+	for _, c := range []struct {
+		name   string
+		scene  scene
+		inputs string
+	}{
+		{"the first time", first, first.Status.LastAttempt.Inputs},
+		{"a second time with the same inputs", first.reported(hindered(none, duplicate)), first.Status.LastAttempt.Inputs},
+		{"a second time with another seed", first.reported(again), "another seed"},
+	} {
+		if got := c.scene.Status.LastAttempt.Inputs; got != c.inputs {
+			t.Errorf("%s: the last attempt was made with %q, want %q: else it counts as mended for ever", c.name, got, c.inputs)
+		}
+	}
+}

@@ -63,7 +63,7 @@ func (w *world) checkToken(name string) {
 	case !found:
 		w.violated(fmt.Sprintf("%s lives on %q, which nobody ever issued", name, livesOn))
 	case grant.Revoked, w.putBack, w.isGivenUp(grant.ID), w.isKept(grant.Current), livesOn == state.previous && livesOn == grant.Current,
-		w.isTold(credential, state), w.isToldOf(grant.ID):
+		strings.Contains(state.spent, digest(livesOn)), w.isTold(credential, state), w.isToldOf(grant.ID):
 	default:
 		w.violated(fmt.Sprintf("lost in silence: %s lives on %s, and the provider's current token, %s, is nowhere", name, livesOn, grant.Current))
 	}

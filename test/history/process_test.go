@@ -226,7 +226,7 @@ type deaf struct{}
 var _ report.Events = deaf{}
 
 // Record implements report.Events.
-func (deaf) Record(*v1alpha1.TokenCredential, status.Event) {}
+func (deaf) Record(context.Context, *v1alpha1.TokenCredential, status.Event) {}
 
 // describe says what a process is doing.
 func (p *process) describe() string {

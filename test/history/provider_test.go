@@ -168,4 +168,3 @@ func refreshTokenIn(body []byte) string {
 	token, _, _ := strings.Cut(rest, `"`)
 	return token
 }
-

@@ -61,7 +61,7 @@ const freshTime = lifetime*7/10 - time.Second
 // whatever has become of the process that got it and of the status that it owed.
 func (w *world) judgeNeed(visit *visit) {
 	got, ok := w.obtained[visit.credential]
-	if !ok || got.version == 0 || visit.version == 0 || got.version != visit.version || w.clocksDiffer() {
+	if !ok || w.isRequested(visit.credential) || got.version == 0 || visit.version == 0 || got.version != visit.version || visit.seen < got.recorded || w.clocksDiffer() {
 		return
 	}
 	if w.now.Sub(got.at) < freshTime {
@@ -113,4 +113,16 @@ func (w *world) mayNotKnow(visit *visit) bool { return w.putBack && visit.proces
 
 func (w *world) clocksDiffer() bool {
 	return slices.ContainsFunc(w.replicas, func(r *replica) bool { return r.clock != 0 })
+}
+
+// judgeDropped: while its process lives, nobody lets go of a successor that is to be saved
+// under a claim.
+func (w *world) judgeDropped(v *visit) {
+	state := w.state(v.credential)
+	if v.holds == "" || v.process.killed || state.attempt == nil || w.isKept(v.holds) {
+		return
+	}
+	if of := w.claims[state.attempt.ID]; of != nil && of.process == v.process && w.fateOf(v.holds).sends == 0 {
+		w.violated(fmt.Sprintf("%s lets go of %s, which is not saved", v.process.name, v.holds))
+	}
 }

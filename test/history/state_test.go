@@ -6,9 +6,12 @@ package history
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -63,8 +66,9 @@ type claim struct {
 
 // obtained is when a credential last got an access token.
 type obtained struct {
-	at      time.Time
-	version int // of what users had done by then, as its reconcile saw it; 0: not known
+	at       time.Time
+	recorded uint64 // the version of the API server that shows it
+	version  int    // of what users had done by then, as its reconcile saw it; 0: not known
 }
 
 // noteWrite judges what the operator writes, as it is written.
@@ -80,18 +84,31 @@ func (w *world) noteWrite(kind kind, before, after client.Object) {
 		case after.Type == v1alpha1.StateSecretType:
 			w.judgeState(before, after)
 		case len(after.Data["access_token"]) > 0:
-			w.judgeTarget(after)
+			w.judgeTarget(before, after)
 		}
 	}
 }
 
 // judgeStatus: what one process says is not undone by another that is behind.
 func (w *world) judgeStatus(before, after *v1alpha1.TokenCredential) {
+	w.judgeHidden(after)
 	if w.stateDeleted || w.restored || before.Status.LastRefreshTime == nil || after.Status.LastRefreshTime == nil {
 		return
 	}
 	if after.Status.RefreshCount < before.Status.RefreshCount && after.Status.LastRefreshTime.Before(before.Status.LastRefreshTime) {
 		w.violated(fmt.Sprintf("the status of %s falls back from token %d to %d", after.Name, before.Status.RefreshCount, after.Status.RefreshCount))
+	}
+}
+
+// judgeHidden: what keeps the token from the target does not hide that the refresh token
+// may be lost.
+func (w *world) judgeHidden(credential *v1alpha1.TokenCredential) {
+	last, refreshed := credential.Status.LastAttempt, meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.RefreshedCondition)
+	if last == nil || refreshed == nil || !slices.Contains(tellingReasons, last.Reason) {
+		return
+	}
+	if refreshed.Reason != last.Reason && strings.Contains(refreshed.Message, "the target Secret") {
+		w.violated(fmt.Sprintf("%s of %s is hidden by %s: %s", last.Reason, credential.Name, refreshed.Reason, refreshed.Message))
 	}
 }
 
@@ -108,11 +125,16 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 	if w.writer == nil {
 		return
 	}
+	if w.putBack && w.writer.unaware { // what it writes looks like progress to the others
+		for _, r := range w.replicas {
+			r.process.unaware = true
+		}
+	}
 	if attempt := now.attempt; attempt != nil && w.claims[attempt.ID] == nil {
 		w.claims[attempt.ID] = &claim{process: w.writer, made: w.now}
 	}
-	if now.accessToken != was.accessToken {
-		w.noteObtained(credentialOf(after.Name))
+	if name := credentialOf(after.Name); now.accessToken != was.accessToken && !w.isRequested(name) {
+		w.noteObtained(name)
 	}
 	if was.attempt == nil || now.attempt != nil && now.attempt.ID == was.attempt.ID || now.seed != was.seed {
 		return
@@ -124,19 +146,29 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 }
 
 // judgeTarget: no target ever shows an access token that no state held.
-func (w *world) judgeTarget(target *corev1.Secret) {
+func (w *world) judgeTarget(before, target *corev1.Secret) {
 	token := string(target.Data["access_token"])
-	switch {
-	case w.variant.reusable:
-		w.noteObtained(target.Name[:len(target.Name)-len(targetOf(""))])
-	case !w.stateTokens[token]:
+	if !w.variant.reusable && !w.stateTokens[token] {
 		w.violated(fmt.Sprintf("the target %s holds %s, which no state ever held", target.Name, token))
 	}
+	if before == nil || string(before.Data["access_token"]) != token {
+		w.noteObtained(target.Name[:len(target.Name)-len(targetOf(""))])
+	}
+}
+
+// isRequested reports whether a refresh is asked for that the status does not echo: the
+// target alone says that it was answered.
+func (w *world) isRequested(name string) bool {
+	credential := w.api.credential(name)
+	return credential != nil && credential.RefreshRequested()
 }
 
 // noteObtained notes that a credential has got an access token.
 func (w *world) noteObtained(credential string) {
-	got := obtained{at: w.now}
+	got := obtained{at: w.now, recorded: w.api.latest}
+	if w.writer == nil {
+		return
+	}
 	for _, v := range w.writer.visits {
 		if v.activity == reconciles && v.credential == credential {
 			got.version = v.version

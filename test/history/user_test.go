@@ -62,6 +62,7 @@ func (w *world) mistypeSeed(t *rapid.T) {
 	if len(w.names) > 1 || w.stateDeleted || w.restored || len(w.seeds) == 0 {
 		t.Skip("nobody would remember what was there before")
 	}
+	w.mistyped = true
 	w.asked++
 	typed := fmt.Sprintf("mistyped-%d", w.asked)
 	w.tokens[typed] = &tokenFate{mistyped: true}
@@ -70,13 +71,15 @@ func (w *world) mistypeSeed(t *rapid.T) {
 
 // mendSeed puts the good seed back in place of one that was mistyped.
 func (w *world) mendSeed(t *rapid.T) {
-	if !w.isMistyped(w.seed()) {
-		t.Skip("it is not mistyped")
+	if !w.isMistyped(w.seed()) || w.stateDeleted || w.restored {
+		t.Skip("it is not mistyped, or nobody would remember what was there before")
 	}
 	w.put(seedName, map[string]string{"refresh_token": w.seeds[len(w.seeds)-1]})
 }
 
-func (w *world) isMistyped(token string) bool { return w.tokens[token] != nil && w.tokens[token].mistyped }
+func (w *world) isMistyped(token string) bool {
+	return w.tokens[token] != nil && w.tokens[token].mistyped
+}
 
 // rollBack puts etcd back to an older revision, under processes that go on living: what
 // they had seen of a state then is all that tells of what was sent since.
@@ -235,7 +238,7 @@ func (w *world) restore(t *rapid.T) {
 
 // createTwin makes a second credential on the same seed.
 func (w *world) createTwin(t *rapid.T) {
-	if len(w.names) > 1 || w.stateDeleted || w.restored || w.variant.login || w.writesBack || w.isMistyped(w.seed()) {
+	if len(w.names) > 1 || w.stateDeleted || w.restored || w.variant.login || w.writesBack || w.mistyped {
 		t.Skip("there is one, or it could not see that the seed is spent")
 	}
 	w.names = append(w.names, twin)

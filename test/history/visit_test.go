@@ -42,7 +42,8 @@ type visit struct {
 	// What a reconcile saw when it began.
 	policy    v1alpha1.UnknownOutcomePolicy
 	suspended bool
-	version   int // of what users have done, where its cache showed all of that; else 0
+	seen      uint64 // the version of its cache
+	version   int    // of what users have done, where its cache showed all of that; else 0
 	// holds is the refresh token that a reply brought.
 	holds    string
 	result   ctrl.Result
@@ -78,6 +79,7 @@ func (p *process) reconcile(credential string) *visit {
 			v.policy = seen.Spec.OnUnknownOutcome
 		}
 	}
+	v.seen = min(p.seenCredentials, p.seenSecrets)
 	if p.seenCredentials >= w.deedAt && p.seenSecrets >= w.deedAt {
 		v.version = w.deeds
 	}
@@ -200,6 +202,9 @@ func (v *visit) conclude() {
 		p.plan(v.credential, p.world.now.Add(time.Second))
 	case v.result.RequeueAfter > 0:
 		p.plan(v.credential, p.world.now.Add(v.result.RequeueAfter))
+	}
+	if v.activity == reconciles && !v.died {
+		p.world.judgeDropped(v)
 	}
 	if !p.killed {
 		p.world.t.Logf("         %s, %s %s: ended: %+v %v", p.name, v.activity, v.credential, v.result, v.err)

@@ -80,6 +80,8 @@ type world struct {
 	restored, putBack bool
 	// writesBack is true once the operator may have written to the user's Secret.
 	writesBack bool
+	// mistyped is true once the user has mistyped a seed.
+	mistyped bool
 }
 
 // newWorld draws a world: the kind of provider, one or two replicas, how far

@@ -1,0 +1,175 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+// mutations of what protects a token, and of what says that one is lost.
+func mutations() []mutation {
+	return append(mutationsOfTheProtocol(), mutationsAroundIt()...)
+}
+
+func mutationsOfTheProtocol() []mutation {
+	return []mutation{
+		{
+			name: "no claim", why: "a token is sent, and nothing durable says so", always: true,
+			pkg: "refresh", function: "renewal.claim",
+			body: `err := x.States.Save(context.WithoutCancel(ctx), x.record, claimed.Withdraw(claimed.Attempt.ID, nil))
+				x.record.State = claimed
+				return err`,
+		},
+		{
+			name: "commit behind the target", why: "pods get a token whose successor nobody has saved", always: true,
+			pkg: "refresh", function: "renewal.save",
+			body: `x.run(ctx, func(ctx context.Context) { _ = x.saveOriginal(ctx, outcome) })
+				return nil`,
+		},
+		{
+			name: "no fence", why: "a process that was frozen sends what another has taken over", always: true,
+			pkg: "refresh", function: "renewal.isLate",
+			body: `return false`,
+		},
+		{
+			name: "a withdrawal removes another's claim", why: "a token that may be spent counts as never sent",
+			pkg: "refresh", function: "renewal.end",
+			body: `err := x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
+					if stored.Attempt == nil {
+						return stored, false
+					}
+					return transition(stored, stored.Attempt.ID), true
+				})
+				if errors.Is(err, rotation.ErrSuperseded) {
+					return &Pause{Until: x.Clock.Now(), Why: "nothing is claimed"}
+				}
+				if err != nil {
+					return x.notSaved(err)
+				}
+				return why`,
+		},
+		{
+			name: "a commit removes another's claim", why: "a retry under way is forgotten",
+			pkg: "rotation", function: "State.end",
+			body: `s.supersede()`,
+		},
+		{
+			name: "the ledger is not consulted", why: "a spent seed that was put back is sent",
+			pkg: "rotation", function: "State.Judge",
+			body: `if found := s.JudgeOriginal(seed); found != SeedSpent {
+					return found
+				}
+				return SeedNew`,
+		},
+		{
+			name: "the doubt about a resend is forgotten", why: "a retry that never left clears the first time",
+			pkg: "rotation", function: "State.Withdraw",
+			body: `return s.WithdrawOriginal(attempt, nil)`,
+		},
+		{
+			name: "a loss is told by the status alone", why: "after a crash nothing says that the token is lost",
+			pkg: "rotation", function: "State.Lose",
+			body: `return s.Withdraw(attempt, nil)`,
+		},
+		{
+			name: "recovery sends again whatever it finds", why: "a spent token is sent",
+			pkg: "rotation", function: "State.Recover",
+			body: `if found := s.RecoverOriginal(observer); found != Unknown || s.Attempt.Resend {
+					return found
+				}
+				return Resend`,
+		},
+		{
+			name: "an attempt from the future is inside the window", why: "with clocks that differ a spent token is sent",
+			pkg: "rotation", function: "State.Recover",
+			body: `found := s.RecoverOriginal(observer)
+				if found == Unknown && !s.Attempt.Resend && observer.Now.Before(s.Attempt.Started) {
+					return Resend
+				}
+				return found`,
+		},
+		{
+			name: "the state is saved without looking at its version", why: "of two writers both succeed",
+			pkg: "rotation", function: "Store.Save",
+			body: `latest := &corev1.Secret{}
+				if record.Exists() && s.Client.Get(ctx, client.ObjectKeyFromObject(record.secret), latest) == nil {
+					record.secret = record.secret.DeepCopy()
+					record.secret.ResourceVersion = latest.ResourceVersion
+				}
+				return s.SaveOriginal(ctx, record, next)`,
+		},
+		{
+			name: "a displaced holder tells what it knows", why: "it writes over what the one that took over has found",
+			pkg: "refresh", function: "renewal.end",
+			body: `err := x.endOriginal(ctx, transition, why)
+				if pause := (*Pause)(nil); errors.As(err, &pause) && pause.Why == "another process has taken the claim over" {
+					return why
+				}
+				return err`,
+		},
+		{
+			name: "a commit gives up", why: "the successor is dropped while its process lives",
+			pkg: "rotation", function: "Store.Commit",
+			body: `err := (&commit{store: s, credential: credential, record: record, change: change, sent: record.State}).try(ctx)
+				if err != nil {
+					refused(err)
+				}
+				return err`,
+		},
+	}
+}
+
+func mutationsAroundIt() []mutation {
+	return []mutation{
+		{
+			name: "a failed publication counts as one", why: "the target keeps the old token, and Ready tells the new one's expiry",
+			pkg: "controller", function: "Reconciler.publish",
+			body: `d := r.publishOriginal(ctx, credential, in, goal, current, isNew)
+				if d.problem != nil {
+					d.problem, d.view, d.validity = nil, goal.view, current.Validity
+					d.view.Holds = true
+				}
+				return d`,
+		},
+		{
+			name: "the renewal's outcome is hidden by the target's", why: "nobody is told that the refresh token may be lost",
+			pkg: "status", function: "Report.problems",
+			body: `if r.Publication != nil {
+					return []*problem.Problem{r.Publication}
+				}
+				return r.problemsOriginal(old)`,
+		},
+		{
+			name: "a mistyped seed is spent", why: "the good seed that is put back is ignored",
+			pkg: "rotation", function: "State.retire",
+			body: `s.Spent = s.Spent.Add(s.RefreshToken.Digest())`,
+		},
+		{
+			name: "a login ends another's claim", why: "what the other brings has no place any more",
+			pkg: "refresh", function: "renewal.unclaimed",
+			body: `exchange := rotation.Exchange{Sent: sent}
+				return func(stored rotation.State) (rotation.State, bool) {
+					if stored.Attempt != nil {
+						stored = stored.Lose(stored.Attempt.ID)
+					}
+					adopted := x.adopt(stored)
+					return x.next(adopted, outcome, exchange), adopted.Accepts(exchange)
+				}`,
+		},
+		{
+			name: "a status of a process that fell behind overwrites", why: "the status falls back to an older token",
+			pkg: "status", function: "isBehind",
+			body: `return false`,
+		},
+		{
+			name: "suspend skips recovery", why: "what a process received before it died is lost with its pod",
+			pkg: "controller", function: "Reconciler.renew",
+			body: `if credential.Spec.Suspend {
+					return outcome{report: status.Report{Suspended: true, Target: r.glance(ctx, credential)}}
+				}
+				return r.renewOriginal(ctx, credential)`,
+		},
+		{
+			name: "a put-back state is trusted", why: "a spent token is sent",
+			pkg: "refresh", function: "attempts.isPutBack",
+			body: `return false`,
+		},
+	}
+}
