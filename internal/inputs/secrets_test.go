@@ -62,7 +62,7 @@ func (c *cluster) remove(name string) {
 func (c *cluster) secrets() *Secrets { return &Secrets{Metadata: c, Live: c} }
 
 // Get implements client.Reader.
-func (c *cluster) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+func (c *cluster) Get(ctx context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
 	if into, ok := object.(*metav1.PartialObjectMetadata); ok {
 		version, known := c.cached[key.Name]
 		if !known {
@@ -75,6 +75,9 @@ func (c *cluster) Get(_ context.Context, key client.ObjectKey, object client.Obj
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reads++
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if c.fails != nil {
 		return c.fails
 	}
@@ -203,6 +206,9 @@ func TestSecretsAreBoundedInBytes(t *testing.T) {
 		c.put(name, "1", map[string]string{"key": value})
 		get(name)
 		get("used")
+	}
+	if want := filling + 2; c.reads != want {
+		t.Errorf("%d reads, want %d: what is in use stays, whoever fills the cache", c.reads, want)
 	}
 	for _, each := range []struct {
 		name, reason string

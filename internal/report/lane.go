@@ -40,19 +40,6 @@ type Events interface {
 	Record(ctx context.Context, credential *v1alpha1.TokenCredential, event status.Event)
 }
 
-// Update is a status to be written.
-type Update struct {
-	// Credential that the status was computed for. It is not changed.
-	Credential *v1alpha1.TokenCredential
-	Status     v1alpha1.TokenCredentialStatus
-	Events     []status.Event
-	// Urgent updates go ahead of the others.
-	Urgent bool
-	// Rebase computes the status anew on top of one that another process has written
-	// meanwhile.
-	Rebase func(theirs v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus
-}
-
 // entry is what the lane knows of a credential's status.
 type entry struct {
 	uid types.UID

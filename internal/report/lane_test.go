@@ -21,6 +21,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 var shop = types.NamespacedName{Namespace: "team", Name: "shop"}
@@ -329,6 +330,7 @@ func TestLaneWrites(t *testing.T) {
 // way to the cache.
 func TestCurrentIsAheadOfTheCache(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a cache that lags")
 	for _, each := range []struct {
 		name, reason string
 		play         func(w *world, cached *v1alpha1.TokenCredential) (current *v1alpha1.TokenCredential)

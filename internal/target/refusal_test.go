@@ -39,7 +39,7 @@ func TestARefusalSaysWhatToLookAt(t *testing.T) {
 		},
 		"a webhook": {
 			"it has a name, and its text may quote what was written", answer(400, "hunter2", `admission webhook "a.example.com" denied the request: hunter2`),
-			`(no known reason): the admission webhook "a.example.com" denied it`,
+			`(HTTP 400): the admission webhook "a.example.com" denied it`,
 		},
 		"a webhook without a reason": {
 			"an answer without a reason is an answer", answer(400, "", `admission webhook "a.example.com" denied the request without explanation`),
@@ -72,7 +72,7 @@ func TestARefusalSaysWhatToLookAt(t *testing.T) {
 		},
 		"too large":           {"it says so", apierrors.NewRequestEntityTooLargeError("hunter2"), "the Secret would be too large"},
 		"a conflict, twice":   {"it is no fault of the spec", apierrors.NewConflict(secrets, "shop", errors.New("hunter2")), "metadata.managedFields"},
-		"too many requests":   {"it is no fault of the spec", apierrors.NewTooManyRequests("hunter2", 1), "(TooManyRequests): look at the API server"},
+		"too many requests":   {"it is no fault of the spec", apierrors.NewTooManyRequests("hunter2", 1), "too busy to write"},
 		"a wrapped refusal":   {"it is one", fmt.Errorf("x: %w", apierrors.NewTooManyRequests("hunter2", 1)), "(TooManyRequests)"},
 		"no API server":       {"that is no refusal", errors.New("dial tcp: hunter2"), `could not be reached to write the target Secret "shop"`},
 		"a deadline, unheard": {"that is no refusal", context.DeadlineExceeded, "could not be reached"},

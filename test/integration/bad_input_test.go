@@ -380,19 +380,19 @@ func deniedAddresses() []badInput {
 		{
 			name: "the address is plain HTTP", reason: "a token must not travel in clear", provider: "oauth2",
 			spoil: call("http://" + simulator.DemoAuthHost + "/token"), mend: mend,
-			condition: v1alpha1.EgressDeniedReason, ready: v1alpha1.PendingReason, says: []string{"plain HTTP", "--egress-allow-plain-http"},
+			condition: v1alpha1.EgressDeniedReason, says: []string{"plain HTTP", "--egress-allow-plain-http"},
 		},
 		{
 			name: "the address is private", reason: "a tenant must not reach into the network", provider: "oauth2",
 			shows: "169.254.169.254, ::1, IPv4 in IPv6, private ranges",
 			spoil: call("https://169.254.169.254/token"), mend: mend,
-			condition: v1alpha1.EgressDeniedReason, ready: v1alpha1.PendingReason, says: []string{"169.254.169.254", "--egress-allow-cidrs"},
+			condition: v1alpha1.EgressDeniedReason, says: []string{"169.254.169.254", "--egress-allow-cidrs"},
 		},
 		{
 			name: "the host is not allowed", reason: "the admin has narrowed the hosts", provider: "oauth2",
 			prepare: func(w *world) { must(w.t, w.policy.AllowHosts.Set(simulator.DemoAuthHost)) },
 			spoil:   call("https://" + simulator.DemoShopHost + "/token"), mend: mend,
-			condition: v1alpha1.EgressDeniedReason, ready: v1alpha1.PendingReason, says: []string{simulator.DemoShopHost, "--egress-allow-hosts"},
+			condition: v1alpha1.EgressDeniedReason, says: []string{simulator.DemoShopHost, "--egress-allow-hosts"},
 		},
 	}
 }

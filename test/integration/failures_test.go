@@ -162,7 +162,7 @@ func TestReadyTurnsFalseAtExpiryAndTheBackoffOutlivesARestart(t *testing.T) {
 	if !meta.IsStatusConditionTrue(failed.Status.Conditions, v1alpha1.ReadyCondition) && time.Now().Before(failed.Status.ExpirationTime.Time) {
 		t.Errorf("Ready is not True while the old token lives:\n%s", describe(failed))
 	}
-	expired, _ := w.awaitCondition(b.provider, v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.TokenExpiredReason)
+	expired, _ := w.awaitCondition(b.provider, v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.ProviderUnavailableReason)
 	if time.Now().Before(expired.Status.ExpirationTime.Time) {
 		t.Error("Ready turned False before the token expired")
 	}

@@ -339,7 +339,10 @@ func (w *world) leaveAttempt(started time.Time, change ...func(*v1alpha1.TokenCr
 	encoded, err := json.Marshal(rotation.Attempt{ID: "left", Holder: "gone", Started: started.UTC(),
 		Token: secret.New(w.state(xiaomi, "refresh_token")).Digest()})
 	must(w.t, err)
-	w.changeSecret(xiaomiState, func(s *corev1.Secret) { s.Data["attempt"] = encoded })
+	w.changeSecret(xiaomiState, func(s *corev1.Secret) {
+		s.Data["attempt"] = encoded
+		metav1.SetMetaDataAnnotation(&s.ObjectMeta, v1alpha1.AttemptAnnotation, started.UTC().Format(time.RFC3339))
+	})
 	w.start()
 }
 

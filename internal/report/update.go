@@ -10,6 +10,19 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 )
 
+// Update is a status to be written.
+type Update struct {
+	// Credential that the status was computed for. It is not changed.
+	Credential *v1alpha1.TokenCredential
+	Status     v1alpha1.TokenCredentialStatus
+	Events     []status.Event
+	// Urgent updates go ahead of the others.
+	Urgent bool
+	// Rebase computes the status anew on top of one that another process has written
+	// meanwhile.
+	Rebase func(theirs v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus
+}
+
 // maxCoalesced bounds how many events, and how many computations of a status, wait for
 // one write that fails again and again. The oldest go first.
 const maxCoalesced = 8
