@@ -467,3 +467,30 @@ func TestOutcomeWithOtherInputs(t *testing.T) {
 		}
 	}
 }
+
+// TestEarlierOutcome says that what the API server refuses hides no outcome that a person
+// must act on.
+func TestEarlierOutcome(t *testing.T) {
+	t.Parallel()
+	blocked := func(inputs string) Report {
+		report := hindered(noon, problemOf(v1alpha1.PersistBlockedReason))
+		report.Inputs = inputs
+		return report
+	}
+	stalled := fresh().reported(attempted(noon, refused))
+	made := stalled.Status.LastAttempt.Inputs
+	for _, c := range []struct {
+		name  string
+		scene scene
+		want  conditions
+	}{
+		{"the inputs could not be read", stalled.reported(blocked("")), conditions{"True TokenValid", "False ReauthorizationRequired", "", "True ReauthorizationRequired"}},
+		{"the inputs are the same", stalled.reported(blocked(made)), conditions{"True TokenValid", "False ReauthorizationRequired", "", "True ReauthorizationRequired"}},
+		{"another seed has come", stalled.reported(blocked("another")), conditions{"True TokenValid", "False PersistBlocked", "True PersistBlocked", ""}},
+		{"nothing had stalled", fresh().reported(blocked(made)), conditions{"True TokenValid", "False PersistBlocked", "True PersistBlocked", ""}},
+	} {
+		if diff := cmp.Diff(c.want, conditionsOf(&c.scene.Status), cmp.AllowUnexported(conditions{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
