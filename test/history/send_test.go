@@ -17,6 +17,9 @@ type tokenFate struct {
 	refused bool
 	// refusal that a reconcile knows of.
 	refusal *refusal
+	// abandoned is true once a seed took its place while a claim stood on it: nobody but
+	// the provider knows whether it was spent.
+	abandoned bool
 	// mistyped is true of what a user typed, and no provider ever issued.
 	mistyped bool
 }

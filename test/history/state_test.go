@@ -136,6 +136,9 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 	if name := credentialOf(after.Name); now.accessToken != was.accessToken && !w.isRequested(name) {
 		w.noteObtained(name)
 	}
+	if was.attempt != nil && now.seed != was.seed {
+		w.fateOf(was.refreshToken).abandoned = true
+	}
 	if was.attempt == nil || now.attempt != nil && now.attempt.ID == was.attempt.ID || now.seed != was.seed {
 		return
 	}
