@@ -69,7 +69,7 @@ type Refresher struct {
 	Holder string
 	// Spool outlives this process; nil: there is none.
 	Spool *rotation.Spool
-	// InFlight counts the exchanges and commits under way: whoever ends the process
+	// InFlight counts the exchanges and commits in flight: whoever ends the process
 	// waits for it first.
 	InFlight *sync.WaitGroup
 	// Go runs what outlives a refresh; nil: on a goroutine.

@@ -19,7 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 )
 
-// slot is a credential's among the calls under way to a host, from before its
+// slot is a credential's among the calls in flight to a host, from before its
 // token is claimed until the reply has been read.
 type slot struct {
 	leave func(answer pace.Answer, patient bool)
