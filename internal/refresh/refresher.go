@@ -142,6 +142,7 @@ type Found struct {
 func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCredential, stateless bool) (*rotation.Record, error) {
 	key := client.ObjectKeyFromObject(credential)
 	if waiting := r.unsaved.of(key); waiting != nil {
+		r.unsaved.resume(key)
 		return nil, waiting
 	}
 	record, err := r.load(ctx, credential, stateless)

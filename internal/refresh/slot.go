@@ -48,22 +48,23 @@ func (x *renewal) enter(host string) (*slot, error) {
 	}}, nil
 }
 
-// answer says what an outcome means for the host, and whether the host said when to
-// come again.
-func (x *renewal) answer(outcome provider.Outcome, err error) (answer pace.Answer, patient bool) {
-	patient = outcome.RetryAfter > 0
-	unknown := isUnknown(err) || outcome.Reason == v1alpha1.OutcomeUnknownReason
+// answer is what the outcome of a call means for its host; failure is how the call itself
+// went wrong, and spends whether it sent a token that works once.
+func answer(outcome provider.Outcome, failure error, spends bool) pace.Answer {
+	isUnclear := failure != nil || outcome.Reason == v1alpha1.OutcomeUnknownReason
 	switch {
-	case unknown && x.job.Inputs.SingleUse():
-		return pace.Unclear, patient
-	case errors.Is(err, egress.ErrDenied), problem.Is(err, v1alpha1.EgressDeniedReason):
-		return pace.Unasked, patient
-	case err != nil, unknown, outcome.Reason == v1alpha1.ProviderUnavailableReason:
-		return pace.Unavailable, patient
+	case errors.Is(failure, egress.ErrUnreachable):
+		return pace.Unreachable
+	case errors.Is(failure, egress.ErrDenied), errors.Is(failure, egress.ErrNotSent):
+		return pace.Unasked
+	case isUnclear && spends:
+		return pace.Unclear
+	case isUnclear, outcome.Reason == v1alpha1.ProviderUnavailableReason:
+		return pace.Unavailable
 	case outcome.Reason == v1alpha1.RateLimitedReason:
-		return pace.Throttled, patient
+		return pace.Throttled
 	}
-	return pace.Served, patient
+	return pace.Served
 }
 
 // hostsBySource remembers which host a provider is asked at, for what is asked of it:
