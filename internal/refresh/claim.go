@@ -65,9 +65,12 @@ func (x *renewal) claim(ctx context.Context, claimed rotation.State) error {
 	return x.States.Save(ctx, x.record, claimed)
 }
 
-// adopted notes that a new seed is in use, once that is saved.
+// adopted notes that a new seed is in use, once that is saved: it is not adopted a
+// second time, which would take it for unspent after it was sent.
 func (x *renewal) adopted() {
-	x.result.SeedAdopted = x.job.Found.Seed == rotation.SeedNew
+	if x.job.Found.Seed == rotation.SeedNew {
+		x.job.Found.Seed, x.result.SeedAdopted = rotation.SeedUnchanged, true
+	}
 }
 
 // fence holds back a token that should not be sent although it is claimed: the

@@ -40,8 +40,9 @@ func (x *renewal) withdraw(ctx context.Context, why error) error {
 	}, why)
 }
 
-// end ends the claim without a successor of its token, and says why. Where another
-// process has taken the claim over, how this one fared does not matter any more.
+// end ends the claim without a successor of its token, and says why, also where that
+// cannot be saved: a token that was refused is not sent again. Where another process
+// has taken the claim over, how this one fared does not matter any more.
 func (x *renewal) end(ctx context.Context, transition func(state rotation.State, attempt string) rotation.State, why error) error {
 	own := x.record.State.Attempt.ID
 	err := x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
@@ -51,9 +52,19 @@ func (x *renewal) end(ctx context.Context, transition func(state rotation.State,
 	case errors.Is(err, rotation.ErrSuperseded):
 		return &Pause{Until: x.Clock.Now(), Why: "another process has taken the claim over"}
 	case err != nil:
-		return x.notSaved(err)
+		return withUnsaved(why, x.notSaved(err))
 	}
 	return why
+}
+
+// withUnsaved adds to an outcome that it could not be saved. What is no outcome gives
+// way to that.
+func withUnsaved(outcome, unsaved error) error {
+	answered, blocked := problem.Of(outcome), problem.Of(unsaved)
+	if answered == nil || blocked == nil {
+		return unsaved
+	}
+	return extended(answered, "; and "+blocked.Message)
 }
 
 // commit makes a change of the state durable. Neither a shutdown nor a deadline

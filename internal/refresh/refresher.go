@@ -69,7 +69,7 @@ type Refresher struct {
 	Holder string
 	// Spool outlives this process; nil: there is none.
 	Spool *rotation.Spool
-	// InFlight counts the exchanges and commits under way: whoever ends the process
+	// InFlight counts the exchanges and commits in flight: whoever ends the process
 	// waits for it first.
 	InFlight *sync.WaitGroup
 	// Go runs what outlives a refresh; nil: on a goroutine.
@@ -142,6 +142,7 @@ type Found struct {
 func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCredential, stateless bool) (*rotation.Record, error) {
 	key := client.ObjectKeyFromObject(credential)
 	if waiting := r.unsaved.of(key); waiting != nil {
+		r.unsaved.resume(key)
 		return nil, waiting
 	}
 	record, err := r.load(ctx, credential, stateless)
