@@ -48,6 +48,7 @@ func (w *world) sending(visit *visit, token string) {
 		w.violated(fmt.Sprintf("%s is suspended, and the provider is called", visit.credential))
 	}
 	w.judgeNeed(visit)
+	w.trying(visit)
 	if token == "" { // a login spends nothing
 		return
 	}
@@ -55,6 +56,12 @@ func (w *world) sending(visit *visit, token string) {
 	if !w.variant.reusable {
 		w.judgeSpent(visit, token)
 	}
+}
+
+// trying notes that the provider is called: what came before counts no more.
+func (w *world) trying(visit *visit) {
+	w.tried[visit.credential] = true
+	delete(w.obtained, visit.credential)
 }
 
 // freshTime is for how long no renewal of a token can be due: 80 % of its lifetime, less
