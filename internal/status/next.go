@@ -218,7 +218,8 @@ func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, now time.Ti
 		return true
 	}
 	further := counts && report.State.Sequence > theirs.RefreshCount
-	if made := theirs.LastAttempt; report.Attempt != nil && made != nil && made.Time.After(now) && !further {
+	if made := theirs.LastAttempt; report.Attempt != nil && made != nil && made.Time.After(now) && !further &&
+		!schedule.FromFuture(made.Time.Time, now) { // else the clocks differ, and nothing tells which was first
 		return true
 	}
 	return report.Target != nil && !report.Target.Token.IsZero() && theirs.LastRefreshTime != nil &&
