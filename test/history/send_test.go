@@ -96,7 +96,7 @@ func (w *world) judgeRefused(visit *visit, token string) {
 // RetryOnce allows and the claim records.
 func (w *world) judgeSpent(visit *visit, token string) {
 	known := w.fateOf(token)
-	if known.doubtful > 1 {
+	if known.doubtful > 1 && !w.mayNotKnow(visit) {
 		w.violated(fmt.Sprintf("the token %s was sent %d times without a clear answer, and is sent again", token, known.doubtful))
 	}
 	if known.mistyped {
