@@ -76,8 +76,8 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 		}
 		return d
 	}
-	outdated := isNew || !current.IsZero() && !(view.Holds && view.Rendered && markIsOf(view.Mark, current.Validity, in.Source))
-	undressed := view.Exists && view.Holds && view.Rendered && !view.Dressed
+	outdated := isNew || !current.IsZero() && (!isGood(view) || !markIsOf(view.Mark, current.Validity, in.Source))
+	undressed := isGood(view) && !view.Dressed
 	if !outdated && !undressed {
 		return d
 	}
@@ -91,7 +91,7 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 			return d
 		}
 		r.repairs.Note(key)
-		d.repaired = count == 0 && !(view.Holds && view.Dressed)
+		d.repaired = count == 0 && (!view.Holds || !view.Dressed)
 	}
 	var err error
 	if outdated {
@@ -164,9 +164,13 @@ func (r *Reconciler) writeBack(ctx context.Context, credential *v1alpha1.TokenCr
 	return d
 }
 
+// isGood reports whether the target's data is as it was written, from the present
+// template.
+func isGood(view target.View) bool { return view.Exists && view.Holds && view.Rendered }
+
 // markIsOf reports whether a mark is of a token.
 func markIsOf(mark target.Mark, validity token.Validity, source string) bool {
-	return mark.IsZero() || mark.Validity.Equal(validity) && mark.Source == source
+	return mark.IsZero() || mark.Equal(validity) && mark.Source == source
 }
 
 // targetOf is what is reported of a target before anything is written.

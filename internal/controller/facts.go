@@ -89,7 +89,7 @@ func (r *Reconciler) facts(job refresh.Job, view target.View) decision.Facts {
 	default:
 		f.Token = validityOf(token.Token{}, view, credential)
 		f.SourceChanged = !view.Mark.IsZero() && view.Mark.Source != in.Source
-		f.TargetNeeds = !(view.Holds && view.Rendered) && r.mayRepair(credential, view)
+		f.TargetNeeds = !isGood(view) && r.mayRepair(credential, view)
 	}
 	f.Due = startOf(credential, f.Token, now)
 	f.Last = decision.Last(known, in.Digest)
