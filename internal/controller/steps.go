@@ -201,6 +201,9 @@ func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report 
 	report.SeedAdopted = a.result.SeedAdopted
 	report.Handled = a.result.Called || a.result.Answered || a.answered
 	report.Standing, report.Missing = a.standing, a.missing
+	if a.pause != nil {
+		return report // what it was paused in goes on, and then has an outcome
+	}
 	if a.result.Called || a.refreshed() {
 		report.Attempt = &status.Attempt{
 			Problem:               a.problem,
