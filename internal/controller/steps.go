@@ -122,6 +122,8 @@ type action struct {
 	standing bool
 	// answered is true where a refresh that was asked for was answered before.
 	answered bool
+	// again is when an attempt may be made that an edit calls for; zero: none waits.
+	again time.Time
 }
 
 // refreshed reports whether a token has come.
@@ -179,6 +181,12 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts
 	if err := r.dryRun(ctx, job.Credential, goal); err != nil {
 		a.problem = asProblem(err)
 		return a
+	}
+	if facts.IsForEdit() {
+		if wait := r.edits.Take(client.ObjectKeyFromObject(job.Credential), facts.Now); wait > 0 {
+			a.decided, a.standing, a.again = decision.WaitForRetry, true, facts.Now.Add(wait)
+			return a
+		}
 	}
 	if !facts.Token.IsZero() && !facts.Now.Before(facts.Due) {
 		r.Metrics.Started(facts.Now.Sub(facts.Due))
