@@ -4,6 +4,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -104,8 +105,8 @@ func (r *Reconciler) paced(credential *v1alpha1.TokenCredential, d delivery, lac
 		d.notice = contested(credential, d.view, next)
 	}
 	switch {
-	case !allowed:
-		d.again = next
+	case !allowed: // the version that is known to be right stays, so that the next look finds another
+		d.again, d.view.ResourceVersion = next, cmp.Or(knownTarget(credential), d.view.ResourceVersion)
 	case !lacking:
 		r.repairs.Note(key)
 		d.repaired = count == 0 && !(d.view.Holds && d.view.Dressed)
