@@ -22,6 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
@@ -148,6 +149,9 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 
 	goal, err := r.preflight(ctx, credential, in)
 	if err != nil {
+		if problem.Is(err, v1alpha1.TargetConflictReason, v1alpha1.SecretNotFoundReason) {
+			report.Target = &status.Target{} // what is there is not the credential's
+		}
 		return stopped(report, err)
 	}
 	report.Target = targetOf(goal.view, credential)

@@ -7,8 +7,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -94,11 +96,10 @@ func knownTarget(credential *v1alpha1.TokenCredential) string {
 
 // rivals are the other credentials that write to the same target.
 func (r *Reconciler) rivals(ctx context.Context, credential *v1alpha1.TokenCredential) []target.Rival {
-	key := client.ObjectKey{Namespace: credential.Namespace, Name: credential.TargetName()}
 	var all []target.Rival
-	for _, name := range append(r.referrers.of(key), key) {
+	for _, name := range r.sharing(credential) {
 		other := &v1alpha1.TokenCredential{}
-		if name.Name == credential.Name || r.Get(ctx, name, other, client.UnsafeDisableDeepCopy) != nil || other.TargetName() != key.Name {
+		if r.Get(ctx, name, other, client.UnsafeDisableDeepCopy) != nil || other.TargetName() != credential.TargetName() {
 			continue
 		}
 		var outputs []string
@@ -108,6 +109,12 @@ func (r *Reconciler) rivals(ctx context.Context, credential *v1alpha1.TokenCrede
 		all = append(all, target.Rival{Credential: other, Keys: target.Keys(other.Spec.Target, outputs)})
 	}
 	return all
+}
+
+// sharing are the other credentials that may write to a credential's target.
+func (r *Reconciler) sharing(credential *v1alpha1.TokenCredential) []types.NamespacedName {
+	key := client.ObjectKey{Namespace: credential.Namespace, Name: credential.TargetName()}
+	return slices.DeleteFunc(append(r.referrers.of(key), key), func(name types.NamespacedName) bool { return name.Name == credential.Name })
 }
 
 // action is what was done about the token.

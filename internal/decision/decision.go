@@ -122,7 +122,9 @@ func (f Facts) IsForEdit() bool {
 }
 
 // mayBeCured reports whether what the last attempt failed for may be gone, so that
-// no backoff holds: an input has changed, or the user asks for it.
+// no backoff holds: an input has changed, or the user asks for it. A new seed or source
+// is an input that has changed, unless the last attempt was made with it already: one
+// that the provider refuses stays new where nothing is saved for it.
 func (f Facts) mayBeCured() bool {
-	return f.Last.Mended || f.Requested || f.SeedIsNew || f.SourceChanged
+	return f.Last.Mended || f.Requested
 }

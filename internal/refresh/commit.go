@@ -83,18 +83,21 @@ func (x *renewal) commit(ctx context.Context, change rotation.Change) error {
 // than two seconds. What lasts longer waits outside.
 const refusalsInWorker = 4
 
+// commit makes a change durable. While the process is ending, a worker has nothing else
+// to do: it stays, and publishes what is saved at last.
 func (r *Refresher) commit(ctx context.Context, credential *v1alpha1.TokenCredential, record *rotation.Record, change rotation.Change) error {
-	ctx = context.WithoutCancel(ctx)
+	ending, ctx := ctx, context.WithoutCancel(ctx)
 	key := client.ObjectKeyFromObject(credential)
 	defer func() { r.attempts.observe(key, record) }()
 	attended, handOver := context.WithCancel(ctx)
 	defer handOver()
-	refusals, last := 0, error(nil)
+	refusals := 0
+	var last error
 	err := r.States.Commit(attended, credential, record, change, func(refusal error) {
 		if refusals++; refusals == 1 {
 			log.FromContext(ctx).Error(refusal, "the state cannot be saved; it is kept in memory and tried again")
 		}
-		if last = refusal; refusals >= refusalsInWorker {
+		if last = refusal; refusals >= refusalsInWorker && ending.Err() == nil {
 			handOver()
 		}
 	})

@@ -19,7 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 )
 
-// slot is a credential's among the calls under way to a host, from before its
+// slot is a credential's among the calls in flight to a host, from before its
 // token is claimed until the reply has been read.
 type slot struct {
 	leave func(answer pace.Answer, patient bool)
@@ -37,7 +37,7 @@ func (x *renewal) enter(host string) (*slot, error) {
 	case pace.Down:
 		x.result.Called = true // it counts as an attempt, and backs off
 		return nil, problem.New(v1alpha1.ProviderUnavailableReason,
-			"the host %s did not answer 5 calls in a row; it is probed every 1 to 30 s, and all is tried again at once when it is back", host)
+			"the host %s does not answer: call after call failed; it is probed every 1 to 30 s, and all is tried again at once when it is back", host)
 	}
 	left := false
 	return &slot{leave: func(answer pace.Answer, patient bool) {

@@ -40,7 +40,7 @@ const (
 	longestInstance = 128
 )
 
-// postBackoff is for how long an event is worth another try: half a minute or so.
+// postBackoff is for how long an event is worth another try: a quarter of a minute or so.
 var postBackoff = wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.2, Steps: 5}
 
 // postTimeout bounds one request, so that none occupies a poster for good.

@@ -62,7 +62,7 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 		w.fateOf(sent.token).doubtful++
 	}
 	if strings.Contains(string(reply.Body), "invalid_grant") {
-		w.fateOf(sent.token).refusal = &refusal{visit.process, visit.version}
+		w.fateOf(sent.token).refusal = &refusal{visit.process, visit.credential, visit.version}
 	}
 	visit.holds = refreshTokenIn(reply.Body)
 	return &egress.Reply{Status: reply.Status, Header: reply.Header, Body: reply.Body}, nil

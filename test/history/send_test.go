@@ -23,8 +23,9 @@ type tokenFate struct {
 
 // refusal of a token.
 type refusal struct {
-	process *process
-	version int // of what users had done, as the reconcile saw it; 0: not known
+	process    *process
+	credential string
+	version    int // of what users had done, as the reconcile saw it; 0: not known
 }
 
 func (w *world) fateOf(token string) *tokenFate {
@@ -76,7 +77,7 @@ func (w *world) judgeRefused(visit *visit, token string) {
 	if known == nil || known.version == 0 || known.version != visit.version || w.writesBack {
 		return
 	}
-	if known.process == visit.process {
+	if known.process == visit.process && known.credential == visit.credential {
 		w.violated(fmt.Sprintf("the token %s was refused, and is sent again by the process that knows", token))
 	}
 }

@@ -107,7 +107,7 @@ func (w *world) judgeHidden(credential *v1alpha1.TokenCredential) {
 	if last == nil || refreshed == nil || !slices.Contains(tellingReasons, last.Reason) {
 		return
 	}
-	if refreshed.Reason != last.Reason && strings.Contains(refreshed.Message, "the target Secret") {
+	if refreshed.Reason != last.Reason && strings.Contains(refreshed.Message, "the target Secret") && !strings.Contains(refreshed.Message, "before a token is") {
 		w.violated(fmt.Sprintf("%s of %s is hidden by %s: %s", last.Reason, credential.Name, refreshed.Reason, refreshed.Message))
 	}
 }
