@@ -84,7 +84,7 @@ func (w *world) checkMended(name string, state stored) {
 		return
 	}
 	grant, _ := w.simulator.GrantOf(w.seed())
-	if !grant.Revoked && grant.Current == state.previous && w.fateOf(state.previous).sends == 0 {
+	if !grant.Revoked && grant.Current == state.previous && w.fateOf(state.previous).doubtful == 0 && !w.fateOf(state.previous).abandoned {
 		w.violated(fmt.Sprintf("at rest: the good seed of %s is back, and its grant does not live on", name))
 	}
 }
