@@ -4,6 +4,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -65,39 +66,23 @@ func (r *Reconciler) deliver(ctx context.Context, credential *v1alpha1.TokenCred
 func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, goal goal, current token.Token, isNew bool) delivery {
 	view := goal.view
 	d := delivery{view: view, validity: validityOf(token.Token{}, view, credential)}
-	key := client.ObjectKeyFromObject(credential)
-	if current.IsZero() && !view.Holds && isRepair(credential, view, current) { // nothing to repair it with before another call
-		allowed, next, count := r.repairs.Pace(key)
-		if !allowed {
-			d.again = next
-		}
-		if target.Contended(count) {
-			d.notice = contested(credential, view, next)
-		}
-		return d
-	}
-	outdated := isNew || !current.IsZero() && !(view.Holds && view.Rendered && markIsOf(view.Mark, current.Validity, in.Source))
-	undressed := view.Exists && view.Holds && view.Rendered && !view.Dressed
-	if !outdated && !undressed {
-		return d
-	}
-	if !isNew && isRepair(credential, view, current) {
-		allowed, next, count := r.repairs.Pace(key)
-		if target.Contended(count) {
-			d.notice = contested(credential, view, next)
-		}
-		if !allowed {
-			d.again = next
+	outdated := isNew || !current.IsZero() && (!isGood(view) || !markIsOf(view.Mark, current.Validity, in.Source))
+	undressed := isGood(view) && !view.Dressed
+	lacking := current.IsZero() && !view.Holds // another call alone brings what to repair it with
+	if !isNew && (outdated || undressed || lacking) && isRepair(credential, view, current) {
+		var allowed bool
+		if d, allowed = r.paced(credential, d, lacking); !allowed {
 			return d
 		}
-		r.repairs.Note(key)
-		d.repaired = count == 0 && !(view.Holds && view.Dressed)
 	}
 	var err error
-	if outdated {
+	switch {
+	case outdated:
 		view, err = r.write(ctx, credential, in, goal, current)
-	} else {
+	case undressed:
 		view, err = r.Targets.Mend(ctx, credential, goal.template, view)
+	default:
+		return d
 	}
 	if err != nil {
 		d.problem, d.repaired = asProblem(err), false
@@ -109,6 +94,24 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 			"an admission webhook or policy changes the data of the target Secret %q as it is written, so that it does not hold the token: have it leave this Secret alone", credential.TargetName())
 	}
 	return d
+}
+
+// paced reports whether a target may be repaired now, and notes that it is; where it is
+// lacking, the call that repairs it does. Whoever else is at it is told of.
+func (r *Reconciler) paced(credential *v1alpha1.TokenCredential, d delivery, lacking bool) (paced delivery, allowed bool) {
+	key := client.ObjectKeyFromObject(credential)
+	allowed, next, count := r.repairs.Pace(key)
+	if target.Contended(count) {
+		d.notice = contested(credential, d.view, next)
+	}
+	switch {
+	case !allowed: // the version that is known to be right stays, so that the next look finds another
+		d.again, d.view.ResourceVersion = next, cmp.Or(knownTarget(credential), d.view.ResourceVersion)
+	case !lacking:
+		r.repairs.Note(key)
+		d.repaired = count == 0 && (!d.view.Holds || !d.view.Dressed)
+	}
+	return d, allowed
 }
 
 // write renders the token at hand into the target.
@@ -164,9 +167,13 @@ func (r *Reconciler) writeBack(ctx context.Context, credential *v1alpha1.TokenCr
 	return d
 }
 
+// isGood reports whether the target's data is as it was written, from the present
+// template.
+func isGood(view target.View) bool { return view.Exists && view.Holds && view.Rendered }
+
 // markIsOf reports whether a mark is of a token.
 func markIsOf(mark target.Mark, validity token.Validity, source string) bool {
-	return mark.IsZero() || mark.Validity.Equal(validity) && mark.Source == source
+	return mark.IsZero() || mark.Equal(validity) && mark.Source == source
 }
 
 // targetOf is what is reported of a target before anything is written.

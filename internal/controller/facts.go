@@ -89,7 +89,12 @@ func (r *Reconciler) facts(job refresh.Job, view target.View) decision.Facts {
 	default:
 		f.Token = validityOf(token.Token{}, view, credential)
 		f.SourceChanged = !view.Mark.IsZero() && view.Mark.Source != in.Source
-		f.TargetNeeds = !(view.Holds && view.Rendered) && r.mayRepair(credential, view)
+		if !isGood(view) {
+			f.TargetNeeds = r.mayRepair(credential, view)
+		}
+		if f.Token.IsZero() && !f.TargetNeeds { // a target that is gone waits for its repair, as if the token were there
+			f.Token = statusValidity(known)
+		}
 	}
 	f.Due = startOf(credential, f.Token, now)
 	f.Last = decision.Last(known, in.Digest)

@@ -26,6 +26,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
@@ -57,6 +58,7 @@ type Reconciler struct {
 	Parts
 	repairs    *target.Repairs
 	writeBacks *target.Repairs
+	edits      pace.Edits
 	templates  target.Compiler
 	dryRuns    dryRuns
 	retries    retries
@@ -166,5 +168,5 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	if acted.pause != nil {
 		return stopped(report, acted.pause)
 	}
-	return outcome{report: report, again: delivered.again}
+	return outcome{report: report, again: schedule.Wake(delivered.again, acted.again)}
 }

@@ -129,6 +129,8 @@ type action struct {
 	standing bool
 	// answered is true where a refresh that was asked for was answered before.
 	answered bool
+	// again is when an attempt may be made that an edit calls for; zero: none waits.
+	again time.Time
 }
 
 // refreshed reports whether a token has come.
@@ -187,6 +189,12 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts
 		a.problem = asProblem(err)
 		return a
 	}
+	if facts.IsForEdit() {
+		if wait := r.edits.Take(client.ObjectKeyFromObject(job.Credential), facts.Now); wait > 0 {
+			a.decided, a.standing, a.again = decision.WaitForRetry, true, facts.Now.Add(wait)
+			return a
+		}
+	}
 	if !facts.Token.IsZero() && !facts.Now.Before(facts.Due) {
 		r.Metrics.Started(facts.Now.Sub(facts.Due))
 	}
@@ -208,6 +216,9 @@ func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report 
 	report.SeedAdopted = a.result.SeedAdopted
 	report.Handled = a.result.Called || a.result.Answered || a.answered
 	report.Standing, report.Missing = a.standing, a.missing
+	if a.pause != nil {
+		return report // what it was paused in goes on, and then has an outcome
+	}
 	if a.result.Called || a.refreshed() {
 		report.Attempt = &status.Attempt{
 			Problem:               a.problem,

@@ -96,7 +96,7 @@ func Decide(f Facts) Decision {
 		return HoldUnknown
 	case f.Lost && !f.SeedIsNew && !f.CanLogin:
 		return HoldLost
-	case f.Last.Stalled && !(f.wanted() && f.mayBeCured()): // also while the old token is fresh
+	case f.Last.Stalled && (!f.wanted() || !f.mayBeCured()): // also while the old token is fresh
 		return StayStalled
 	case !f.wanted():
 		return Rest
@@ -113,6 +113,12 @@ func (f Facts) wanted() bool {
 		f.Last.Failed || f.Last.Stalled && f.Last.Mended ||
 		f.Token.IsZero() || !f.Now.Before(f.Due) ||
 		f.Recovery == rotation.Resend || f.Recovery == rotation.Unknown
+}
+
+// IsForEdit reports whether the call that was decided on is ahead of its backoff, or of
+// a person's act, for an edit alone: of a spec or of a Secret.
+func (f Facts) IsForEdit() bool {
+	return !f.Requested && (f.Last.Stalled || f.Now.Before(f.Last.RetryAt))
 }
 
 // mayBeCured reports whether what the last attempt failed for may be gone, so that

@@ -177,6 +177,7 @@ func TestDecideAgrees(t *testing.T) {
 			live.Last = Attempt{Stalled: true, Mended: live.Last.Mended} // reported before
 		case WaitForHolder:
 			return // an open attempt is a change until it is known how it ended
+		default:
 		}
 		if live.Recovery == rotation.Resend || live.Recovery == rotation.Unknown && decided == Call {
 			return // the same
@@ -253,4 +254,24 @@ func drawFacts(t *rapid.T) Facts {
 		f.Last = Attempt{Stalled: true, Mended: is("mended")}
 	}
 	return f
+}
+
+func TestIsForEdit(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		facts        Facts
+		want         bool
+	}{
+		{"due", "nothing holds it back", when(due), false},
+		{"mended within the backoff", "the backoff would hold it", when(backingOff, mended), true},
+		{"mended after the backoff", "it would be called without the edit", when(backedOff, mended), false},
+		{"mended while stalled", "nothing but an edit ends that", when(stalled, mended), true},
+		{"asked for within the backoff", "a person asks", when(backingOff, mended, requested), false},
+		{"a new seed of a credential that is well", "there is no backoff to get ahead of", when(seedIsNew), false},
+	} {
+		if Decide(each.facts) != Call || each.facts.IsForEdit() != each.want {
+			t.Errorf("%s: %s for an edit: %t, want %t: %s", each.name, Decide(each.facts), each.facts.IsForEdit(), each.want, each.reason)
+		}
+	}
 }

@@ -280,7 +280,7 @@ func TestAStateThatCannotBeUsedSaysWhy(t *testing.T) {
 	}{
 		{"a Secret of somebody else", "it is not overwritten", foreign, nil, v1alpha1.TargetConflictReason, []string{`"shop-token-state"`, "delete or rename"}, false},
 		{"changed by hand", "the key is named, and not its value", damaged, nil, v1alpha1.PersistBlockedReason, []string{`"shop-token-state"`, `"sequence"`, "restore it"}, false},
-		{"forbidden", "a person must allow it", nil, forbidden(), v1alpha1.PersistBlockedReason, []string{"Forbidden", "allow it"}, false},
+		{"forbidden", "a person must allow it", nil, forbidden(), v1alpha1.PersistBlockedReason, []string{"Forbidden", `allow the operator to read the Secret "shop-token-state"`}, false},
 		{"unreachable", "nobody must", nil, errNoAnswer, v1alpha1.PersistBlockedReason, []string{"cannot be reached", "tried again"}, true},
 	} {
 		t.Run(each.name, func(t *testing.T) {

@@ -286,6 +286,6 @@ func loadProblem(err error, credential *v1alpha1.TokenCredential) error {
 	case isTransient(err):
 		return transient(err)
 	default:
-		return problem.New(v1alpha1.PersistBlockedReason, "%s: allow it; it is tried again", problem.OneLine(err))
+		return problem.New(v1alpha1.PersistBlockedReason, "%s: allow the operator to read the Secret %q; it is tried again", problem.OneLine(err), name)
 	}
 }

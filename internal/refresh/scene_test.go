@@ -278,7 +278,7 @@ func (s *scene) renew(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	in, err := s.Inputs.Gather(ctx, s.credential)
+	in, err := s.Inputs.Gather(s.Context(), s.credential)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -72,7 +72,7 @@ type obtained struct {
 }
 
 // noteWrite judges what the operator writes, as it is written.
-func (w *world) noteWrite(kind kind, before, after client.Object) {
+func (w *world) noteWrite(_ kind, before, after client.Object) {
 	switch after := after.(type) {
 	case *v1alpha1.TokenCredential:
 		if before, ok := before.(*v1alpha1.TokenCredential); ok && w.writer != nil {
