@@ -23,6 +23,9 @@ type apiClient struct {
 	process       *process
 	// cached kinds are read from the process's cache.
 	cachedCredentials, cachedMetadata bool
+	// shared reads are visits of their own: several may wait for one, and it goes on when
+	// they do not.
+	shared bool
 }
 
 // Get implements client.Reader.
@@ -195,6 +198,10 @@ func (c *apiClient) meet(ctx context.Context, e *effect) error {
 		return err
 	}
 	visit := visitOf(ctx)
+	if c.shared {
+		visit = c.process.newVisit(reads, visit.credential)
+		defer func() { visit.ended = true }()
+	}
 	switch visit.park(e) {
 	case refusedForbidden:
 		return apierrors.NewForbidden(secrets.resource(), e.name, nil)

@@ -45,7 +45,8 @@
 // records; and it was sent without a clear answer once at most. A process that has seen
 // a later state does not send a spent token after etcd was put back either.
 //
-// At every write: no target shows an access token that no state held; nobody ends the
+// At every write: no target shows an access token that no state held (or whose refresh
+// token it keeps behind a newer seed); nobody ends the
 // claim of another process that is alive and may be at it, except for a new seed; no
 // status falls back to an earlier token; and what keeps the token from the target does
 // not hide that the refresh token may be lost.

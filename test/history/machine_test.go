@@ -81,14 +81,15 @@ func (w *world) parked() []*visit {
 func (w *world) run(t *rapid.T, v *visit) {
 	const all = 40
 	for range rapid.SampledFrom([]int{all, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, all, all, all}).Draw(t, "effects") {
-		if v.at == nil {
+		mover := v.mover()
+		if mover == nil {
 			return
 		}
-		w.next(v, done)
+		w.next(mover, done)
 		w.check()
 	}
-	if v.at != nil && rapid.Bool().Draw(t, "then a fault") {
-		w.strike(t, v)
+	if mover := v.mover(); mover != nil && rapid.Bool().Draw(t, "then a fault") {
+		w.strike(t, mover)
 	}
 }
 

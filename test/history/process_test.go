@@ -88,7 +88,7 @@ func (p *process) assemble() {
 	clock := &replicaClock{world: w, replica: r}
 	gatherer := &inputs.Gatherer{
 		Catalog: w.shared.catalog,
-		Secrets: &inputs.Secrets{Metadata: &apiClient{process: p, cachedMetadata: true}, Live: live},
+		Secrets: &inputs.Secrets{Metadata: &apiClient{process: p, cachedMetadata: true}, Live: &apiClient{process: p, shared: true}},
 	}
 	p.hosts = pace.NewHosts(workers, p.wakeUp)
 	p.reports = &report.Lane{Client: manager, Live: live, Events: deaf{}}

@@ -66,7 +66,7 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	if strings.Contains(string(reply.Body), "invalid_grant") {
 		w.fateOf(sent.token).refusal = &refusal{visit.process, visit.credential, visit.version}
 	}
-	visit.holds = refreshTokenIn(reply.Body)
+	visit.holds, visit.brings = tokenIn(reply.Body, "refresh_token"), tokenIn(reply.Body, "access_token")
 	return &egress.Reply{Status: reply.Status, Header: reply.Header, Body: reply.Body}, nil
 }
 
@@ -164,9 +164,9 @@ func (r *request) again() *http.Request {
 	}
 }
 
-// refreshTokenIn finds the refresh token of a reply, as the simulator writes it.
-func refreshTokenIn(body []byte) string {
-	_, rest, _ := strings.Cut(string(body), `"refresh_token":"`)
+// tokenIn finds a token in a reply, as the simulator writes it.
+func tokenIn(body []byte, key string) string {
+	_, rest, _ := strings.Cut(string(body), `"`+key+`":"`)
 	token, _, _ := strings.Cut(rest, `"`)
 	return token
 }

@@ -105,18 +105,11 @@ func (w *world) visitToTheEnd(p *process, name string) {
 // toItsEnd lets a visit do all that it does; and those for which it waits.
 func (w *world) toItsEnd(v *visit) {
 	for range maxEffects {
-		if v.ended {
-			return
+		mover := v.mover()
+		if mover == nil {
+			break
 		}
-		next := v
-		if v.at == nil {
-			others := v.process.parked()
-			if len(others) == 0 {
-				break
-			}
-			next = others[0]
-		}
-		w.next(next, done)
+		w.next(mover, done)
 		w.check()
 	}
 	if !v.ended {

@@ -125,6 +125,11 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 	if w.writer == nil {
 		return
 	}
+	for _, v := range w.writer.visits { // a reply whose successor is kept behind a newer seed
+		if v.brings != "" && v.holds != "" && v.holds == now.previous {
+			w.stateTokens[v.brings] = true
+		}
+	}
 	if w.putBack && w.writer.unaware { // what it writes looks like progress to the others
 		for _, r := range w.replicas {
 			r.process.unaware = true

@@ -25,6 +25,7 @@ const (
 	reconciles activity = "reconcile"
 	writes     activity = "write status"
 	commits    activity = "commit"
+	reads      activity = "read for"
 )
 
 // visit is one thing that a process does for a credential, on a goroutine of its own
@@ -44,8 +45,9 @@ type visit struct {
 	suspended bool
 	seen      uint64 // the version of its cache
 	version   int    // of what users have done, where its cache showed all of that; else 0
-	// holds is the refresh token that a reply brought.
-	holds    string
+	// holds is the refresh token that a reply brought, and brings its access token.
+	holds, brings string
+
 	result   ctrl.Result
 	err      error
 	died     bool
@@ -104,7 +106,7 @@ func (p *process) begin(what activity, credential string, run func(context.Conte
 func (p *process) outlive(ctx context.Context, run func(context.Context)) {
 	parent := visitOf(ctx)
 	v := p.newVisit(commits, parent.credential)
-	v.holds = parent.holds
+	v.holds, v.brings = parent.holds, parent.brings
 	v.at = &effect{verb: "go on with", name: "what could not be saved", fates: replyFates}
 	v.start(func(ctx context.Context) error { run(ctx); return nil })
 }
@@ -123,6 +125,24 @@ func (p *process) visitAt(what activity, credential string) *visit {
 		if v.activity == what && v.credential == credential {
 			return v
 		}
+	}
+	return nil
+}
+
+// mover is what a visit does next, or what is to be done before it can go on; nil: it has
+// ended, or waits for nobody.
+func (v *visit) mover() *visit {
+	switch parked := v.process.parked(); {
+	case v.ended:
+	case v.at != nil:
+		return v
+	case len(parked) > 0:
+		for _, other := range parked {
+			if other.activity == reads && other.credential == v.credential {
+				return other
+			}
+		}
+		return parked[0]
 	}
 	return nil
 }
@@ -206,7 +226,7 @@ func (v *visit) conclude() {
 	if v.activity == reconciles && !v.died {
 		p.world.judgeDropped(v)
 	}
-	if !p.killed {
+	if !p.killed && v.activity != reads {
 		p.world.t.Logf("         %s, %s %s: ended: %+v %v", p.name, v.activity, v.credential, v.result, v.err)
 	}
 }
