@@ -66,8 +66,8 @@ func (r *Reconciler) deliver(ctx context.Context, credential *v1alpha1.TokenCred
 func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, goal goal, current token.Token, isNew bool) delivery {
 	view := goal.view
 	d := delivery{view: view, validity: validityOf(token.Token{}, view, credential)}
-	outdated := isNew || !current.IsZero() && !(view.Holds && view.Rendered && markIsOf(view.Mark, current.Validity, in.Source))
-	undressed := view.Exists && view.Holds && view.Rendered && !view.Dressed
+	outdated := isNew || !current.IsZero() && (!isGood(view) || !markIsOf(view.Mark, current.Validity, in.Source))
+	undressed := isGood(view) && !view.Dressed
 	lacking := current.IsZero() && !view.Holds // another call alone brings what to repair it with
 	if !isNew && (outdated || undressed || lacking) && isRepair(credential, view, current) {
 		var allowed bool
@@ -109,7 +109,7 @@ func (r *Reconciler) paced(credential *v1alpha1.TokenCredential, d delivery, lac
 		d.again, d.view.ResourceVersion = next, cmp.Or(knownTarget(credential), d.view.ResourceVersion)
 	case !lacking:
 		r.repairs.Note(key)
-		d.repaired = count == 0 && !(d.view.Holds && d.view.Dressed)
+		d.repaired = count == 0 && (!d.view.Holds || !d.view.Dressed)
 	}
 	return d, allowed
 }
@@ -167,9 +167,13 @@ func (r *Reconciler) writeBack(ctx context.Context, credential *v1alpha1.TokenCr
 	return d
 }
 
+// isGood reports whether the target's data is as it was written, from the present
+// template.
+func isGood(view target.View) bool { return view.Exists && view.Holds && view.Rendered }
+
 // markIsOf reports whether a mark is of a token.
 func markIsOf(mark target.Mark, validity token.Validity, source string) bool {
-	return mark.IsZero() || mark.Validity.Equal(validity) && mark.Source == source
+	return mark.IsZero() || mark.Equal(validity) && mark.Source == source
 }
 
 // targetOf is what is reported of a target before anything is written.

@@ -89,7 +89,7 @@ func (r *Reconciler) facts(job refresh.Job, view target.View) decision.Facts {
 	default:
 		f.Token = validityOf(token.Token{}, view, credential)
 		f.SourceChanged = !view.Mark.IsZero() && view.Mark.Source != in.Source
-		if lacking := !(view.Holds && view.Rendered); lacking {
+		if !isGood(view) {
 			f.TargetNeeds = r.mayRepair(credential, view)
 		}
 		if f.Token.IsZero() && !f.TargetNeeds { // a target that is gone waits for its repair, as if the token were there

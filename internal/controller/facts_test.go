@@ -47,7 +47,9 @@ func TestLookAsksForNothingUnlessSomethingChanged(t *testing.T) {
 		{"time", "its renewal is due", func(s *scene) { s.after(50 * time.Minute) }, decision.Call},
 		{"the spec", "another generation", func(s *scene) { s.respec(func(c *v1alpha1.TokenCredential) { c.Generation++ }) }, decision.Look},
 		{"a refresh is asked for", "it is wanted now", func(s *scene) {
-			s.respec(func(c *v1alpha1.TokenCredential) { c.Annotations = map[string]string{v1alpha1.RefreshAtAnnotation: "now"} })
+			s.respec(func(c *v1alpha1.TokenCredential) {
+				c.Annotations = map[string]string{v1alpha1.RefreshAtAnnotation: "now"}
+			})
 		}, decision.Call},
 		{"suspended", "no call is made", func(s *scene) { s.respec(func(c *v1alpha1.TokenCredential) { c.Spec.Suspend = true }) }, decision.Suspended},
 		{"an input", "another version", edits("app"), decision.Look},

@@ -96,7 +96,7 @@ func Decide(f Facts) Decision {
 		return HoldUnknown
 	case f.Lost && !f.SeedIsNew && !f.CanLogin:
 		return HoldLost
-	case f.Last.Stalled && !(f.wanted() && f.mayBeCured()): // also while the old token is fresh
+	case f.Last.Stalled && (!f.wanted() || !f.mayBeCured()): // also while the old token is fresh
 		return StayStalled
 	case !f.wanted():
 		return Rest

@@ -177,6 +177,7 @@ func TestDecideAgrees(t *testing.T) {
 			live.Last = Attempt{Stalled: true, Mended: live.Last.Mended} // reported before
 		case WaitForHolder:
 			return // an open attempt is a change until it is known how it ended
+		default:
 		}
 		if live.Recovery == rotation.Resend || live.Recovery == rotation.Unknown && decided == Call {
 			return // the same

@@ -321,7 +321,7 @@ func TestWhatStandsBeforeTheCallCostsNothing(t *testing.T) {
 	}{
 		{"the host may not be called", "it counts as an attempt, and backs off", func(s *scene) { s.provider.denied = egress.ErrDenied }, singleUse, v1alpha1.EgressDeniedReason, true},
 		{"the host has no slot", "it is woken when there is one", func(s *scene) { s.freeSlots() }, singleUse, "Pause", false},
-		{"the provider's rate is used up", "it comes again when there is a call left", func(s *scene) {}, singleUse + "\nrateLimit: {requests: 1, per: 1h}", "Pause", false},
+		{"the provider's rate is used up", "it comes again when there is a call left", func(*scene) {}, singleUse + "\nrateLimit: {requests: 1, per: 1h}", "Pause", false},
 		{"the request cannot be built", "a person must correct it", func(*scene) {}, fmt.Sprintf(`
 inputs: {app: Required, refreshToken: Required}
 refresh:

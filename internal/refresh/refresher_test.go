@@ -17,6 +17,7 @@ import (
 )
 
 func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
+	t.Parallel()
 	seed := secret.New("seed")
 	store := &rotation.Store{Client: fake.NewClientBuilder().Build()}
 	credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}}
@@ -49,6 +50,7 @@ func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 }
 
 func TestTheLiveTokenOfACopyIsAStatementOnlyOfItsUser(t *testing.T) {
+	t.Parallel()
 	live := secret.New("live")
 	record := &rotation.Record{State: rotation.State{}.Adopt(secret.New("seed"))}
 	record.State.RefreshToken = live

@@ -132,7 +132,7 @@ func (r *Recorder) Start(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	bound := time.AfterFunc(lastTimeout, cancel)
+	bound := time.AfterFunc(lastTimeout, cancel) //nolint:forbidigo // it bounds the end of the process, and decides nothing
 	defer bound.Stop()
 	r.close()
 	for len(r.waiting) > 0 { // nobody else receives, and nobody sends any more

@@ -211,13 +211,15 @@ func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentia
 }
 
 // isBehind reports whether a status is of a later token than a report, or of a later
-// attempt with the same one.
+// attempt that the report has not got further than.
 func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, now time.Time) bool {
 	counts := report.State != nil && report.State.Sequence >= 0
 	if counts && report.State.Sequence < theirs.RefreshCount {
 		return true
 	}
-	if made := theirs.LastAttempt; counts && report.State.Sequence == theirs.RefreshCount && report.Attempt != nil && made != nil && made.Time.After(now) {
+	further := counts && report.State.Sequence > theirs.RefreshCount
+	if made := theirs.LastAttempt; report.Attempt != nil && made != nil && made.Time.After(now) && !further &&
+		!schedule.FromFuture(made.Time.Time, now) { // else the clocks differ, and nothing tells which was first
 		return true
 	}
 	return report.Target != nil && !report.Target.Token.IsZero() && theirs.LastRefreshTime != nil &&
