@@ -112,7 +112,7 @@ func (x *renewal) checkTwin(ctx context.Context) error {
 	case contended && x.attempts.contend(x.key, x.Clock.Now()) < rotation.HolderTimeout:
 		return &Pause{Until: x.Clock.Now().Add(contendedPause), Why: problem.OneLine(err)}
 	case err != nil && !contended:
-		return saveProblem(err, x.job.Credential, false)
+		return x.notSaved(err)
 	case twin != nil: // one that is contended for longer has been sent, and its outcome is not known
 		x.result.Answered = true // a refresh that was asked for is answered by that
 		return duplicate(x.job.Credential, twin)
