@@ -39,7 +39,7 @@
 //
 // At every send: the credential is not suspended; its token is not fresh, unless users
 // have done something since, whatever became of the process that got it and of the
-// status that it owed; a token that was refused is not sent again by the process that
+// status that it owed (where the clocks agree); a token that was refused is not sent again by the process that
 // knows, until users have changed something; and a single-use token is unspent, or inside
 // the provider's window, or this is the one retry that RetryOnce allows and the claim
 // records; and it was sent without a clear answer once at most. A process that has seen
@@ -70,7 +70,8 @@
 // since nobody could know that it is spent. A backup's token is not sent.
 //
 // After etcd was put back only the memory of living processes tells what was sent since:
-// the rule that nothing is lost in silence rests from then on, and so does the rule about
+// the rules that nothing is lost in silence and that what was refused is not sent again
+// (a status of before may be written late) rest from then on, and so does the rule about
 // spent tokens for a process that had not seen more than what was put back, or that has
 // started since, and for all once such a one has written a state.
 //
@@ -88,6 +89,8 @@
 //     the grant that was given up.
 //   - A reuse window measured from one replica's clock on another's: with a window
 //     the clocks agree. Without one they are up to an hour off.
+//   - A refusal that two leaders with clocks an hour apart report: their times do not tell
+//     which was first, so what was refused may be sent once more.
 //   - A refresh that is asked for may be answered twice, by two leaders one of which has
 //     not seen it: whether a token is fresh is not judged while one is asked for.
 //   - etcd put back while a request is in flight: versions are given out again, and an

@@ -84,7 +84,7 @@ func (w *world) judgeNeed(visit *visit) {
 // nothing that may have cured it, by a process that knows.
 func (w *world) judgeRefused(visit *visit, token string) {
 	known := w.fateOf(token).refusal
-	if known == nil || known.version == 0 || known.version != visit.version || w.writesBack || w.clocksDiffer() {
+	if known == nil || known.version == 0 || known.version != visit.version || w.writesBack || w.putBack || w.clocksDiffer() {
 		return
 	}
 	if known.process == visit.process && known.credential == visit.credential {
