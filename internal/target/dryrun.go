@@ -46,7 +46,7 @@ func (p *Publisher) DryRun(ctx context.Context, credential *v1alpha1.TokenCreden
 	switch {
 	case err == nil, answered && noDryRun.MatchString(status.Status().Message): // nothing is known of the real write
 		return nil
-	case apierrors.IsInvalid(err) && !deniedByWebhook.MatchString(status.Status().Message):
+	case apierrors.IsInvalid(err) && !isDenied(status.Status()):
 		return problem.New(v1alpha1.InvalidParametersReason,
 			"the API server would refuse %s of the target Secret %q: change spec.target.template", fieldsOf(status.Status()), credential.TargetName())
 	}
