@@ -53,10 +53,11 @@ func (r *Reconciler) deliver(ctx context.Context, credential *v1alpha1.TokenCred
 	} else {
 		d.due = dueOf(credential, validity)
 	}
-	if writeback.IsDue(credential, in, acted.result.Record) {
-		d = r.writeBack(ctx, credential, in, acted, d)
+	if !writeback.IsDue(credential, in, acted.result.Record) {
+		r.writeBacks.HoldBack(client.ObjectKeyFromObject(credential), false)
+		return d
 	}
-	return d
+	return r.writeBack(ctx, credential, in, acted, d)
 }
 
 // publish writes the target where it does not hold the token at hand, or is not as
@@ -79,18 +80,19 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 	outdated := isNew || !current.IsZero() && !(view.Holds && view.Rendered && markIsOf(view.Mark, current.Validity, in.Source))
 	undressed := view.Exists && view.Holds && view.Rendered && !view.Dressed
 	if !outdated && !undressed {
+		r.repairs.HoldBack(key, false)
 		return d
 	}
-	if !isNew && isRepair(credential, view, current) {
+	repairs := !isNew && isRepair(credential, view, current)
+	if repairs {
 		allowed, next, count := r.repairs.Pace(key)
 		if target.Contended(count) {
 			d.notice = contested(credential, view, next)
 		}
-		if !allowed {
+		if r.repairs.HoldBack(key, !allowed); !allowed {
 			d.again = next
 			return d
 		}
-		r.repairs.Note(key)
 		d.repaired = count == 0 && !(view.Holds && view.Dressed)
 	}
 	var err error
@@ -100,8 +102,11 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 		view, err = r.Targets.Mend(ctx, credential, goal.template, view)
 	}
 	if err != nil {
-		d.problem, d.repaired = asProblem(err), false
+		d.problem, d.repaired = asProblem(err), false // tried again at the pace of refusals, and told until then
 		return d
+	}
+	if repairs {
+		r.repairs.Note(key)
 	}
 	d.view, d.validity = view, validityOf(token.Token{}, view, credential)
 	if !view.Holds {
@@ -141,25 +146,29 @@ func contested(credential *v1alpha1.TokenCredential, view target.View, next time
 	return problem.New(v1alpha1.TargetConflictReason, "%s", target.ContestMessage(credential, view, next))
 }
 
-// writeBack writes the refresh token back to the user's Secret. A Secret that still
-// holds the token before has only to follow; one that holds something else again
-// and again has another writer.
+// writeBack writes the refresh token back to the user's Secret. One that holds the token
+// which has just been replaced has only to follow; one that holds something else, or
+// that token again, has another writer.
 func (r *Reconciler) writeBack(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, acted action, d delivery) delivery {
 	key := client.ObjectKeyFromObject(credential)
 	record := acted.result.Record
-	if !in.Seed.Equal(record.State.PreviousRefreshToken) {
+	overwrites := !(acted.refreshed() && in.Seed.Equal(record.State.PreviousRefreshToken))
+	if overwrites {
 		allowed, next, count := r.writeBacks.Pace(key)
 		if target.Contended(count) && d.notice == nil {
 			d.notice = writeback.Overwritten(credential)
 		}
-		if !allowed {
+		if r.writeBacks.HoldBack(key, !allowed); !allowed {
 			d.again = schedule.Wake(d.again, next)
 			return d
 		}
-		r.writeBacks.Note(key)
 	}
 	if err := writeback.Write(ctx, r.Client, credential, in, record); err != nil {
-		d.seed = asProblem(err)
+		d.seed = asProblem(err) // tried again at the pace of refusals, and told until then
+		return d
+	}
+	if overwrites {
+		r.writeBacks.Note(key)
 	}
 	return d
 }

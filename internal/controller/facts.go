@@ -35,7 +35,7 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		!r.isUnchanged(ctx, credential) || lacksTarget(known)
+		!r.isUnchanged(ctx, credential) || lacksTarget(known) || r.repairs.IsHeldBack(key) || r.writeBacks.IsHeldBack(key)
 	return decision.Decide(f)
 }
 
@@ -89,7 +89,12 @@ func (r *Reconciler) facts(job refresh.Job, view target.View) decision.Facts {
 	default:
 		f.Token = validityOf(token.Token{}, view, credential)
 		f.SourceChanged = !view.Mark.IsZero() && view.Mark.Source != in.Source
-		f.TargetNeeds = !(view.Holds && view.Rendered) && r.mayRepair(credential, view)
+		if needs := !(view.Holds && view.Rendered); needs {
+			f.TargetNeeds = r.mayRepair(credential, view)
+			if !f.TargetNeeds && f.Token.IsZero() { // it went with the target, and is repaired when it is time
+				f.Token = statusValidity(known)
+			}
+		}
 	}
 	f.Due = startOf(credential, f.Token, now)
 	f.Last = decision.Last(known, in.Digest)
