@@ -248,7 +248,7 @@ const (
 // +kubebuilder:validation:MaxLength=4096
 type Expression string
 
-// ProviderResponse is how a reply is read. An expression that errs, such as one
+// ProviderResponse is how a reply is read. An expression that fails, such as one
 // over a missing key, counts as absent, or as false.
 type ProviderResponse struct {
 	// prefix is stripped once from the start of the body.

@@ -4,7 +4,7 @@
 package v1alpha1
 
 // Condition types of a TokenCredential. They follow kstatus: Ready and
-// Refreshed are always present after the first visit, Reconciling and Stalled
+// Refreshed are always present after the first reconcile, Reconciling and Stalled
 // only while they are True.
 const (
 	// ReadyCondition is True while a token that has not expired is in the
@@ -33,12 +33,13 @@ const (
 	// AdoptedReason (Refreshed=True): a token was taken over from a kept state
 	// Secret without a call.
 	AdoptedReason = "Adopted"
-	// PendingReason (Ready=False): the first token is on its way.
+	// PendingReason (Ready=False): no token is in the target yet, and nothing is wrong.
 	PendingReason = "Pending"
 	// SuspendedReason (Ready=False): spec.suspend is true and no valid token is
 	// left.
 	SuspendedReason = "Suspended"
-	// TokenExpiredReason (Ready=False): the token in the target has expired.
+	// TokenExpiredReason (Ready=False): the token in the target has expired, and
+	// nothing is known to stand in the way of the next one.
 	TokenExpiredReason = "TokenExpired"
 	// CompiledReason (Ready=True of a ClusterTokenProvider): credentials may
 	// use it.
@@ -60,7 +61,7 @@ const (
 	// breaks the pattern its provider sets; or target.template does not compile.
 	InvalidParametersReason = "InvalidParameters"
 	// TargetConflictReason: the target Secret belongs to someone else, cannot be
-	// changed, or is of a type the operator never writes.
+	// changed, is of a type the operator never writes, or has another writer.
 	TargetConflictReason = "TargetConflict"
 	// EgressDeniedReason: the operator may not call the provider's address.
 	EgressDeniedReason = "EgressDenied"
@@ -91,14 +92,14 @@ const (
 	// PersistBlockedReason: the API server does not let the operator save, so
 	// nothing is sent; or a rotated token waits in memory to be saved.
 	PersistBlockedReason = "PersistBlocked"
-	// RotatedTokenLostReason: the token that was sent is spent and its successor
-	// never arrived.
+	// RotatedTokenLostReason: the refresh token is spent and its successor is nowhere:
+	// it never arrived, or the state Secret was deleted.
 	RotatedTokenLostReason = "RotatedTokenLost"
-	// DuplicateSourceReason: an older credential works on the same refresh
-	// token.
+	// DuplicateSourceReason: an older credential works on the same refresh token, or
+	// one that is gone has spent it.
 	DuplicateSourceReason = "DuplicateSource"
-	// RestoredFromBackupReason: the state Secret is a copy of another one, so
-	// its refresh token may be spent.
+	// RestoredFromBackupReason: the state Secret is a copy of another one, or was put
+	// back to an earlier revision, so its refresh token may be spent.
 	RestoredFromBackupReason = "RestoredFromBackup"
 )
 

@@ -26,7 +26,7 @@ type Duration struct {
 	Unreadable string `json:"-"`
 }
 
-// UnmarshalJSON implements json.Unmarshaler. It never errs.
+// UnmarshalJSON implements json.Unmarshaler. It never fails.
 func (d *Duration) UnmarshalJSON(encoded []byte) error {
 	*d = Duration{}
 	if d.Duration.UnmarshalJSON(encoded) != nil || d.Duration.Duration < 0 {

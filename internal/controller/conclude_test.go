@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 )
 
@@ -95,6 +96,46 @@ func TestWakeTimeIsTheNextThatMatters(t *testing.T) {
 			t.Parallel()
 			if got := wakeTime(&v1alpha1.TokenCredential{Status: each.known}, noon); !got.Equal(each.want) {
 				t.Errorf("it wakes at %s, want %s\nreason: %s", got, each.want, each.reason)
+			}
+		})
+	}
+}
+
+// TestARetryOfTheAPIServerBacksOff has the API server refuse, or not serve, again and
+// again.
+func TestARetryOfTheAPIServerBacksOff(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		transient    bool
+		want         time.Duration // after ten times
+	}{
+		{"refused", "a person must do something: it is asked ever more seldom", false, firstRetry << 9},
+		{"not served", "an outage is over for all at once", true, longestTransient},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, singleUse)
+			credential := s.get("shop")
+			blocked := problem.New(v1alpha1.PersistBlockedReason, "refused")
+			blocked.Transient = each.transient
+			var last time.Duration
+			for i := range 10 {
+				last = s.conclude(t.Context(), credential, credential, outcome{report: status.Report{Renewal: blocked}}).RequeueAfter
+				if i == 0 && last != firstRetry {
+					t.Errorf("the first retry is in %s, want %s", last, firstRetry)
+				}
+			}
+			if last != each.want {
+				t.Errorf("the tenth retry is in %s, want %s\nreason: %s", last, each.want, each.reason)
+			}
+			s.conclude(t.Context(), credential, credential, outcome{})
+			if again := s.conclude(t.Context(), credential, credential, outcome{report: status.Report{Renewal: blocked}}).RequeueAfter; again != firstRetry {
+				t.Errorf("after a reconcile that was well the next retry is in %s", again)
+			}
+			paused := outcome{report: status.Report{Paused: true}, again: noon.Add(3 * time.Second)}
+			if again := s.conclude(t.Context(), credential, credential, paused).RequeueAfter; again != 3*time.Second {
+				t.Errorf("a pause ends in %s, want in 3 s", again)
 			}
 		})
 	}

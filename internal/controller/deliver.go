@@ -66,40 +66,26 @@ func (r *Reconciler) deliver(ctx context.Context, credential *v1alpha1.TokenCred
 func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, goal goal, current token.Token, isNew bool) delivery {
 	view := goal.view
 	d := delivery{view: view, validity: validityOf(token.Token{}, view, credential)}
+	outdated := isNew || !current.IsZero() && (!isGood(view) || !markIsOf(view.Mark, current.Validity, in.Source))
+	undressed := isGood(view) && !view.Dressed
+	lacking := current.IsZero() && !view.Holds // another call alone brings what to repair it with
 	key := client.ObjectKeyFromObject(credential)
-	if current.IsZero() && !view.Holds && isRepair(credential, view, current) { // nothing to repair it with before another call
-		allowed, next, count := r.repairs.Pace(key)
-		if !allowed {
-			d.again = next
-		}
-		if target.Contended(count) {
-			d.notice = contested(credential, view, next)
-		}
-		return d
-	}
-	outdated := isNew || !current.IsZero() && !(view.Holds && view.Rendered && markIsOf(view.Mark, current.Validity, in.Source))
-	undressed := view.Exists && view.Holds && view.Rendered && !view.Dressed
-	if !outdated && !undressed {
-		r.repairs.HoldBack(key, false)
-		return d
-	}
-	repairs := !isNew && isRepair(credential, view, current)
+	repairs := !isNew && (outdated || undressed || lacking) && isRepair(credential, view, current)
+	r.repairs.HoldBack(key, false)
 	if repairs {
-		allowed, next, count := r.repairs.Pace(key)
-		if target.Contended(count) {
-			d.notice = contested(credential, view, next)
-		}
-		if r.repairs.HoldBack(key, !allowed); !allowed {
-			d.again = next
+		var allowed bool
+		if d, allowed = r.paced(credential, d); !allowed {
 			return d
 		}
-		d.repaired = count == 0 && !(view.Holds && view.Dressed)
 	}
 	var err error
-	if outdated {
+	switch {
+	case outdated:
 		view, err = r.write(ctx, credential, in, goal, current)
-	} else {
+	case undressed:
 		view, err = r.Targets.Mend(ctx, credential, goal.template, view)
+	default:
+		return d
 	}
 	if err != nil {
 		d.problem, d.repaired = asProblem(err), false // tried again at the pace of refusals, and told until then
@@ -114,6 +100,22 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 			"an admission webhook or policy changes the data of the target Secret %q as it is written, so that it does not hold the token: have it leave this Secret alone", credential.TargetName())
 	}
 	return d
+}
+
+// paced reports whether a target may be repaired now. One that may not is looked at
+// again when it is time. Whoever else changes it is named.
+func (r *Reconciler) paced(credential *v1alpha1.TokenCredential, d delivery) (paced delivery, allowed bool) {
+	key := client.ObjectKeyFromObject(credential)
+	allowed, next, count := r.repairs.Pace(key)
+	if target.Contended(count) {
+		d.notice = contested(credential, d.view, next)
+	}
+	if r.repairs.HoldBack(key, !allowed); !allowed {
+		d.again = next
+		return d, false
+	}
+	d.repaired = count == 0 && (!d.view.Holds || !d.view.Dressed)
+	return d, true
 }
 
 // write renders the token at hand into the target.
@@ -173,9 +175,13 @@ func (r *Reconciler) writeBack(ctx context.Context, credential *v1alpha1.TokenCr
 	return d
 }
 
+// isGood reports whether the target's data is as it was written, from the present
+// template.
+func isGood(view target.View) bool { return view.Exists && view.Holds && view.Rendered }
+
 // markIsOf reports whether a mark is of a token.
 func markIsOf(mark target.Mark, validity token.Validity, source string) bool {
-	return mark.IsZero() || mark.Validity.Equal(validity) && mark.Source == source
+	return mark.IsZero() || mark.Equal(validity) && mark.Source == source
 }
 
 // targetOf is what is reported of a target before anything is written.

@@ -17,6 +17,7 @@ import (
 )
 
 func TestATargetThatNothingCanRepairIsLookedAtAgainOnlyAtAPace(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 	credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}}
 	credential.Status.LastRefreshTime = &metav1.Time{Time: now}

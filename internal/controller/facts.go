@@ -89,11 +89,11 @@ func (r *Reconciler) facts(job refresh.Job, view target.View) decision.Facts {
 	default:
 		f.Token = validityOf(token.Token{}, view, credential)
 		f.SourceChanged = !view.Mark.IsZero() && view.Mark.Source != in.Source
-		if needs := !(view.Holds && view.Rendered); needs {
+		if !isGood(view) {
 			f.TargetNeeds = r.mayRepair(credential, view)
-			if !f.TargetNeeds && f.Token.IsZero() { // it went with the target, and is repaired when it is time
-				f.Token = statusValidity(known)
-			}
+		}
+		if f.Token.IsZero() && !f.TargetNeeds { // a target that is gone waits for its repair, as if the token were there
+			f.Token = statusValidity(known)
 		}
 	}
 	f.Due = startOf(credential, f.Token, now)

@@ -66,6 +66,9 @@ func (r *Reconciler) credentialEvents() handler.EventHandler {
 			credential := deleted.Object.(*v1alpha1.TokenCredential)
 			r.refer(credential, nil)
 			add(queue, credential)
+			for _, rival := range r.sharing(credential) { // one that gave way goes on
+				queue.Add(reconcile.Request{NamespacedName: rival})
+			}
 		},
 	}
 }

@@ -22,9 +22,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
@@ -56,6 +58,7 @@ type Reconciler struct {
 	Parts
 	repairs    *target.Repairs
 	writeBacks *target.Repairs
+	edits      pace.Edits
 	templates  target.Compiler
 	dryRuns    dryRuns
 	retries    retries
@@ -146,6 +149,9 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 
 	goal, err := r.preflight(ctx, credential, in)
 	if err != nil {
+		if problem.Is(err, v1alpha1.TargetConflictReason, v1alpha1.SecretNotFoundReason) {
+			report.Target = &status.Target{} // what is there is not the credential's
+		}
 		return stopped(report, err)
 	}
 	report.Target = targetOf(goal.view, credential)
@@ -162,5 +168,5 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	if acted.pause != nil {
 		return stopped(report, acted.pause)
 	}
-	return outcome{report: report, again: delivered.again}
+	return outcome{report: report, again: schedule.Wake(delivered.again, acted.again)}
 }

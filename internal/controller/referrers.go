@@ -17,7 +17,7 @@ import (
 // referrers tells which credentials name a Secret. An index of the cache would do
 // the same for a kibibyte a credential: there each entry is a map of its own, and
 // kept twice. It is brought up to date before a credential is queued, so that no
-// change of a Secret falls between a visit and the index. Its zero value is ready
+// change of a Secret falls between a reconcile and the index. Its zero value is ready
 // to use.
 type referrers struct {
 	mu       sync.RWMutex

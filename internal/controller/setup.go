@@ -46,7 +46,7 @@ type Options struct {
 	Holder string
 	// Spool outlives the process; nil: there is none.
 	Spool *rotation.Spool
-	// InFlight counts the exchanges and commits under way; whoever ends the
+	// InFlight counts the exchanges and commits in flight; whoever ends the
 	// process waits for it first.
 	InFlight *sync.WaitGroup
 	// Namespaces that are watched; all where there are none.

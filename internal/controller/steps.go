@@ -7,8 +7,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -94,11 +96,10 @@ func knownTarget(credential *v1alpha1.TokenCredential) string {
 
 // rivals are the other credentials that write to the same target.
 func (r *Reconciler) rivals(ctx context.Context, credential *v1alpha1.TokenCredential) []target.Rival {
-	key := client.ObjectKey{Namespace: credential.Namespace, Name: credential.TargetName()}
 	var all []target.Rival
-	for _, name := range append(r.referrers.of(key), key) {
+	for _, name := range r.sharing(credential) {
 		other := &v1alpha1.TokenCredential{}
-		if name.Name == credential.Name || r.Get(ctx, name, other, client.UnsafeDisableDeepCopy) != nil || other.TargetName() != key.Name {
+		if r.Get(ctx, name, other, client.UnsafeDisableDeepCopy) != nil || other.TargetName() != credential.TargetName() {
 			continue
 		}
 		var outputs []string
@@ -108,6 +109,12 @@ func (r *Reconciler) rivals(ctx context.Context, credential *v1alpha1.TokenCrede
 		all = append(all, target.Rival{Credential: other, Keys: target.Keys(other.Spec.Target, outputs)})
 	}
 	return all
+}
+
+// sharing are the other credentials that may write to a credential's target.
+func (r *Reconciler) sharing(credential *v1alpha1.TokenCredential) []types.NamespacedName {
+	key := client.ObjectKey{Namespace: credential.Namespace, Name: credential.TargetName()}
+	return slices.DeleteFunc(append(r.referrers.of(key), key), func(name types.NamespacedName) bool { return name.Name == credential.Name })
 }
 
 // action is what was done about the token.
@@ -122,6 +129,8 @@ type action struct {
 	standing bool
 	// answered is true where a refresh that was asked for was answered before.
 	answered bool
+	// again is when an attempt may be made that an edit calls for; zero: none waits.
+	again time.Time
 }
 
 // refreshed reports whether a token has come.
@@ -180,6 +189,12 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts
 		a.problem = asProblem(err)
 		return a
 	}
+	if facts.IsForEdit() {
+		if wait := r.edits.Take(client.ObjectKeyFromObject(job.Credential), facts.Now); wait > 0 {
+			a.decided, a.standing, a.again = decision.WaitForRetry, true, facts.Now.Add(wait)
+			return a
+		}
+	}
 	job.Recheck = func(ctx context.Context) error { return r.dryRun(ctx, job.Credential, goal, afterClaim) }
 	if !facts.Token.IsZero() && !facts.Now.Before(facts.Due) {
 		r.Metrics.Started(facts.Now.Sub(facts.Due))
@@ -202,6 +217,9 @@ func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report 
 	report.SeedAdopted = a.result.SeedAdopted
 	report.Handled = a.result.Called || a.result.Answered || a.answered
 	report.Standing, report.Missing = a.standing, a.missing
+	if a.pause != nil {
+		return report // what it was paused in goes on, and then has an outcome
+	}
 	if a.result.Called || a.refreshed() {
 		report.Attempt = &status.Attempt{
 			Problem:               a.problem,

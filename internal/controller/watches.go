@@ -91,7 +91,7 @@ func (r *Reconciler) withUser(ctx context.Context, users []reconcile.Request, ob
 	credential := &v1alpha1.TokenCredential{}
 	key := types.NamespacedName{Namespace: object.GetNamespace(), Name: name}
 	if err := r.Get(ctx, key, credential, client.UnsafeDisableDeepCopy); err != nil {
-		return users // Only one that does not exist errs here.
+		return users // Only one that does not exist fails here.
 	}
 	if object.GetName() != credential.TargetName() && object.GetName() != credential.StateSecretName() {
 		return users
@@ -102,7 +102,7 @@ func (r *Reconciler) withUser(ctx context.Context, users []reconcile.Request, ob
 func (r *Reconciler) usersOfProvider(ctx context.Context, object client.Object) []reconcile.Request {
 	var credentials v1alpha1.TokenCredentialList
 	if err := r.List(ctx, &credentials, client.MatchingFields{byProvider: object.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil // Only an index that does not exist errs here.
+		return nil // Only an index that does not exist fails here.
 	}
 	requests := make([]reconcile.Request, 0, len(credentials.Items))
 	for i := range credentials.Items {

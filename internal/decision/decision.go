@@ -96,7 +96,7 @@ func Decide(f Facts) Decision {
 		return HoldUnknown
 	case f.Lost && !f.SeedIsNew && !f.CanLogin:
 		return HoldLost
-	case f.Last.Stalled && !(f.wanted() && f.mayBeCured()): // also while the old token is fresh
+	case f.Last.Stalled && (!f.wanted() || !f.mayBeCured()): // also while the old token is fresh
 		return StayStalled
 	case !f.wanted():
 		return Rest
@@ -115,8 +115,16 @@ func (f Facts) wanted() bool {
 		f.Recovery == rotation.Resend || f.Recovery == rotation.Unknown
 }
 
+// IsForEdit reports whether the call that was decided on is ahead of its backoff, or of
+// a person's act, for an edit alone: of a spec or of a Secret.
+func (f Facts) IsForEdit() bool {
+	return !f.Requested && (f.Last.Stalled || f.Now.Before(f.Last.RetryAt))
+}
+
 // mayBeCured reports whether what the last attempt failed for may be gone, so that
-// no backoff holds: an input has changed, or the user asks for it.
+// no backoff holds: an input has changed, or the user asks for it. A new seed or source
+// is an input that has changed, unless the last attempt was made with it already: one
+// that the provider refuses stays new where nothing is saved for it.
 func (f Facts) mayBeCured() bool {
-	return f.Last.Mended || f.Requested || f.SeedIsNew || f.SourceChanged
+	return f.Last.Mended || f.Requested
 }

@@ -132,8 +132,10 @@ func TestDecide(t *testing.T) {
 		{"stalled, and an input changed", when(stalled, due, mended), Call, "what changed may be the cure"},
 		{"stalled, while the token is fresh, and an input changed", when(stalled, mended), Call, "the cure is tried at once, not when the token is due"},
 		{"stalled, with a refresh requested", when(stalled, requested), Call, "a person asks for it"},
-		{"stalled, and a new seed", when(stalled, seedIsNew), Call, "the person has acted"},
-		{"stalled, and another source", when(stalled, sourceChanged), Call, "the person has acted"},
+		{"stalled, and a new seed", when(stalled, seedIsNew, mended), Call, "the person has acted"},
+		{"stalled on a seed that was not adopted", when(stalled, seedIsNew), StayStalled, "the attempt was made with this very seed: it is not sent again and again"},
+		{"stalled, and another source", when(stalled, sourceChanged, mended), Call, "the person has acted"},
+		{"stalled on another source", when(stalled, sourceChanged), StayStalled, "the attempt was made with this very source"},
 		{"stalled, and the target lost its token", when(stalled, targetNeeds), StayStalled, "a target that needs a token cures nothing"},
 		{"stalled on an attempt that may be sent again", when(stalled, resendable), StayStalled, "the policy that allows it is an input, and makes it mended"},
 		{"stalled on an attempt that may be sent again now", when(stalled, resendable, mended), Call, "onUnknownOutcome was set to RetryOnce"},
@@ -146,8 +148,10 @@ func TestDecide(t *testing.T) {
 		{"the backoff has passed", when(backedOff), Call, "then it is tried again"},
 		{"backing off, and an input changed", when(backingOff, mended), Call, "what changed may be the cure"},
 		{"backing off, with a refresh requested", when(backingOff, requested), Call, "a person wants it now"},
-		{"backing off, and a new seed", when(backingOff, seedIsNew), Call, "the failure was of another token"},
-		{"backing off, and another source", when(backingOff, sourceChanged), Call, "the failure was of another provider"},
+		{"backing off, and a new seed", when(backingOff, seedIsNew, mended), Call, "the failure was of another token"},
+		{"backing off from a seed that was not adopted", when(backingOff, seedIsNew), WaitForRetry, "the failure was of this very token"},
+		{"backing off, and another source", when(backingOff, sourceChanged, mended), Call, "the failure was of another provider"},
+		{"backing off from another source", when(backingOff, sourceChanged), WaitForRetry, "the failure was of this very provider"},
 		{"an input that changed after a success", when(mended), Rest, "an input that changed is no reason while the token is fresh"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -173,6 +177,7 @@ func TestDecideAgrees(t *testing.T) {
 			live.Last = Attempt{Stalled: true, Mended: live.Last.Mended} // reported before
 		case WaitForHolder:
 			return // an open attempt is a change until it is known how it ended
+		default:
 		}
 		if live.Recovery == rotation.Resend || live.Recovery == rotation.Unknown && decided == Call {
 			return // the same
@@ -249,4 +254,24 @@ func drawFacts(t *rapid.T) Facts {
 		f.Last = Attempt{Stalled: true, Mended: is("mended")}
 	}
 	return f
+}
+
+func TestIsForEdit(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		facts        Facts
+		want         bool
+	}{
+		{"due", "nothing holds it back", when(due), false},
+		{"mended within the backoff", "the backoff would hold it", when(backingOff, mended), true},
+		{"mended after the backoff", "it would be called without the edit", when(backedOff, mended), false},
+		{"mended while stalled", "nothing but an edit ends that", when(stalled, mended), true},
+		{"asked for within the backoff", "a person asks", when(backingOff, mended, requested), false},
+		{"a new seed of a credential that is well", "there is no backoff to get ahead of", when(seedIsNew), false},
+	} {
+		if Decide(each.facts) != Call || each.facts.IsForEdit() != each.want {
+			t.Errorf("%s: %s for an edit: %t, want %t: %s", each.name, Decide(each.facts), each.facts.IsForEdit(), each.want, each.reason)
+		}
+	}
 }

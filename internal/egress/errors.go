@@ -20,9 +20,13 @@ var (
 	// ErrDenied: the policy does not let the request out. Nothing was sent.
 	ErrDenied = errors.New("denied by the egress policy")
 
-	// ErrNotSent: the provider could not be reached (DNS, connection, TLS), or
-	// the request cannot be sent as it is. No byte of the request was sent.
+	// ErrNotSent: the provider could not be reached (ErrUnreachable), or the
+	// request cannot be sent as it is. No byte of the request was sent.
 	ErrNotSent = errors.New("nothing was sent")
+
+	// ErrUnreachable: there was no connection (DNS, dial, TLS). It is an ErrNotSent
+	// that says something of the provider's host.
+	ErrUnreachable = fmt.Errorf("%w: there was no connection", ErrNotSent)
 
 	// errUnanswered: bytes may have been sent, and no whole reply came.
 	errUnanswered = errors.New("no whole reply came")
@@ -56,7 +60,7 @@ func denied(format string, arguments ...any) error {
 // notSent describes an error from before anything of the request was written.
 // Such errors speak of names, addresses and certificates only.
 func notSent(host string, err error) error {
-	return &failure{kind: ErrNotSent, message: host + " could not be reached: " + unreachable(err), context: contextError(err)}
+	return &failure{kind: ErrUnreachable, message: host + " could not be reached: " + unreachable(err), context: contextError(err)}
 }
 
 // unanswered describes an error from after bytes may have been written, without

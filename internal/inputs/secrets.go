@@ -7,6 +7,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"time"
 	"unique"
 
 	"golang.org/x/sync/singleflight"
@@ -24,6 +25,8 @@ const (
 	maxCached = 32 << 20
 	// entryOverhead is what an entry takes beside the values, in bytes.
 	entryOverhead = 256
+	// readTimeout bounds a read that is shared.
+	readTimeout = 30 * time.Second
 )
 
 // Secrets reads Secrets that credentials refer to. The cache holds their
@@ -121,14 +124,22 @@ func (s *Secrets) Get(ctx context.Context, key types.NamespacedName) (*Values, e
 	if known := s.lookUp(key); known != nil && known.Version == version {
 		return known, nil
 	}
-	// Thousands may refer to one Secret, and come at the same time.
-	read, err, _ := s.reading.Do(key.String()+"@"+version, func() (any, error) {
-		return s.GetLive(context.WithoutCancel(ctx), key)
+	// Thousands may refer to one Secret, and come at the same time. The read is that of
+	// all, so that it does not end with the one that began it.
+	read := s.reading.DoChan(key.String()+"@"+version, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+		defer cancel()
+		return s.GetLive(ctx, key)
 	})
-	if err != nil {
-		return nil, err
+	select {
+	case result := <-read:
+		if result.Err != nil {
+			return nil, result.Err
+		}
+		return result.Val.(*Values), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return read.(*Values), nil
 }
 
 // GetLive reads a Secret from the API server; nil where there is none.

@@ -163,15 +163,23 @@ func TestSecretsShareARead(t *testing.T) {
 				c.put("app", "1", nil)
 				c.fails, c.slow = each.fails, time.Second
 				s := c.secrets()
-				ended, end := context.WithCancel(t.Context())
-				end() // one that asks is ending: the others must not be told so
+				began := time.Now()
+				ctx, end := context.WithCancel(t.Context())
+				go func() { // it begins the read that all share
+					if _, err := s.Get(ctx, keyOf("app")); !errors.Is(err, context.Canceled) || time.Since(began) > 0 {
+						t.Errorf("whoever is ending does not wait for an answer: %v after %s", err, time.Since(began))
+					}
+				}()
+				synctest.Wait()
 				for range 100 {
 					go func() {
-						if _, err := s.Get(ended, keyOf("app")); !errors.Is(err, each.fails) {
-							t.Errorf("the error is %v", err)
+						if _, err := s.Get(t.Context(), keyOf("app")); !errors.Is(err, each.fails) {
+							t.Errorf("the others must not be told that one is ending: %v", err)
 						}
 					}()
 				}
+				synctest.Wait()
+				end()
 				synctest.Wait()
 				time.Sleep(2 * time.Second)
 				synctest.Wait()

@@ -69,7 +69,7 @@ func (at *host) fails(t *tenant) bool {
 }
 
 // classOf is the class that a waiter has at this host. A failure that an outage of
-// the host explains does not count: it goes by its deadline again.
+// the host explains is ignored: it goes by its deadline again.
 func (at *host) classOf(waiter Waiter) Class {
 	if waiter.Class != Failing {
 		return waiter.Class

@@ -73,7 +73,7 @@ func (h *Hosts) room(at *host, namespace string, class Class, now time.Time) boo
 }
 
 // slots is how many calls to a host may be in flight if one of a namespace is the last of
-// them. For its only call the limit of the host does not count, unless it has seen for
+// them. For its only call the limit of the host is ignored, unless it has seen for
 // itself that the host does not serve: else those who strain the host, and hold its
 // slots with calls that end in a time-out, would keep it from others whom it serves.
 func (h *Hosts) slots(at *host, namespace string) int {

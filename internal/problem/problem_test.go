@@ -79,7 +79,7 @@ func TestIs(t *testing.T) {
 
 func TestOneLine(t *testing.T) {
 	t.Parallel()
-	if got := OneLine(errors.New("one\ntwo\r\n\nthree\n")); got != "one; two; three" {
+	if got := OneLine(fmt.Errorf("one\ntwo\r\n\nthree%s", "\n")); got != "one; two; three" {
 		t.Errorf("got %q: conditions and events have one line", got)
 	}
 }

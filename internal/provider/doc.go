@@ -12,7 +12,7 @@
 // Kubernetes client, and knows no provider by name. What it is given and what it
 // gives back are values; a Provider is read-only once compiled.
 //
-// A reply may be anything. Read never panics and never errs, reads the tokens of
+// A reply may be anything. Read never panics and never fails, reads the tokens of
 // a reply whatever else is wrong with it, and says OutcomeUnknown where nothing
 // proves what became of the request. Secrets leave the package in the request
 // and in secret.Text alone.

@@ -42,11 +42,11 @@ type Outcome struct {
 	LifetimeIgnored bool
 }
 
-// Read tells what a reply means. It never panics and never errs: what cannot be
+// Read tells what a reply means. It never panics and never fails: what cannot be
 // read is absent, and what nothing proves is OutcomeUnknown.
 func (e *Exchange) Read(reply Reply) (outcome Outcome) {
 	outcome = Outcome{Reason: v1alpha1.OutcomeUnknownReason, Message: "the provider's reply could not be read"}
-	// A reply is a stranger's. Should reading it panic in spite of all care, the
+	// Replies are untrusted input. Should reading one panic in spite of all care, the
 	// tokens read so far are kept; what the panic holds may quote the reply.
 	defer func() { _ = recover() }()
 
@@ -90,7 +90,7 @@ func (e *Exchange) reader(reply Reply, body any) *reader {
 	return &reader{call: e.call, exchange: e, status: reply.Status, variables: variables}
 }
 
-// value evaluates a field; ok is false where it is absent, null, or errs.
+// value evaluates a field; ok is false where it is absent or null, or fails.
 func (r *reader) value(field *expression.Expression) (value any, ok bool) {
 	if field == nil {
 		return nil, false

@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
 
-// attempts remembers, of the attempts in the states, which are open (under way, or
+// attempts remembers, of the attempts in the states, which are open (in flight, or
 // of unknown outcome), which of its own this process knows that it never sent the
 // token of, and since when it has seen those of others, on its own clock: theirs may
 // differ. Its zero value is ready to use.

@@ -77,9 +77,12 @@ func (x *renewal) claim(ctx context.Context, claimed rotation.State) error {
 	return x.States.Save(ctx, x.record, claimed)
 }
 
-// adopted notes that a new seed is in use, once that is saved.
+// adopted notes that a new seed is in use, once that is saved: it is not adopted a
+// second time, which would take it for unspent after it was sent.
 func (x *renewal) adopted() {
-	x.result.SeedAdopted = x.job.Found.Seed == rotation.SeedNew
+	if x.job.Found.Seed == rotation.SeedNew {
+		x.job.Found.Seed, x.result.SeedAdopted = rotation.SeedUnchanged, true
+	}
 }
 
 // fence holds back a token that should not be sent although it is claimed: the
@@ -121,7 +124,7 @@ func (x *renewal) checkTwin(ctx context.Context) error {
 	case contended && x.attempts.contend(x.key, x.Clock.Now()) < rotation.HolderTimeout:
 		return &Pause{Until: x.Clock.Now().Add(contendedPause), Why: problem.OneLine(err)}
 	case err != nil && !contended:
-		return saveProblem(err, x.job.Credential, false)
+		return x.notSaved(err)
 	case twin != nil: // one that is contended for longer has been sent, and its outcome is not known
 		x.result.Answered = true // a refresh that was asked for is answered by that
 		return duplicate(x.job.Credential, twin)

@@ -40,8 +40,9 @@ func (x *renewal) withdraw(ctx context.Context, why error) error {
 	}, why)
 }
 
-// end ends the claim without a successor of its token, and says why. Where another
-// process has taken the claim over, how this one fared does not matter any more.
+// end ends the claim without a successor of its token, and says why, also where that
+// cannot be saved: a token that was refused is not sent again. Where another process
+// has taken the claim over, how this one fared does not matter any more.
 func (x *renewal) end(ctx context.Context, transition func(state rotation.State, attempt string) rotation.State, why error) error {
 	own := x.record.State.Attempt.ID
 	err := x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
@@ -51,9 +52,19 @@ func (x *renewal) end(ctx context.Context, transition func(state rotation.State,
 	case errors.Is(err, rotation.ErrSuperseded):
 		return &Pause{Until: x.Clock.Now(), Why: "another process has taken the claim over"}
 	case err != nil:
-		return x.notSaved(err)
+		return withUnsaved(why, x.notSaved(err))
 	}
 	return why
+}
+
+// withUnsaved adds to an outcome that it could not be saved. What is no outcome gives
+// way to that.
+func withUnsaved(outcome, unsaved error) error {
+	answered, blocked := problem.Of(outcome), problem.Of(unsaved)
+	if answered == nil || blocked == nil {
+		return unsaved
+	}
+	return extended(answered, "; and "+blocked.Message)
 }
 
 // commit makes a change of the state durable. Neither a shutdown nor a deadline
@@ -72,25 +83,28 @@ func (x *renewal) commit(ctx context.Context, change rotation.Change) error {
 // than two seconds. What lasts longer waits outside.
 const refusalsInWorker = 4
 
+// commit makes a change durable. While the process is ending, a worker has nothing else
+// to do: it stays, and publishes what is saved at last.
 func (r *Refresher) commit(ctx context.Context, credential *v1alpha1.TokenCredential, record *rotation.Record, change rotation.Change) error {
-	ctx = context.WithoutCancel(ctx)
+	ending, ctx := ctx, context.WithoutCancel(ctx)
 	key := client.ObjectKeyFromObject(credential)
 	defer func() { r.attempts.observe(key, record) }()
 	attended, handOver := context.WithCancel(ctx)
 	defer handOver()
 	refusals := 0
+	var last error
 	err := r.States.Commit(attended, credential, record, change, func(refusal error) {
 		if refusals++; refusals == 1 {
 			log.FromContext(ctx).Error(refusal, "the state cannot be saved; it is kept in memory and tried again")
 		}
-		if refusals >= refusalsInWorker {
+		if last = refusal; refusals >= refusalsInWorker && ending.Err() == nil {
 			handOver()
 		}
 	})
 	if err == nil || attended.Err() == nil || record.State.Attempt == nil {
 		return err
 	}
-	return r.saveLater(ctx, credential, *record, change, err)
+	return r.saveLater(ctx, credential, *record, change, last)
 }
 
 // unspool commits what an earlier process of this pod brought and did not come to
@@ -122,7 +136,7 @@ func (x *renewal) notSaved(err error) error {
 	switch {
 	case errors.Is(err, rotation.ErrConflict), errors.Is(err, rotation.ErrSuperseded), errors.Is(err, rotation.ErrGone):
 		return &Pause{Until: x.Clock.Now().Add(conflictPause), Why: problem.OneLine(err)}
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled):
 		return &Pause{Until: x.Clock.Now(), Why: "the process is ending"}
 	}
 	return saveProblem(err, x.job.Credential, x.result.Called)

@@ -25,6 +25,8 @@ type prepared struct {
 	*provider.Exchange
 	*slot
 	request *egress.Request
+	// spends is true where the request sends a token that works once.
+	spends bool
 }
 
 // prepare builds the request of a call and checks that it may be sent, before
@@ -51,7 +53,7 @@ func (x *renewal) prepare(ctx context.Context, call *provider.Call, state rotati
 			return nil, &Pause{Until: x.Clock.Now().Add(wait), Why: "the provider's rate limit is reached"}
 		}
 	}
-	return &prepared{Exchange: exchange, slot: slot, request: request}, nil
+	return &prepared{Exchange: exchange, slot: slot, request: request, spends: in.SingleUse() && call == in.Provider.Refresh}, nil
 }
 
 // exchange sends a request and reads its reply. Its context is one that neither a
@@ -62,9 +64,9 @@ func (x *renewal) exchange(ctx context.Context, prepared *prepared) (provider.Ou
 	defer cancel()
 	started := x.Clock.Now()
 	x.result.Called = true
-	reply, err := x.Egress.Do(prepared.request.WithContext(ctx), x.job.Inputs.SingleUse())
-	outcome, err := x.read(prepared, reply, err, x.Clock.Now().Sub(started))
-	prepared.leave(x.answer(outcome, err))
+	reply, failure := x.Egress.Do(prepared.request.WithContext(ctx), prepared.spends)
+	outcome, err := x.read(prepared, reply, failure, x.Clock.Now().Sub(started))
+	prepared.leave(answer(outcome, failure, prepared.spends), outcome.RetryAfter > 0)
 	return outcome, err
 }
 

@@ -78,9 +78,13 @@ func Lost(credential *v1alpha1.TokenCredential) *problem.Problem {
 
 // Restored says that the state is a copy, or was put back to an earlier revision.
 func Restored(credential *v1alpha1.TokenCredential) *problem.Problem {
+	otherWay := "put the copy's own refresh_token there"
+	if ref := credential.Spec.RefreshTokenSecretRef; ref != nil && ref.WriteBack { // which puts it there whoever knows what
+		otherWay += " and set spec.refreshTokenSecretRef.writeBack to false"
+	}
 	return problem.New(v1alpha1.RestoredFromBackupReason,
-		"the Secret %q was restored from a backup or carried over from another cluster, so its refresh token may have been spent since: %s; or, if you know that it was not used since, put the copy's own refresh_token there",
-		credential.StateSecretName(), reauthorize(credential))
+		"the Secret %q was restored from a backup or carried over from another cluster, so its refresh token may have been spent since: %s; or, if you know that it was not used since, %s",
+		credential.StateSecretName(), reauthorize(credential), otherWay)
 }
 
 // duplicate says that another credential works, or has worked, on the same token. Of

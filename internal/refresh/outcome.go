@@ -5,7 +5,6 @@ package refresh
 
 import (
 	"context"
-	"errors"
 
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -159,11 +158,16 @@ func (x *renewal) conclude(outcome provider.Outcome) error {
 // withDoubt adds to a failure of a retry that the outcome of the first time is still
 // unknown.
 func (x *renewal) withDoubt(err error) error {
-	var p *problem.Problem
-	if x.doubtful == nil || !errors.As(err, &p) {
+	p := problem.Of(err)
+	if x.doubtful == nil || p == nil {
 		return err
 	}
-	extended := *p
-	extended.Message += "; whether the refresh token was spent when it was sent at " + rfc3339(x.doubtful.Started) + " is still unknown"
-	return &extended
+	return extended(p, "; whether the refresh token was spent when it was sent at "+rfc3339(x.doubtful.Started)+" is still unknown")
+}
+
+// extended is a problem with more to say.
+func extended(p *problem.Problem, more string) *problem.Problem {
+	longer := *p
+	longer.Message += more
+	return &longer
 }

@@ -69,7 +69,7 @@ type Refresher struct {
 	Holder string
 	// Spool outlives this process; nil: there is none.
 	Spool *rotation.Spool
-	// InFlight counts the exchanges and commits under way: whoever ends the process
+	// InFlight counts the exchanges and commits in flight: whoever ends the process
 	// waits for it first.
 	InFlight *sync.WaitGroup
 	// Go runs what outlives a refresh; nil: on a goroutine.
@@ -145,6 +145,7 @@ type Found struct {
 func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCredential, stateless bool) (*rotation.Record, error) {
 	key := client.ObjectKeyFromObject(credential)
 	if waiting := r.unsaved.of(key); waiting != nil {
+		r.unsaved.resume(key)
 		return nil, waiting
 	}
 	record, err := r.load(ctx, credential, stateless)
@@ -180,7 +181,10 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 		found.Record = withAdoptedSeed(record, r.adoptedSeed(credential), in.Seed)
 		found.Recovery = r.recoveryOf(credential, in, found.Record.State)
 	}
-	if found.Seed = found.Record.State.Judge(in.Seed); found.Seed != rotation.SeedNew {
+	if found.Seed = found.Record.State.Judge(in.Seed); isWrittenBack(credential, in, found.Record) {
+		found.Seed = rotation.SeedUnchanged
+	}
+	if found.Seed != rotation.SeedNew {
 		return found, nil
 	}
 	// To a process whose cache lags, the seed before the one that another process
@@ -193,6 +197,13 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 		return found, &Pause{Until: r.Clock.Now(), Why: "the refresh token has been replaced meanwhile"}
 	}
 	return found, nil
+}
+
+// isWrittenBack reports whether the live token of a copy is in the user's Secret because
+// the operator writes it there: nobody states by it that the token was not spent since.
+func isWrittenBack(credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rotation.Record) bool {
+	ref := credential.Spec.RefreshTokenSecretRef
+	return record.Copied && ref != nil && ref.WriteBack && in.Seed.Equal(record.State.RefreshToken)
 }
 
 // adoptedSeed is the digest of the seed that was last adopted: by the status, or, where
@@ -278,6 +289,6 @@ func loadProblem(err error, credential *v1alpha1.TokenCredential) error {
 	case isTransient(err):
 		return transient(err)
 	default:
-		return problem.New(v1alpha1.PersistBlockedReason, "%s: allow it; it is tried again", problem.OneLine(err))
+		return problem.New(v1alpha1.PersistBlockedReason, "%s: allow the operator to read the Secret %q; it is tried again", problem.OneLine(err), name)
 	}
 }

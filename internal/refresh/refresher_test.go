@@ -11,11 +11,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
 func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
+	t.Parallel()
 	seed := secret.New("seed")
 	store := &rotation.Store{Client: fake.NewClientBuilder().Build()}
 	credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}}
@@ -43,6 +45,30 @@ func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 		got := withAdoptedSeed(store.None(gone), r.adoptedSeed(gone), seed).State
 		if verdict := got.Judge(seed); verdict != test.want || got.Lost() != test.lost {
 			t.Errorf("the seed is %s (lost: %t), want %s (%t): %s", verdict, got.Lost(), test.want, test.lost, test.reason)
+		}
+	}
+}
+
+func TestTheLiveTokenOfACopyIsAStatementOnlyOfItsUser(t *testing.T) {
+	t.Parallel()
+	live := secret.New("live")
+	record := &rotation.Record{State: rotation.State{}.Adopt(secret.New("seed"))}
+	record.State.RefreshToken = live
+	record.MarkCopied()
+	for _, test := range []struct {
+		reason    string
+		writeBack bool
+		seed      secret.Text
+		want      bool
+	}{
+		{"the operator wrote it there", true, live, true},
+		{"the user wrote it there", false, live, false},
+		{"it is another token", true, secret.New("another"), false},
+	} {
+		credential := &v1alpha1.TokenCredential{}
+		credential.Spec.RefreshTokenSecretRef = &v1alpha1.RefreshTokenSecretReference{WriteBack: test.writeBack}
+		if got := isWrittenBack(credential, &inputs.Inputs{Seed: test.seed}, record); got != test.want {
+			t.Errorf("isWrittenBack is %t, want %t: %s", got, test.want, test.reason)
 		}
 	}
 }

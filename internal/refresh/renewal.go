@@ -49,6 +49,9 @@ func (x *renewal) run(ctx context.Context) error {
 	if !problem.Is(err, v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason, v1alpha1.OutcomeUnknownReason) {
 		return err
 	}
+	if x.unsaved.of(x.key) != nil {
+		return err // what a login brings cannot be saved either
+	}
 	// Where the look itself fails, the outcome stays: the seed's next change is seen.
 	if moved, lookErr := x.seedMoved(ctx, state); lookErr == nil && moved {
 		return &Pause{Until: x.Clock.Now(), Why: "the refresh token has been replaced meanwhile"}

@@ -19,7 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 )
 
-// slot is a credential's among the calls under way to a host, from before its
+// slot is a credential's among the calls in flight to a host, from before its
 // token is claimed until the reply has been read.
 type slot struct {
 	leave func(answer pace.Answer, patient bool)
@@ -37,7 +37,7 @@ func (x *renewal) enter(host string) (*slot, error) {
 	case pace.Down:
 		x.result.Called = true // it counts as an attempt, and backs off
 		return nil, problem.New(v1alpha1.ProviderUnavailableReason,
-			"the host %s did not answer 5 calls in a row; it is probed every 1 to 30 s, and all is tried again at once when it is back", host)
+			"the host %s does not answer: call after call failed; it is probed every 1 to 30 s, and all is tried again at once when it is back", host)
 	}
 	left := false
 	return &slot{leave: func(answer pace.Answer, patient bool) {
@@ -48,22 +48,23 @@ func (x *renewal) enter(host string) (*slot, error) {
 	}}, nil
 }
 
-// answer says what an outcome means for the host, and whether the host said when to
-// come again.
-func (x *renewal) answer(outcome provider.Outcome, err error) (answer pace.Answer, patient bool) {
-	patient = outcome.RetryAfter > 0
-	unknown := isUnknown(err) || outcome.Reason == v1alpha1.OutcomeUnknownReason
+// answer is what the outcome of a call means for its host; failure is how the call itself
+// went wrong, and spends whether it sent a token that works once.
+func answer(outcome provider.Outcome, failure error, spends bool) pace.Answer {
+	isUnclear := failure != nil || outcome.Reason == v1alpha1.OutcomeUnknownReason
 	switch {
-	case unknown && x.job.Inputs.SingleUse():
-		return pace.Unclear, patient
-	case errors.Is(err, egress.ErrDenied), problem.Is(err, v1alpha1.EgressDeniedReason):
-		return pace.Unasked, patient
-	case err != nil, unknown, outcome.Reason == v1alpha1.ProviderUnavailableReason:
-		return pace.Unavailable, patient
+	case errors.Is(failure, egress.ErrUnreachable):
+		return pace.Unreachable
+	case errors.Is(failure, egress.ErrDenied), errors.Is(failure, egress.ErrNotSent):
+		return pace.Unasked
+	case isUnclear && spends:
+		return pace.Unclear
+	case isUnclear, outcome.Reason == v1alpha1.ProviderUnavailableReason:
+		return pace.Unavailable
 	case outcome.Reason == v1alpha1.RateLimitedReason:
-		return pace.Throttled, patient
+		return pace.Throttled
 	}
-	return pace.Served, patient
+	return pace.Served
 }
 
 // hostsBySource remembers which host a provider is asked at, for what is asked of it:

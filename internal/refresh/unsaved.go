@@ -66,6 +66,15 @@ func (u *unsaved) abandon(credential types.NamespacedName) {
 	}
 }
 
+// resume takes that back where the credential has been made again.
+func (u *unsaved) resume(credential types.NamespacedName) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if waiting, ok := u.waiting[credential]; ok {
+		waiting.abandoned = false
+	}
+}
+
 func (u *unsaved) isAbandoned(credential types.NamespacedName) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

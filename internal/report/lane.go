@@ -184,7 +184,7 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 	select {
 	case known.writing <- struct{}{}:
 		defer func() { <-known.writing }()
-	case <-ctx.Done(): // whoever is at it goes on
+	case <-ctx.Done(): // whoever writes it goes on
 		return ctx.Err()
 	}
 	var err error

@@ -40,7 +40,7 @@ const (
 	longestInstance = 128
 )
 
-// postBackoff is for how long an event is worth another try: half a minute or so.
+// postBackoff is for how long an event is worth another try: a quarter of a minute or so.
 var postBackoff = wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.2, Steps: 5}
 
 // postTimeout bounds one request, so that none occupies a poster for good.
@@ -132,7 +132,7 @@ func (r *Recorder) Start(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	bound := time.AfterFunc(lastTimeout, cancel)
+	bound := time.AfterFunc(lastTimeout, cancel) //nolint:forbidigo // it bounds the end of the process, and decides nothing
 	defer bound.Stop()
 	r.close()
 	for len(r.waiting) > 0 { // nobody else receives, and nobody sends any more

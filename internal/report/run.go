@@ -70,7 +70,7 @@ func (l *Lane) Start(ctx context.Context) error {
 		writing.Go(func() { l.work(writeCtx, queue) })
 	}
 	<-ctx.Done()
-	bound := time.AfterFunc(lastTimeout, cancel)
+	bound := time.AfterFunc(lastTimeout, cancel) //nolint:forbidigo // it bounds the end of the process, and decides nothing
 	defer bound.Stop()
 	l.close()
 	queue.ShutDown()

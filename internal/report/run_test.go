@@ -83,7 +83,7 @@ func TestLaneWritesWhatIsUrgentFirst(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, append(some(6, "calm"), some(2, "urgent")...)...)
-				w.before = func(ctx context.Context, _ types.NamespacedName) error { time.Sleep(time.Second); return nil }
+				w.before = func(context.Context, types.NamespacedName) error { time.Sleep(time.Second); return nil }
 				each.add(w) // before the lane runs: nothing is lost
 				end := w.runs(t.Context())
 				defer end()

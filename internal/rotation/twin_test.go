@@ -174,8 +174,8 @@ func TestOlderTwinFailsWithTheAPIServer(t *testing.T) {
 		fails  func(verb string, key client.ObjectKey) bool
 	}{
 		"the list":       {"the look is needed", func(verb string, _ client.ObjectKey) bool { return verb == "list" }},
-		"the state":      {"what is in it decides", func(verb string, key client.ObjectKey) bool { return key.Name == "other-token-state" }},
-		"the credential": {"an orphan is not in the way, and another is", func(verb string, key client.ObjectKey) bool { return key.Name == "other" }},
+		"the state":      {"what is in it decides", func(_ string, key client.ObjectKey) bool { return key.Name == "other-token-state" }},
+		"the credential": {"an orphan is not in the way, and another is", func(_ string, key client.ObjectKey) bool { return key.Name == "other" }},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

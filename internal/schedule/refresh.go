@@ -48,7 +48,7 @@ type Renewal struct {
 // RefreshAt is when a token is renewed: after the percentage of its lifetime, or
 // Before its expiry, whichever is first, less a jitter that the seed (the
 // credential's UID) fixes: only ever earlier than those two moments. A Before that
-// is not shorter than the lifetime asks for what cannot be, and does not count.
+// is not shorter than the lifetime is ignored.
 //
 // The time is on a whole second, the precision of status, so that the status and the
 // decision agree; and it is at least one second after the issue.

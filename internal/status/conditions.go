@@ -4,7 +4,6 @@
 package status
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -28,13 +27,13 @@ func setConditions(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 	stalling := stallingOf(problems)
 	switch {
 	case len(stalling) > 0:
-		set(next, credential, now, v1alpha1.StalledCondition, metav1.ConditionTrue, stalling[0].Reason, messageOf(stalling))
+		set(next, credential, now, metav1.Condition{Type: v1alpha1.StalledCondition, Status: metav1.ConditionTrue, Reason: stalling[0].Reason, Message: messageOf(stalling)})
 		meta.RemoveStatusCondition(&next.Conditions, v1alpha1.ReconcilingCondition)
 		return
 	case len(problems) > 0:
-		set(next, credential, now, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, problems[0].Reason, messageOf(problems))
+		set(next, credential, now, metav1.Condition{Type: v1alpha1.ReconcilingCondition, Status: metav1.ConditionTrue, Reason: problems[0].Reason, Message: messageOf(problems)})
 	case !report.Suspended && next.LastRefreshTime == nil:
-		set(next, credential, now, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, v1alpha1.PendingReason, "the first token is on its way")
+		set(next, credential, now, metav1.Condition{Type: v1alpha1.ReconcilingCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.PendingReason, Message: "the first token is on its way"})
 	default:
 		meta.RemoveStatusCondition(&next.Conditions, v1alpha1.ReconcilingCondition)
 	}
@@ -50,7 +49,7 @@ func setReady(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCr
 		if said := messageOf(with(problems, notice)); said != "" {
 			message += "; " + said
 		}
-		set(next, credential, now, v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.TokenValidReason, message)
+		set(next, credential, now, metav1.Condition{Type: v1alpha1.ReadyCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.TokenValidReason, Message: message})
 		return
 	}
 	if credential.Spec.Suspend {
@@ -68,7 +67,7 @@ func setReady(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCr
 	if said := messageOf(with(problems, notice)); said != "" {
 		message += ": " + said
 	}
-	set(next, credential, now, v1alpha1.ReadyCondition, metav1.ConditionFalse, reason, message)
+	set(next, credential, now, metav1.Condition{Type: v1alpha1.ReadyCondition, Status: metav1.ConditionFalse, Reason: reason, Message: message})
 }
 
 // holdsToken reports whether the target holds a token that has not expired.
@@ -110,10 +109,10 @@ func setRefreshed(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.Tok
 	before := meta.FindStatusCondition(next.Conditions, v1alpha1.RefreshedCondition)
 	switch {
 	case len(problems) > 0:
-		set(next, credential, now, v1alpha1.RefreshedCondition, metav1.ConditionFalse, problems[0].Reason, messageOf(problems))
+		set(next, credential, now, metav1.Condition{Type: v1alpha1.RefreshedCondition, Status: metav1.ConditionFalse, Reason: problems[0].Reason, Message: messageOf(problems)})
 	case report.Suspended && before != nil: // nothing was tried
 	case report.Suspended, next.LastRefreshTime == nil:
-		set(next, credential, now, v1alpha1.RefreshedCondition, metav1.ConditionUnknown, v1alpha1.PendingReason, "nothing has been tried yet")
+		set(next, credential, now, metav1.Condition{Type: v1alpha1.RefreshedCondition, Status: metav1.ConditionUnknown, Reason: v1alpha1.PendingReason, Message: "nothing has been tried yet"})
 	default:
 		reason := v1alpha1.RefreshedReason
 		if report.Attempt == nil && next.LastAttempt == nil {
@@ -123,7 +122,7 @@ func setRefreshed(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.Tok
 		if last := next.LastAttempt; last != nil && last.Reason == v1alpha1.RefreshedReason && last.Message != "" {
 			message += "; " + last.Message
 		}
-		set(next, credential, now, v1alpha1.RefreshedCondition, metav1.ConditionTrue, reason, message)
+		set(next, credential, now, metav1.Condition{Type: v1alpha1.RefreshedCondition, Status: metav1.ConditionTrue, Reason: reason, Message: message})
 	}
 }
 
@@ -167,15 +166,11 @@ func messageOf(problems []*problem.Problem) string {
 	return strings.Join(messages, and)
 }
 
-func set(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, now time.Time, kind string, status metav1.ConditionStatus, reason, message string) {
-	meta.SetStatusCondition(&next.Conditions, metav1.Condition{
-		Type:               kind,
-		Status:             status,
-		ObservedGeneration: credential.Generation,
-		LastTransitionTime: metav1.Time{Time: now.UTC().Truncate(time.Second)},
-		Reason:             cmp.Or(reason, v1alpha1.PendingReason),
-		Message:            cut(message, maxMessage),
-	})
+func set(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, now time.Time, condition metav1.Condition) {
+	condition.ObservedGeneration = credential.Generation
+	condition.LastTransitionTime = metav1.Time{Time: now.UTC().Truncate(time.Second)}
+	condition.Message = cut(condition.Message, maxMessage)
+	meta.SetStatusCondition(&next.Conditions, condition)
 }
 
 // cut shortens a text, and splits no character.

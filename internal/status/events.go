@@ -32,9 +32,6 @@ const (
 // Events are those that a transition calls for: each transition has one, and what
 // stays as it was has none.
 func Events(credential *v1alpha1.TokenCredential, next *v1alpha1.TokenCredentialStatus, report Report) []Event {
-	if report.Paused {
-		return nil // what it has found is found again
-	}
 	var events []Event
 	add := func(due bool, event func() Event) {
 		if due {
@@ -43,6 +40,10 @@ func Events(credential *v1alpha1.TokenCredential, next *v1alpha1.TokenCredential
 	}
 	old := &credential.Status
 	add(report.SeedAdopted, func() Event { return seedAdopted(credential) })
+	if report.Paused { // what was done is done once; what was found is found again
+		add(report.Repaired, func() Event { return repaired(credential) })
+		return events
+	}
 	add(report.SeedIgnored && inputsHaveChanged(old, report), func() Event { return seedIgnored(credential) })
 	add(hasNewRemark(old, next), func() Event { return lifetimeIgnored(next.LastAttempt.Message) })
 	if isPublished(old, next, report) {

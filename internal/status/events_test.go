@@ -110,6 +110,7 @@ func TestEvents(t *testing.T) {
 		{"a spent seed while the API server blocks", fresh(), writeBackFails(spentSeed), []string{spent, failed}, "somebody has put it back"},
 		{"a spent seed while the API server goes on blocking", fresh().reported(writeBackFails(spentSeed)), writeBackFails(spentSeed), nil, "not at each retry"},
 		{"a target that was repaired", fresh(), of(seen(noon), func(report *Report) { report.Repaired = true }), []string{v1alpha1.TargetRepairedEvent}, "somebody has changed it"},
+		{"a pause behind the adoption of a seed", fresh(), Report{Paused: true, SeedAdopted: true, Repaired: true}, []string{v1alpha1.SeedAdoptedEvent, v1alpha1.TargetRepairedEvent}, "what was done is done once"},
 		{"a pause", fresh(), Report{Paused: true, SeedIgnored: true, Inputs: "other"}, nil, "what it has found is found again"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ package status
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -198,17 +199,27 @@ func rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339)
 // Rebase is the status after a report, on top of one that somebody else has written
 // meanwhile. Where theirs has got further, it stays.
 func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentialStatus, report Report, now time.Time) v1alpha1.TokenCredentialStatus {
-	if isBehind(report, &theirs) {
+	if isBehind(report, &theirs, now) {
 		return theirs
+	}
+	if made := theirs.LastAttempt; report.Attempt == nil && report.Renewal == nil && !equality.Semantic.DeepEqual(made, credential.Status.LastAttempt) {
+		report.Standing = true // what theirs failed for: this reconcile did not know of it
 	}
 	rebased := *credential
 	rebased.Status = theirs
 	return Next(&rebased, report, now)
 }
 
-// isBehind reports whether a status is of a later token than a report.
-func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus) bool {
-	if report.State != nil && report.State.Sequence >= 0 && report.State.Sequence < theirs.RefreshCount {
+// isBehind reports whether a status is of a later token than a report, or of a later
+// attempt that the report has not got further than.
+func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, now time.Time) bool {
+	counts := report.State != nil && report.State.Sequence >= 0
+	if counts && report.State.Sequence < theirs.RefreshCount {
+		return true
+	}
+	further := counts && report.State.Sequence > theirs.RefreshCount
+	if made := theirs.LastAttempt; report.Attempt != nil && made != nil && made.Time.After(now) && !further &&
+		!schedule.FromFuture(made.Time.Time, now) { // else the clocks differ, and nothing tells which was first
 		return true
 	}
 	return report.Target != nil && !report.Target.Token.IsZero() && theirs.LastRefreshTime != nil &&

@@ -399,6 +399,8 @@ func TestRebase(t *testing.T) {
 		{"a status of the same token", fresh(), attempted(noon, refused), false, "an outcome is never lost"},
 		{"a status of an earlier token", fresh(), obtained(later), false, "the report has got further"},
 		{"a status before any token", created(), obtained(noon), false, "the report has got further"},
+		{"a status of a later attempt with the same token", fresh().later(time.Minute).reported(attempted(noon, refused)), obtained(noon), true, "what the later attempt found stands"},
+		{"a status of a later attempt, and a report from before there was a state", fresh().later(time.Minute).reported(obtained(noon.Add(time.Minute))), Report{Attempt: &Attempt{Problem: unavailable}}, true, "what the later attempt found stands"},
 		{"a status of the same token, and nothing was looked at", fresh(), Report{Renewal: blocked}, false, "the report says nothing of a token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -465,5 +467,48 @@ func TestOutcomeWithOtherInputs(t *testing.T) {
 		if got := c.scene.Status.LastAttempt.Inputs; got != c.inputs {
 			t.Errorf("%s: the last attempt was made with %q, want %q: else it counts as mended for ever", c.name, got, c.inputs)
 		}
+	}
+}
+
+// TestEarlierOutcome says that what the API server refuses hides no outcome that a person
+// must act on.
+func TestEarlierOutcome(t *testing.T) {
+	t.Parallel()
+	blocked := func(inputs string) Report {
+		report := hindered(noon, problemOf(v1alpha1.PersistBlockedReason))
+		report.Inputs = inputs
+		return report
+	}
+	stalled := fresh().reported(attempted(noon, refused))
+	made := stalled.Status.LastAttempt.Inputs
+	for _, c := range []struct {
+		name  string
+		scene scene
+		want  conditions
+	}{
+		{"the inputs could not be read", stalled.reported(blocked("")), conditions{"True TokenValid", "False ReauthorizationRequired", "", "True ReauthorizationRequired"}},
+		{"the inputs are the same", stalled.reported(blocked(made)), conditions{"True TokenValid", "False ReauthorizationRequired", "", "True ReauthorizationRequired"}},
+		{"another seed has come", stalled.reported(blocked("another")), conditions{"True TokenValid", "False PersistBlocked", "True PersistBlocked", ""}},
+		{"nothing had stalled", fresh().reported(blocked(made)), conditions{"True TokenValid", "False PersistBlocked", "True PersistBlocked", ""}},
+	} {
+		if diff := cmp.Diff(c.want, conditionsOf(&c.scene.Status), cmp.AllowUnexported(conditions{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+// TestRebaseOfWhatDidNotAsk says that a reconcile which did not call the provider does not
+// end what another process has met meanwhile.
+func TestRebaseOfWhatDidNotAsk(t *testing.T) {
+	t.Parallel()
+	ours := fresh()
+	theirs := ours.reported(attempted(noon, refused))
+	got := Rebase(ours.TokenCredential, theirs.Status, seen(noon), noon)
+	want := conditions{"True TokenValid", "False ReauthorizationRequired", "", "True ReauthorizationRequired"}
+	if diff := cmp.Diff(want, conditionsOf(&got), cmp.AllowUnexported(conditions{})); diff != "" {
+		t.Errorf("the refusal that another process has met (-want +got):\n%s", diff)
+	}
+	if got := Rebase(theirs.TokenCredential, theirs.Status, seen(noon), noon); conditionsOf(&got).Stalled != "" {
+		t.Error("a reconcile that knew of the refusal, and found it over, is not heard")
 	}
 }

@@ -116,11 +116,23 @@ func lastProblem(old *v1alpha1.TokenCredentialStatus) *problem.Problem {
 	return &problem.Problem{Reason: last.Reason, Message: cmp.Or(last.Message, "the last attempt to renew the token failed")}
 }
 
+// earlier is the outcome of the last attempt which a person must act on, where the API
+// server kept this reconcile from finding out whether it still stands; or nil. With
+// other inputs it does not.
+func (r *Report) earlier(old *v1alpha1.TokenCredentialStatus) *problem.Problem {
+	blocked := r.Attempt == nil && !r.Suspended && r.Renewal != nil && r.Renewal.Reason == v1alpha1.PersistBlockedReason
+	last := lastProblem(old)
+	if !blocked || !last.Stalls() || r.Inputs != "" && r.Inputs != old.LastAttempt.Inputs {
+		return nil
+	}
+	return last
+}
+
 // problems in the order of their weight: the renewal's own outcome first, and none
 // hides another.
 func (r *Report) problems(old *v1alpha1.TokenCredentialStatus) []*problem.Problem {
 	var all []*problem.Problem
-	for _, p := range []*problem.Problem{r.renewal(old), r.Missing, r.Publication, r.WriteBack} {
+	for _, p := range []*problem.Problem{r.earlier(old), r.renewal(old), r.Missing, r.Publication, r.WriteBack} {
 		if p != nil {
 			all = append(all, p)
 		}

@@ -25,7 +25,7 @@ var (
 	deniedByWebhook = regexp.MustCompile(`^admission webhook "([a-zA-Z0-9.-]{1,253})" denied the request`)
 	failedWebhook   = regexp.MustCompile(`^Internal error occurred: failed calling webhook "([a-zA-Z0-9.-]{1,253})":`)
 	noDryRun        = regexp.MustCompile(`^admission webhook "[a-zA-Z0-9.-]{1,253}" does not support dry run`)
-	deniedByPolicy  = regexp.MustCompile(`^secrets "[^"]{1,253}" is forbidden: ValidatingAdmissionPolicy '([a-zA-Z0-9.-]{1,253})' `)
+	deniedByPolicy  = regexp.MustCompile(`^secrets "[^"]{1,253}" is (?:forbidden|invalid): ?(?:: )?ValidatingAdmissionPolicy '([a-zA-Z0-9.-]{1,253})' `)
 	overQuota       = regexp.MustCompile(`^secrets "[^"]{1,253}" is forbidden: exceeded quota: ([a-zA-Z0-9.-]{1,253}), `)
 	fieldPath       = regexp.MustCompile(`^(data|metadata|type|immutable)([.\[][-._/\[\]a-zA-Z0-9]{0,300})?$`)
 )

@@ -39,7 +39,7 @@ func TestARefusalSaysWhatToLookAt(t *testing.T) {
 		},
 		"a webhook": {
 			"it has a name, and its text may quote what was written", answer(400, "hunter2", `admission webhook "a.example.com" denied the request: hunter2`),
-			`(no known reason): the admission webhook "a.example.com" denied it`,
+			`(HTTP 400): the admission webhook "a.example.com" denied it`,
 		},
 		"a webhook without a reason": {
 			"an answer without a reason is an answer", answer(400, "", `admission webhook "a.example.com" denied the request without explanation`),

@@ -44,13 +44,14 @@ func TestRepairsBackOff(t *testing.T) {
 	if allowed, _, count := repairs.Pace(shop); !allowed || count != 0 {
 		t.Fatal("the first is made at once")
 	}
-	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
+	for i, seconds := range []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
+		want := time.Duration(seconds) * time.Second
 		if count := repairs.Note(shop); count != i+1 || Contended(count) != (i >= 2) {
 			t.Errorf("repair %d: counted %d; from the third somebody else is at work", i+1, count)
 		}
 		allowed, next, _ := repairs.Pace(shop)
-		if pause := next.Sub(clock.Now()); allowed || pause != want*time.Second {
-			t.Errorf("after repair %d: allowed %t after %s, want %s", i+1, allowed, pause, want*time.Second)
+		if pause := next.Sub(clock.Now()); allowed || pause != want {
+			t.Errorf("after repair %d: allowed %t after %s, want %s", i+1, allowed, pause, want)
 		}
 		clock.SetTime(next.Add(-1))
 		if allowed, _, _ := repairs.Pace(shop); allowed {

@@ -53,7 +53,8 @@ func Write(ctx context.Context, writer client.Client, credential *v1alpha1.Token
 	}
 	refusal := problem.APIServer(err, fmt.Sprintf("write the refresh token back to the Secret %q", ref.Name),
 		"allow that, or set spec.refreshTokenSecretRef.writeBack to false")
-	return problem.New(refusal.Reason, "the refresh token is kept in the state Secret, but %s", refusal.Message)
+	refusal.Message = "the refresh token is kept in the state Secret, but " + refusal.Message
+	return refusal
 }
 
 // Overwritten says that something else keeps changing the user's Secret.

@@ -300,6 +300,7 @@ func TestColumnsOfATokenCredential(t *testing.T) {
 		{"Name", "string", 0, "columns"},
 		{"Ready", "string", 0, "True"},
 		{"Reason", "string", 0, "TokenValid"},
+		{"Stalled", "string", 0, nil},
 		{"Provider", "string", 0, "xiaomi"},
 		{"Target", "string", 0, "shop-token"},
 		{"Expires", "string", 0, expires}, // as text: a future date prints <invalid>

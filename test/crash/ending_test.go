@@ -120,7 +120,7 @@ func TestAPIServerAwayAtTheCommit(t *testing.T) {
 	// through, and the next one publishes. Until then no probe may end it.
 	t.Run("of a leader", func(t *testing.T) {
 		t.Parallel()
-		process, s := apiServerAway(t, stubborn+1, "--leader-elect")
+		process, s := apiServerAway(t, 2*stubborn, "--leader-elect")
 		process.awaitEnd()
 		if !strings.Contains(process.said(), "leader election lost") {
 			t.Errorf("the manager did not end because of its lease, but with %v", process.err)

@@ -5,36 +5,59 @@
 // after every step that no refresh token is lost without anyone knowing.
 //
 // A history is a provider (one of several kinds), one or two replicas that both
-// believe that they lead, and an API server, all in this process. Each visit of a
-// credential runs on a goroutine of its own, which stops before every effect: a
-// request to the API server, a request to the provider, and the reply to either
-// where that comes late. rapid draws who moves next and what becomes of the effect:
-// done; refused; done and the reply lost, or late; the process killed before or
-// after it. In between time passes, caches lag or catch up, processes restart with
-// and without their spool, requests that were given up arrive after all, and users
-// do what users do. Only one goroutine runs at a time, and no clock, network or
-// disk has a say, so that a seed tells a history.
+// believe that they lead, and an API server, all in this process. What a process does
+// for a credential is a visit on a goroutine of its own: a reconcile, the write of a
+// status that the lane holds, or a commit that goes on after its reconcile has returned,
+// because the API server refused it. A visit stops before every effect: a request to the
+// API server, a request to the provider, and the reply to either where that comes late.
+// rapid draws who moves next and what becomes of the effect: done; refused; done and the
+// reply lost, or late; the process killed before or after it. In between time passes,
+// caches lag or catch up, processes restart with and without their spool and with
+// statuses unwritten, a process that is asked to end writes them first, requests that
+// were given up arrive after all, and users, quotas and etcd do what they do. Only one
+// goroutine works at a time, and no clock, network or disk has a say, so that a seed
+// tells a history.
+//
+// A visit may wait for another of its process: for the same status to be written, for
+// the same Secret to be read, or for a look at the API server that several share. Such a
+// visit has no effect to draw until the other is done. Each history plays in a bubble of
+// testing/synctest, which knows when every goroutine waits, and so tells a visit that
+// waits from one that works. (A look is shared from the fifth at a time on. A process has
+// at most two credentials here, so looks are not.)
 //
 // # What must hold
 //
 // After every step, for the grant that each credential lives on (that of the
-// refresh token in its state; of the seed, while there is no state): the
-// provider's current refresh token is in a state Secret, in the user's Secret, in
-// a spool that will be found, or in the memory of a live process; or something
-// durable says that it may not be. That is a condition with one of tellingReasons,
-// or what makes the next visit say so: a claim in the state, the token's digest in
-// the ledger, an identity that is not the Secret's own, or, after the state was
-// deleted, the seed that the status remembers.
+// refresh token in its state; of the seed, while there is no state; of the token before,
+// while a mistyped seed is live): the provider's current refresh token is in a state
+// Secret, in the user's Secret, in a spool that will be found, or in the memory of a
+// live process; or something durable says that it may not be. That is the condition
+// Refreshed with one of tellingReasons, or what makes the next visit say so: a claim in
+// the state, the token's digest in the ledger, an identity that is not the Secret's own,
+// or, after the state was deleted, the seed that the status remembers. That the API
+// server refuses something (PersistBlocked) says nothing of the kind.
 //
-// At every send: the token is unspent, or inside the provider's window, or this is
-// the one retry that RetryOnce allows and the claim records; and it was sent
-// without a clear answer once at most. And no target ever shows an access token
-// that no state held.
+// At every send: the credential is not suspended; its token is not fresh, unless users
+// have done something since, whatever became of the process that got it and of the
+// status that it owed (where the clocks agree); a token that was refused is not sent again by the process that
+// knows, until users have changed something; and a single-use token is unspent, or inside
+// the provider's window, or this is the one retry that RetryOnce allows and the claim
+// records; and it was sent without a clear answer once at most. A process that has seen
+// a later state does not send a spent token after etcd was put back either.
 //
-// At rest, once faults have ended, clocks are right, caches have caught up, and
-// nothing is due even hours later: a credential is Ready and Refreshed, the
-// provider takes its tokens, and state and target agree; or it is Stalled, for a
-// reason that is true.
+// At every write: no target shows an access token that no state held; nobody ends the
+// claim of another process that is alive and may be at it, except for a new seed; no
+// status falls back to an earlier token; and what keeps the token from the target does
+// not hide that the refresh token may be lost.
+//
+// At the end of every reconcile: nobody lets go of a successor that is not saved.
+//
+// At rest, once faults have ended, clocks are right, caches have caught up, and nothing
+// is due even hours later: Ready is True if and only if the target holds a token that the
+// provider takes; no spool holds what the state lacks, suspended or not; where the good
+// seed is back in place of a mistyped one, its grant lives on; and a credential that is
+// not suspended is Ready and Refreshed, the provider takes its tokens, and state and
+// target agree; or it is Stalled, for a reason that is true.
 //
 // # What users give up
 //
@@ -46,9 +69,15 @@
 // well, no older seed is put back, and there is no second credential on that seed,
 // since nobody could know that it is spent. A backup's token is not sent.
 //
+// After etcd was put back only the memory of living processes tells what was sent since:
+// the rules that nothing is lost in silence and that what was refused is not sent again
+// (a status of before may be written late) rest from then on, and so does the rule about
+// spent tokens for a process that had not seen more than what was put back, or that has
+// started since, and for all once such a one has written a state.
+//
 // # Known limits that are left out
 //
-// No client can close these; test/model shows them too.
+// No client can close these; test/model shows most of them too.
 //   - A freeze between the fence and the first byte, with a reuse window: time does
 //     not pass there. (Without a window the exchange's deadline ends it in time.)
 //   - A provider that acts on a request long after its sender gave up, where the
@@ -60,4 +89,16 @@
 //     the grant that was given up.
 //   - A reuse window measured from one replica's clock on another's: with a window
 //     the clocks agree. Without one they are up to an hour off.
+//   - A refusal that two leaders with clocks an hour apart report: their times do not tell
+//     which was first, so what was refused may be sent once more.
+//   - A refresh that is asked for may be answered twice, by two leaders one of which has
+//     not seen it: whether a token is fresh is not judged while one is asked for.
+//   - etcd put back while a request is in flight: versions are given out again, and an
+//     update may meet the number that it was made for.
+//   - What writeBack wrote, and writeBack turned off: in a restored state that counts as
+//     the user's word that the token was not spent since.
+//
+// Left out because other tests have them: two credentials with writeBack, with a login or
+// with a mistyped seed on one Secret; Merge and labels of targets (internal/target); the
+// courier; a Reusable provider whose replies bring other refresh tokens.
 package history

@@ -20,7 +20,7 @@ func mutationsOfTheProtocol() []mutation {
 		{
 			name: "commit behind the target", why: "pods get a token whose successor nobody has saved", always: true,
 			pkg: "refresh", function: "renewal.save",
-			body: `x.run(ctx, func(ctx context.Context) { _ = x.saveOriginal(ctx, outcome) })
+			body: `x.Refresher.run(ctx, func(ctx context.Context) { _ = x.saveOriginal(ctx, outcome) })
 				return nil`,
 		},
 		{

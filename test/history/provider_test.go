@@ -42,6 +42,7 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	}
 	decided := visit.park(&effect{verb: "send", name: sent.token, fates: w.sendFates(sent.token)})
 	if decided == notSent || w.now.After(deadline) {
+		w.trying(visit)
 		return nil, fmt.Errorf("%w: in time", egress.ErrNotSent)
 	}
 	w.sending(visit, sent.token)
@@ -61,8 +62,9 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	if reply.Status == http.StatusServiceUnavailable {
 		w.fateOf(sent.token).doubtful++
 	}
+	w.tried[visit.credential] = reply.Status != http.StatusOK || !strings.Contains(string(reply.Body), `"access_token"`)
 	if strings.Contains(string(reply.Body), "invalid_grant") {
-		w.fateOf(sent.token).refusal = &refusal{visit.process, visit.version}
+		w.fateOf(sent.token).refusal = &refusal{visit.process, visit.credential, visit.version}
 	}
 	visit.holds = refreshTokenIn(reply.Body)
 	return &egress.Reply{Status: reply.Status, Header: reply.Header, Body: reply.Body}, nil

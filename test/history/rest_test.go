@@ -70,7 +70,7 @@ func (w *world) checkReady(name string, credential *v1alpha1.TokenCredential) {
 
 // checkSpool: what an earlier process received has been saved, also of a credential that
 // is suspended.
-func (w *world) checkSpool(name string, state stored) {
+func (w *world) checkSpool(_ string, state stored) {
 	for _, r := range w.replicas {
 		if _, found := r.spool.Find(state.attempt, secret.New(state.refreshToken)); found && !state.restored && !w.putBack {
 			w.violated(fmt.Sprintf("at rest: the spool of %s holds the successor of %s", r.name, state.refreshToken))
@@ -84,7 +84,7 @@ func (w *world) checkMended(name string, state stored) {
 		return
 	}
 	grant, _ := w.simulator.GrantOf(w.seed())
-	if !grant.Revoked && grant.Current == state.previous && w.fateOf(state.previous).sends == 0 {
+	if !grant.Revoked && grant.Current == state.previous && w.fateOf(state.previous).doubtful == 0 && !w.fateOf(state.previous).abandoned {
 		w.violated(fmt.Sprintf("at rest: the good seed of %s is back, and its grant does not live on", name))
 	}
 }

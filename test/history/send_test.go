@@ -17,14 +17,18 @@ type tokenFate struct {
 	refused bool
 	// refusal that a reconcile knows of.
 	refusal *refusal
+	// abandoned is true once a seed took its place while a claim stood on it: nobody but
+	// the provider knows whether it was spent.
+	abandoned bool
 	// mistyped is true of what a user typed, and no provider ever issued.
 	mistyped bool
 }
 
 // refusal of a token.
 type refusal struct {
-	process *process
-	version int // of what users had done, as the reconcile saw it; 0: not known
+	process    *process
+	credential string
+	version    int // of what users had done, as the reconcile saw it; 0: not known
 }
 
 func (w *world) fateOf(token string) *tokenFate {
@@ -44,6 +48,7 @@ func (w *world) sending(visit *visit, token string) {
 		w.violated(fmt.Sprintf("%s is suspended, and the provider is called", visit.credential))
 	}
 	w.judgeNeed(visit)
+	w.trying(visit)
 	if token == "" { // a login spends nothing
 		return
 	}
@@ -51,6 +56,12 @@ func (w *world) sending(visit *visit, token string) {
 	if !w.variant.reusable {
 		w.judgeSpent(visit, token)
 	}
+}
+
+// trying notes that the provider is called: what came before counts no more.
+func (w *world) trying(visit *visit) {
+	w.tried[visit.credential] = true
+	delete(w.obtained, visit.credential)
 }
 
 // freshTime is for how long no renewal of a token can be due: 80 % of its lifetime, less
@@ -73,10 +84,10 @@ func (w *world) judgeNeed(visit *visit) {
 // nothing that may have cured it, by a process that knows.
 func (w *world) judgeRefused(visit *visit, token string) {
 	known := w.fateOf(token).refusal
-	if known == nil || known.version == 0 || known.version != visit.version || w.writesBack {
+	if known == nil || known.version == 0 || known.version != visit.version || w.writesBack || w.putBack || w.clocksDiffer() {
 		return
 	}
-	if known.process == visit.process {
+	if known.process == visit.process && known.credential == visit.credential {
 		w.violated(fmt.Sprintf("the token %s was refused, and is sent again by the process that knows", token))
 	}
 }
@@ -85,7 +96,7 @@ func (w *world) judgeRefused(visit *visit, token string) {
 // RetryOnce allows and the claim records.
 func (w *world) judgeSpent(visit *visit, token string) {
 	known := w.fateOf(token)
-	if known.doubtful > 1 {
+	if known.doubtful > 1 && !w.mayNotKnow(visit) {
 		w.violated(fmt.Sprintf("the token %s was sent %d times without a clear answer, and is sent again", token, known.doubtful))
 	}
 	if known.mistyped {

@@ -72,7 +72,7 @@ type obtained struct {
 }
 
 // noteWrite judges what the operator writes, as it is written.
-func (w *world) noteWrite(kind kind, before, after client.Object) {
+func (w *world) noteWrite(_ kind, before, after client.Object) {
 	switch after := after.(type) {
 	case *v1alpha1.TokenCredential:
 		if before, ok := before.(*v1alpha1.TokenCredential); ok && w.writer != nil {
@@ -107,7 +107,7 @@ func (w *world) judgeHidden(credential *v1alpha1.TokenCredential) {
 	if last == nil || refreshed == nil || !slices.Contains(tellingReasons, last.Reason) {
 		return
 	}
-	if refreshed.Reason != last.Reason && strings.Contains(refreshed.Message, "the target Secret") {
+	if refreshed.Reason != last.Reason && strings.Contains(refreshed.Message, " write the target Secret") && !strings.Contains(refreshed.Message, "before a token is") {
 		w.violated(fmt.Sprintf("%s of %s is hidden by %s: %s", last.Reason, credential.Name, refreshed.Reason, refreshed.Message))
 	}
 }
@@ -135,6 +135,9 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 	}
 	if name := credentialOf(after.Name); now.accessToken != was.accessToken && !w.isRequested(name) {
 		w.noteObtained(name)
+	}
+	if was.attempt != nil && now.seed != was.seed {
+		w.fateOf(was.refreshToken).abandoned = true
 	}
 	if was.attempt == nil || now.attempt != nil && now.attempt.ID == was.attempt.ID || now.seed != was.seed {
 		return
@@ -165,10 +168,10 @@ func (w *world) isRequested(name string) bool {
 
 // noteObtained notes that a credential has got an access token.
 func (w *world) noteObtained(credential string) {
-	got := obtained{at: w.now, recorded: w.api.latest}
-	if w.writer == nil {
+	if w.writer == nil || w.tried[credential] {
 		return
 	}
+	got := obtained{at: w.now, recorded: w.api.latest}
 	for _, v := range w.writer.visits {
 		if v.activity == reconciles && v.credential == credential {
 			got.version = v.version

@@ -68,6 +68,8 @@ type world struct {
 	claims map[string]*claim // by the attempt's ID
 	// obtained is when each credential last got an access token.
 	obtained map[string]obtained
+	// tried is true of a credential from a call on, until one brings an access token.
+	tried map[string]bool
 	// underWay are requests that their senders have given up.
 	underWay []*request
 	// stateTokens are the access tokens that a state ever held.
@@ -96,6 +98,7 @@ func newWorld(t *rapid.T, shared *shared) *world {
 		stateTokens: map[string]bool{},
 		claims:      map[string]*claim{},
 		obtained:    map[string]obtained{},
+		tried:       map[string]bool{},
 	}
 	w.api = newAPIServer(func() time.Time { return w.now })
 	w.api.written = w.noteWrite
