@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -45,21 +46,23 @@ func TestWhatCannotBeReadIsToldWhenTheTokenExpires(t *testing.T) {
 	})
 }
 
-// expiresWhileRefused lets a short token expire while a Secret cannot be read.
+// expiresWhileRefused lets the token expire while a Secret cannot be read.
 func (w *world) expiresWhileRefused(code int, secret, says string) {
 	w.t.Helper()
 	gate := &apiRefusals{}
 	w.wire = gate.wrap
-	w.firstLives(3)
 	w.start()
-	builtInNamed(w.t, xiaomi).create(w)
-	w.awaitRefreshes(xiaomi, 1)
+	w.fresh()
 	gate.refuse(code, reads(secret))
 	w.changeSecret(secret, annotated) // what was read before is not good any more
-	c, ready := w.awaitCondition(xiaomi, v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.PersistBlockedReason)
-	if expires := c.Status.ExpirationTime; expires == nil || w.clock.Now().Before(expires.Time) {
+	w.fallDue()
+	c, _ := w.awaitCondition(xiaomi, v1alpha1.RefreshedCondition, metav1.ConditionFalse, v1alpha1.PersistBlockedReason)
+	if !meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ReadyCondition) {
 		w.t.Errorf("Ready is False although the token has not expired:\n%s", describe(c))
 	}
+	w.clock.shift(10 * time.Minute)
+	w.wake()
+	_, ready := w.awaitCondition(xiaomi, v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.PersistBlockedReason)
 	for _, part := range []string{"the token expired at", says, "Secret", "it is tried again"} {
 		if !strings.Contains(ready.Message, part) {
 			w.t.Errorf("the message does not say %q: %s", part, ready.Message)

@@ -4,15 +4,11 @@
 package integration
 
 import (
-	"fmt"
-	"regexp"
-
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
 
 // annotated is an edit of no meaning.
@@ -22,15 +18,6 @@ func annotated(s *corev1.Secret) {
 
 // drifted is an edit of a target that takes the token away.
 func drifted(s *corev1.Secret) { s.Data["access_token"] = []byte("drifted") }
-
-// firstLives has the first access token live for so many seconds; those after it
-// live for as long as ever.
-func (w *world) firstLives(seconds int) {
-	w.simulator.QueueFault(simulator.Match{}, 1, simulator.Fault{Rewrite: func(reply simulator.Reply) simulator.Reply {
-		reply.Body = regexp.MustCompile(`"expires_in":\d+`).ReplaceAllString(reply.Body, fmt.Sprintf(`"expires_in":%d`, seconds))
-		return reply
-	}})
-}
 
 // nudge has the operator look at a credential, which by itself calls nobody.
 func (w *world) nudge(name string) {
