@@ -28,6 +28,8 @@ func (r *Reconciler) conclude(ctx context.Context, cached, credential *v1alpha1.
 	said := came.report
 	if said.Paused {
 		log.FromContext(ctx).V(1).Info("paused", "why", came.why)
+	} else if said.Renewal != nil {
+		log.FromContext(ctx).V(1).Info("not renewed", "reason", said.Renewal.Reason, "message", said.Renewal.Message)
 	}
 	next := status.Next(credential, said, now)
 	if events := status.Events(credential, &next, said); len(events) > 0 || !equality.Semantic.DeepEqual(credential.Status, next) {

@@ -154,7 +154,7 @@ func contested(credential *v1alpha1.TokenCredential, view target.View, next time
 func (r *Reconciler) writeBack(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, acted action, d delivery) delivery {
 	key := client.ObjectKeyFromObject(credential)
 	record := acted.result.Record
-	overwrites := !(acted.refreshed() && in.Seed.Equal(record.State.PreviousRefreshToken))
+	overwrites := !acted.refreshed() || !in.Seed.Equal(record.State.PreviousRefreshToken)
 	if overwrites {
 		allowed, next, count := r.writeBacks.Pace(key)
 		if target.Contended(count) && d.notice == nil {
@@ -193,11 +193,16 @@ func targetOf(view target.View, credential *v1alpha1.TokenCredential) *status.Ta
 	}
 }
 
+// cacheLag is for how long a target that has just been written may be missing from the
+// cache.
+const cacheLag = 10 * time.Second
+
 // glance is what the cache alone says of the target. A version that is not known may
 // hold the token or not: that is looked at live.
 func (r *Reconciler) glance(ctx context.Context, credential *v1alpha1.TokenCredential) *status.Target {
 	cached, err := r.Inputs.Secrets.Cached(ctx, client.ObjectKey{Namespace: credential.Namespace, Name: credential.TargetName()})
-	if err != nil || cached != nil {
+	last := credential.Status.LastRefreshTime
+	if err != nil || cached != nil || last != nil && r.Clock.Now().Sub(last.Time) < cacheLag {
 		return nil
 	}
 	return &status.Target{}

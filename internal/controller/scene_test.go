@@ -185,14 +185,14 @@ func (s *scene) Do(*egress.Request, bool) (*egress.Reply, error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.calls++
-	switch {
-	case s.answer == "":
+	switch s.answer {
+	case "":
 		granted := fmt.Sprintf(`{"access_token":"access-%d","refresh_token":"refresh-%d","expires_in":3600}`, s.calls, s.calls)
 		if s.isReusable() {
 			granted = fmt.Sprintf(`{"access_token":"access-%d","expires_in":3600}`, s.calls)
 		}
 		return &egress.Reply{Status: http.StatusOK, Header: http.Header{}, Body: []byte(granted)}, nil
-	case s.answer == "none":
+	case "none":
 		return nil, errors.New("no answer")
 	default:
 		return &egress.Reply{Status: http.StatusBadRequest, Header: http.Header{}, Body: []byte(`{"error":"` + s.answer + `"}`)}, nil

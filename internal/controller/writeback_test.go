@@ -24,6 +24,7 @@ import (
 )
 
 func TestAWriteBackThatIsRefusedIsToldEachTime(t *testing.T) {
+	t.Parallel()
 	refusing := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
 		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
 			return apierrors.NewForbidden(corev1.Resource("secrets"), "seed", nil)

@@ -84,8 +84,3 @@ func writesTo(name string) func(*http.Request) bool {
 		return r.Method != http.MethodGet && strings.HasSuffix(r.URL.Path, "/secrets/"+name)
 	}
 }
-
-// writesStatus matches the writing of a credential's status.
-func writesStatus(r *http.Request) bool {
-	return r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/status")
-}
