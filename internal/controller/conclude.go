@@ -28,6 +28,8 @@ func (r *Reconciler) conclude(ctx context.Context, cached, credential *v1alpha1.
 	said := came.report
 	if said.Paused {
 		log.FromContext(ctx).V(1).Info("paused", "why", came.why)
+	} else if said.Renewal != nil {
+		log.FromContext(ctx).V(1).Info("not renewed", "reason", said.Renewal.Reason, "message", said.Renewal.Message)
 	}
 	next := status.Next(credential, said, now)
 	if events := status.Events(credential, &next, said); len(events) > 0 || !equality.Semantic.DeepEqual(credential.Status, next) {
@@ -172,15 +174,24 @@ func (d dryRuns) isDone(kind string, now time.Time) bool {
 
 func (d dryRuns) note(kind string, now time.Time) { d.done.Add(kind, now) }
 
+// moment of a dry run: a claim may create the state Secret, and take the last room of a
+// quota.
+type moment string
+
+const (
+	beforeClaim moment = "before the claim"
+	afterClaim  moment = "after the claim"
+)
+
 // dryRun asks the API server whether it would take the target, where that is not known
 // from its last write: for the first token, after a change, and after a refusal.
-func (r *Reconciler) dryRun(ctx context.Context, credential *v1alpha1.TokenCredential, goal goal) error {
+func (r *Reconciler) dryRun(ctx context.Context, credential *v1alpha1.TokenCredential, goal goal, moment moment) error {
 	known := &credential.Status
 	if goal.view.Holds && known.ObservedGeneration == credential.Generation && known.ObservedInputs != "" {
 		return nil
 	}
 	now := r.Clock.Now()
-	kind := fmt.Sprintf("%s/%t/%s", credential.Namespace, goal.view.Exists, goal.template.Shape())
+	kind := fmt.Sprintf("%s/%t/%s/%s", credential.Namespace, goal.view.Exists, goal.template.Shape(), moment)
 	refusedBefore := known.ObservedGeneration != 0 && known.ObservedInputs == ""
 	if !refusedBefore && r.dryRuns.isDone(kind, now) {
 		return nil

@@ -4,7 +4,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -54,10 +53,11 @@ func (r *Reconciler) deliver(ctx context.Context, credential *v1alpha1.TokenCred
 	} else {
 		d.due = dueOf(credential, validity)
 	}
-	if writeback.IsDue(credential, in, acted.result.Record) {
-		d = r.writeBack(ctx, credential, in, acted, d)
+	if !writeback.IsDue(credential, in, acted.result.Record) {
+		r.writeBacks.HoldBack(client.ObjectKeyFromObject(credential), false)
+		return d
 	}
-	return d
+	return r.writeBack(ctx, credential, in, acted, d)
 }
 
 // publish writes the target where it does not hold the token at hand, or is not as
@@ -69,9 +69,12 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 	outdated := isNew || !current.IsZero() && (!isGood(view) || !markIsOf(view.Mark, current.Validity, in.Source))
 	undressed := isGood(view) && !view.Dressed
 	lacking := current.IsZero() && !view.Holds // another call alone brings what to repair it with
-	if !isNew && (outdated || undressed || lacking) && isRepair(credential, view, current) {
+	key := client.ObjectKeyFromObject(credential)
+	repairs := !isNew && (outdated || undressed || lacking) && isRepair(credential, view, current)
+	r.repairs.HoldBack(key, false)
+	if repairs {
 		var allowed bool
-		if d, allowed = r.paced(credential, d, lacking); !allowed {
+		if d, allowed = r.paced(credential, d); !allowed {
 			return d
 		}
 	}
@@ -85,8 +88,11 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 		return d
 	}
 	if err != nil {
-		d.problem, d.repaired = asProblem(err), false
+		d.problem, d.repaired = asProblem(err), false // tried again at the pace of refusals, and told until then
 		return d
+	}
+	if repairs {
+		r.repairs.Note(key)
 	}
 	d.view, d.validity = view, validityOf(token.Token{}, view, credential)
 	if !view.Holds {
@@ -96,22 +102,20 @@ func (r *Reconciler) publish(ctx context.Context, credential *v1alpha1.TokenCred
 	return d
 }
 
-// paced reports whether a target may be repaired now, and notes that it is; where it is
-// lacking, the call that repairs it does. Whoever else is at it is told of.
-func (r *Reconciler) paced(credential *v1alpha1.TokenCredential, d delivery, lacking bool) (paced delivery, allowed bool) {
+// paced reports whether a target may be repaired now. One that may not is looked at
+// again when it is time. Whoever else changes it is named.
+func (r *Reconciler) paced(credential *v1alpha1.TokenCredential, d delivery) (paced delivery, allowed bool) {
 	key := client.ObjectKeyFromObject(credential)
 	allowed, next, count := r.repairs.Pace(key)
 	if target.Contended(count) {
 		d.notice = contested(credential, d.view, next)
 	}
-	switch {
-	case !allowed: // the version that is known to be right stays, so that the next look finds another
-		d.again, d.view.ResourceVersion = next, cmp.Or(knownTarget(credential), d.view.ResourceVersion)
-	case !lacking:
-		r.repairs.Note(key)
-		d.repaired = count == 0 && (!d.view.Holds || !d.view.Dressed)
+	if r.repairs.HoldBack(key, !allowed); !allowed {
+		d.again = next
+		return d, false
 	}
-	return d, allowed
+	d.repaired = count == 0 && (!d.view.Holds || !d.view.Dressed)
+	return d, true
 }
 
 // write renders the token at hand into the target.
@@ -144,25 +148,29 @@ func contested(credential *v1alpha1.TokenCredential, view target.View, next time
 	return problem.New(v1alpha1.TargetConflictReason, "%s", target.ContestMessage(credential, view, next))
 }
 
-// writeBack writes the refresh token back to the user's Secret. A Secret that still
-// holds the token before has only to follow; one that holds something else again
-// and again has another writer.
+// writeBack writes the refresh token back to the user's Secret. One that holds the token
+// which has just been replaced has only to follow; one that holds something else, or
+// that token again, has another writer.
 func (r *Reconciler) writeBack(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, acted action, d delivery) delivery {
 	key := client.ObjectKeyFromObject(credential)
 	record := acted.result.Record
-	if !in.Seed.Equal(record.State.PreviousRefreshToken) {
+	overwrites := !acted.refreshed() || !in.Seed.Equal(record.State.PreviousRefreshToken)
+	if overwrites {
 		allowed, next, count := r.writeBacks.Pace(key)
 		if target.Contended(count) && d.notice == nil {
 			d.notice = writeback.Overwritten(credential)
 		}
-		if !allowed {
+		if r.writeBacks.HoldBack(key, !allowed); !allowed {
 			d.again = schedule.Wake(d.again, next)
 			return d
 		}
-		r.writeBacks.Note(key)
 	}
 	if err := writeback.Write(ctx, r.Client, credential, in, record); err != nil {
-		d.seed = asProblem(err)
+		d.seed = asProblem(err) // tried again at the pace of refusals, and told until then
+		return d
+	}
+	if overwrites {
+		r.writeBacks.Note(key)
 	}
 	return d
 }
@@ -185,11 +193,16 @@ func targetOf(view target.View, credential *v1alpha1.TokenCredential) *status.Ta
 	}
 }
 
+// cacheLag is for how long a target that has just been written may be missing from the
+// cache.
+const cacheLag = 10 * time.Second
+
 // glance is what the cache alone says of the target. A version that is not known may
 // hold the token or not: that is looked at live.
 func (r *Reconciler) glance(ctx context.Context, credential *v1alpha1.TokenCredential) *status.Target {
 	cached, err := r.Inputs.Secrets.Cached(ctx, client.ObjectKey{Namespace: credential.Namespace, Name: credential.TargetName()})
-	if err != nil || cached != nil {
+	last := credential.Status.LastRefreshTime
+	if err != nil || cached != nil || last != nil && r.Clock.Now().Sub(last.Time) < cacheLag {
 		return nil
 	}
 	return &status.Target{}

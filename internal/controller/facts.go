@@ -35,7 +35,7 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		!r.isUnchanged(ctx, credential) || lacksTarget(known)
+		!r.isUnchanged(ctx, credential) || lacksTarget(known) || r.repairs.IsHeldBack(key) || r.writeBacks.IsHeldBack(key)
 	return decision.Decide(f)
 }
 

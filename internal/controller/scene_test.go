@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -183,33 +181,25 @@ func (s *scene) intercepted() client.WithWatch {
 func (s *scene) Check(*egress.Request) error { return nil }
 
 // Do implements egress.Caller: each call grants another token.
-func (s *scene) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
-	body, err := io.ReadAll(request.Body)
-	if err != nil {
-		return nil, err
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, err
-	}
+func (s *scene) Do(*egress.Request, bool) (*egress.Reply, error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.calls++
-	switch {
-	case s.answer == "":
+	switch s.answer {
+	case "":
 		granted := fmt.Sprintf(`{"access_token":"access-%d","refresh_token":"refresh-%d","expires_in":3600}`, s.calls, s.calls)
-		if s.isReusable(form) {
+		if s.isReusable() {
 			granted = fmt.Sprintf(`{"access_token":"access-%d","expires_in":3600}`, s.calls)
 		}
 		return &egress.Reply{Status: http.StatusOK, Header: http.Header{}, Body: []byte(granted)}, nil
-	case s.answer == "none":
+	case "none":
 		return nil, errors.New("no answer")
 	default:
 		return &egress.Reply{Status: http.StatusBadRequest, Header: http.Header{}, Body: []byte(`{"error":"` + s.answer + `"}`)}, nil
 	}
 }
 
-func (s *scene) isReusable(url.Values) bool {
+func (s *scene) isReusable() bool {
 	found, err := s.Inputs.Catalog.Find(context.Background(), v1alpha1.ProviderReference{Name: "shop"})
 	return err == nil && found.Rotation.Mode == v1alpha1.Reusable
 }

@@ -185,7 +185,7 @@ func (a action) hold(job refresh.Job, p *problem.Problem, requested bool) action
 // call asks the provider, once the API server has been asked whether it would take the
 // target: a token that cannot be published is not asked for.
 func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts decision.Facts, a action) action {
-	if err := r.dryRun(ctx, job.Credential, goal); err != nil {
+	if err := r.dryRun(ctx, job.Credential, goal, beforeClaim); err != nil {
 		a.problem = asProblem(err)
 		return a
 	}
@@ -195,6 +195,7 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts
 			return a
 		}
 	}
+	job.Recheck = func(ctx context.Context) error { return r.dryRun(ctx, job.Credential, goal, afterClaim) }
 	if !facts.Token.IsZero() && !facts.Now.Before(facts.Due) {
 		r.Metrics.Started(facts.Now.Sub(facts.Due))
 	}

@@ -29,18 +29,30 @@ func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 	sendable, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
 	attempt := x.newAttempt(state, resend)
-	claimedAt := x.Clock.Now()
+	claimedAt, isFirst := x.Clock.Now(), !x.record.Exists()
 	if err := x.claim(ctx, state.Claim(attempt)); err != nil {
 		x.attempts.miss(x.key, attempt.ID)
 		return x.notSaved(err)
 	}
 	x.adopted()
 	x.attempts.observe(x.key, x.record)
-	if err := x.fence(ctx, claimedAt); err != nil {
+	err := x.recheck(ctx, isFirst)
+	if err == nil {
+		err = x.fence(ctx, claimedAt)
+	}
+	if err != nil {
 		return x.withdraw(ctx, err)
 	}
 	outcome, err := x.exchange(sendable, prepared)
 	return x.takeInClaimed(ctx, outcome, err, resend)
+}
+
+// recheck checks again what the first claim may have changed.
+func (x *renewal) recheck(ctx context.Context, isFirst bool) error {
+	if !isFirst || x.job.Recheck == nil {
+		return nil
+	}
+	return x.job.Recheck(ctx)
 }
 
 // newAttempt describes the claim. A token that is sent again keeps the time at
@@ -112,7 +124,7 @@ func (x *renewal) checkTwin(ctx context.Context) error {
 	case contended && x.attempts.contend(x.key, x.Clock.Now()) < rotation.HolderTimeout:
 		return &Pause{Until: x.Clock.Now().Add(contendedPause), Why: problem.OneLine(err)}
 	case err != nil && !contended:
-		return saveProblem(err, x.job.Credential, false)
+		return x.notSaved(err)
 	case twin != nil: // one that is contended for longer has been sent, and its outcome is not known
 		x.result.Answered = true // a refresh that was asked for is answered by that
 		return duplicate(x.job.Credential, twin)

@@ -31,6 +31,7 @@ func TestATokenThatIsNotClaimedIsNotSent(t *testing.T) {
 		{"refused", "a quota or a policy is found before anything is spent", forbidden(), v1alpha1.PersistBlockedReason, false},
 		{"another process was first", "it is at work on the credential", conflict(), "Pause", false},
 		{"no answer", "it is tried again soon", errNoAnswer, v1alpha1.PersistBlockedReason, true},
+		{"no answer in time", "the API server hangs, and the process is not ending", context.DeadlineExceeded, v1alpha1.PersistBlockedReason, true},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()

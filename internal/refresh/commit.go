@@ -136,7 +136,7 @@ func (x *renewal) notSaved(err error) error {
 	switch {
 	case errors.Is(err, rotation.ErrConflict), errors.Is(err, rotation.ErrSuperseded), errors.Is(err, rotation.ErrGone):
 		return &Pause{Until: x.Clock.Now().Add(conflictPause), Why: problem.OneLine(err)}
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled):
 		return &Pause{Until: x.Clock.Now(), Why: "the process is ending"}
 	}
 	return saveProblem(err, x.job.Credential, x.result.Called)

@@ -41,13 +41,8 @@ func TestACommitThatIsRefusedGoesOnOutsideTheWorker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := unsavable(t, forbidden(), rotates(second))
-		ctx, end := context.WithCancel(t.Context())
-		s.provider.during = func() {
-			s.failing("update", -1, forbidden())
-			end() // the process is ending: what came must be saved all the same
-		}
 		began := time.Now()
-		result, err := s.renew(ctx)
+		result, err := s.renew(t.Context())
 		if reasonOf(err) != v1alpha1.PersistBlockedReason || !result.Called || time.Since(began) > 5*time.Second {
 			t.Fatalf("it ends with %v after %s, called: %t", err, time.Since(began), result.Called)
 		}
@@ -71,6 +66,28 @@ func TestACommitThatIsRefusedGoesOnOutsideTheWorker(t *testing.T) {
 		}
 		if kept, _ := s.Spool.Attempts(); len(kept) > 0 || s.metrics.unsaved != 0 || s.Pending(s.key(), true) {
 			t.Errorf("then the spool keeps %v, and %d are counted as unsaved, pending: %t", kept, s.metrics.unsaved, s.Pending(s.key(), true))
+		}
+		s.isBalanced()
+	})
+}
+
+// TestAWorkerStaysWithItsCommitWhileTheProcessIsEnding ends the process during the call,
+// and lets the commit be saved a while later.
+func TestAWorkerStaysWithItsCommitWhileTheProcessIsEnding(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := unsavable(t, forbidden(), rotates(second))
+		ctx, end := context.WithCancel(t.Context())
+		s.provider.during = func() {
+			s.failing("update", -1, forbidden())
+			end()
+			time.AfterFunc(10*time.Second, s.restored)
+		}
+		if result, err := s.renew(ctx); err != nil || result.Token.IsZero() {
+			t.Errorf("it ends with %v: it has nothing else to do, and a token to publish", err)
+		}
+		if got := tokens(s.stored()); got != "second, spent: seed" {
+			t.Errorf("the state is %q", got)
 		}
 		s.isBalanced()
 	})

@@ -5,7 +5,6 @@ package refresh
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -322,12 +321,12 @@ func TestWhatStandsBeforeTheCallCostsNothing(t *testing.T) {
 		{"the host may not be called", "it counts as an attempt, and backs off", func(s *scene) { s.provider.denied = egress.ErrDenied }, singleUse, v1alpha1.EgressDeniedReason, true},
 		{"the host has no slot", "it is woken when there is one", func(s *scene) { s.freeSlots() }, singleUse, "Pause", false},
 		{"the provider's rate is used up", "it comes again when there is a call left", func(*scene) {}, singleUse + "\nrateLimit: {requests: 1, per: 1h}", "Pause", false},
-		{"the request cannot be built", "a person must correct it", func(*scene) {}, fmt.Sprintf(`
+		{"the request cannot be built", "a person must correct it", func(*scene) {}, `
 inputs: {app: Required, refreshToken: Required}
 refresh:
   request: {method: POST, url: "https://shop.example/token", headers: {X-Token: '${refreshToken + "\n"}'}, form: {secret: "${app.secret}"}}
   response: {accessToken: body.access_token}
-rotation: {mode: SingleUse}`), v1alpha1.InvalidParametersReason, false},
+rotation: {mode: SingleUse}`, v1alpha1.InvalidParametersReason, false},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()

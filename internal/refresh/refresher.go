@@ -96,6 +96,9 @@ type Job struct {
 	Credential *v1alpha1.TokenCredential
 	Inputs     *inputs.Inputs
 	Found      Found
+	// Recheck what was checked before, once the state Secret has been created, which may
+	// have taken the last room of a quota; nil: there is nothing to check.
+	Recheck func(context.Context) error
 }
 
 // Result is what came of a refresh, beside the error.

@@ -151,7 +151,7 @@ func (s *scene) start(described, process string) {
 			s.woken = append(s.woken, credential)
 		},
 	}
-	s.Refresher.Hosts.Enter(host, another, noon)
+	s.Hosts.Enter(host, another, noon)
 }
 
 const (

@@ -46,7 +46,7 @@ func (p *Publisher) DryRun(ctx context.Context, credential *v1alpha1.TokenCreden
 	switch {
 	case err == nil, answered && noDryRun.MatchString(status.Status().Message): // nothing is known of the real write
 		return nil
-	case apierrors.IsInvalid(err) && !isPolicy(status.Status().Message):
+	case apierrors.IsInvalid(err) && !isDenied(status.Status()):
 		return problem.New(v1alpha1.InvalidParametersReason,
 			"the API server would refuse %s of the target Secret %q: change spec.target.template", fieldsOf(status.Status()), credential.TargetName())
 	}
@@ -122,10 +122,4 @@ func (t *Template) sample() Content {
 func sampleMark() Mark {
 	issued := time.Unix(0, 0).UTC()
 	return Mark{Validity: token.Validity{IssuedAt: issued, ExpiresAt: issued.Add(time.Hour)}}
-}
-
-// isPolicy reports whether a refusal is that of a webhook or of a policy, which may
-// answer with the reason Invalid too: whoever mends it is not the credential's user.
-func isPolicy(message string) bool {
-	return deniedByWebhook.MatchString(message) || deniedByPolicy.MatchString(message)
 }

@@ -166,10 +166,11 @@ func (p *Publisher) merge(ctx context.Context, credential *v1alpha1.TokenCredent
 }
 
 // Remove deletes a target whose credential is gone. Garbage collection does the
-// same a little later, where a cluster has it.
+// same a little later, where a cluster has it. One that has changed since it was cached
+// is an error: it is looked at again.
 func (p *Publisher) Remove(ctx context.Context, target *metav1.PartialObjectMetadata) error {
 	err := p.Client.Delete(ctx, target, client.Preconditions{UID: &target.UID, ResourceVersion: &target.ResourceVersion})
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {

@@ -74,6 +74,12 @@ func advice(err error, status metav1.Status) string {
 	return "look at the API server and its admission webhooks"
 }
 
+// isDenied reports whether a webhook or a policy refuses, of which either may say that
+// the object is invalid: another than the API server's own rules, which may change.
+func isDenied(status metav1.Status) bool {
+	return deniedByWebhook.MatchString(status.Message) || deniedByPolicy.MatchString(status.Message)
+}
+
 // fieldsOf names the fields that the API server refuses.
 func fieldsOf(status metav1.Status) string {
 	const most = 5

@@ -88,3 +88,16 @@ func TestARefusalSaysWhatToLookAt(t *testing.T) {
 		})
 	}
 }
+
+func TestAPolicyMayCallASecretInvalid(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]bool{
+		`secrets "shop" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no`: true,
+		`admission webhook "a.example.com" denied the request: no`:                                       true,
+		`Secret "shop" is invalid: data[..x]: Invalid value: "..x"`:                                      false,
+	} {
+		if got := isDenied(metav1.Status{Reason: metav1.StatusReasonInvalid, Message: message}); got != want {
+			t.Errorf("isDenied is %t, want %t: what the cluster's admins demand may change without a change of the spec: %s", got, want, message)
+		}
+	}
+}

@@ -44,6 +44,7 @@ type Repairs struct {
 type series struct {
 	count int
 	last  time.Time
+	held  bool // a repair waits for its turn
 }
 
 // next is when the next repair may be made.
@@ -102,6 +103,24 @@ func (r *Repairs) Note(credential types.NamespacedName) int {
 		r.prune = max(fewestToPrune, 2*len(r.series))
 	}
 	return current.count + 1
+}
+
+// HoldBack notes that a repair waits for its turn, or that none does any more.
+func (r *Repairs) HoldBack(credential types.NamespacedName, held bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if current, known := r.series[credential]; known {
+		current.held = held
+		r.series[credential] = current
+	}
+}
+
+// IsHeldBack reports whether a repair waits for its turn: what is to be repaired looks
+// as it was last seen, and yet there is something to do.
+func (r *Repairs) IsHeldBack(credential types.NamespacedName) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.series[credential].held
 }
 
 // Forget drops what is known of a credential, when it is deleted.

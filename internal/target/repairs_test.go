@@ -17,6 +17,26 @@ import (
 
 var shop = types.NamespacedName{Namespace: "team", Name: "shop"}
 
+func TestARepairThatWaitsForItsTurnIsRemembered(t *testing.T) {
+	t.Parallel()
+	repairs := NewRepairs(clocktesting.NewFakePassiveClock(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)))
+	shop := types.NamespacedName{Namespace: "team", Name: "shop"}
+	if repairs.HoldBack(shop, true); repairs.IsHeldBack(shop) {
+		t.Error("the first repair waits, although it is made at once")
+	}
+	repairs.Note(shop)
+	if repairs.HoldBack(shop, true); !repairs.IsHeldBack(shop) {
+		t.Error("a repair that waits is not remembered: nothing else would bring it about")
+	}
+	if repairs.HoldBack(shop, false); repairs.IsHeldBack(shop) {
+		t.Error("a repair waits that is needed no more")
+	}
+	repairs.HoldBack(shop, true)
+	if repairs.Note(shop); repairs.IsHeldBack(shop) {
+		t.Error("a repair waits that was made")
+	}
+}
+
 func TestRepairsBackOff(t *testing.T) {
 	t.Parallel()
 	clock := clocktesting.NewFakePassiveClock(noon)

@@ -52,7 +52,7 @@ func TestFrozenBeforeItHearsOfItsClaim(t *testing.T) {
 // It says the first where it runs with --zap-log-level=1.
 func (p *process) hasPaused() bool {
 	said := p.said()
-	return strings.Contains(said, `"msg":"paused"`) || strings.Contains(said, "cannot update the state Secret")
+	return strings.Contains(said, `"msg":"paused"`) || strings.Contains(said, `"msg":"not renewed"`)
 }
 
 // freezeAtClaim freezes a process whose claim has been made and that has not heard

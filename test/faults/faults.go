@@ -37,6 +37,7 @@ func All() []Section {
 		{"Concurrency and time", "", columns, concurrency()},
 		{"Replies", "", columns, replies()},
 		{"Security", "", columns, security()},
+		{"In the cluster", aboutCluster, columns, cluster()},
 		{"When a credential stalls", aboutStalls, [2]string{"it stalls with", "the step that ends it"}, stalls()},
 	}
 }
