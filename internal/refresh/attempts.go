@@ -23,6 +23,8 @@ type attempts struct {
 	contended map[types.NamespacedName]contention
 	// seen is how far each state had come when this process last read or wrote it.
 	seen map[types.NamespacedName]rotation.Seen
+	// adopted names the seeds that this process has seen in each state.
+	adopted map[types.NamespacedName]rotation.Ledger
 }
 
 // knownAttempts of a credential, until its state has none.
@@ -53,9 +55,10 @@ func (a *attempts) observe(credential types.NamespacedName, record *rotation.Rec
 	defer a.mu.Unlock()
 	if record.Exists() {
 		if a.seen == nil {
-			a.seen = map[types.NamespacedName]rotation.Seen{}
+			a.seen, a.adopted = map[types.NamespacedName]rotation.Seen{}, map[types.NamespacedName]rotation.Ledger{}
 		}
 		a.seen[credential] = record.Seen()
+		a.adopted[credential] = a.adopted[credential].Add(record.State.PreviousSeed).Add(record.State.Seed)
 	}
 	if record.State.Attempt == nil {
 		delete(a.byCredential, credential)
@@ -73,11 +76,11 @@ func (a *attempts) isPutBack(credential types.NamespacedName, record *rotation.R
 	return record.IsBefore(a.seen[credential])
 }
 
-// adoptedSeed is the digest of the seed that a state had adopted when it was last seen.
-func (a *attempts) adoptedSeed(credential types.NamespacedName) string {
+// adoptedSeeds names the seeds that a state was seen to have adopted.
+func (a *attempts) adoptedSeeds(credential types.NamespacedName) rotation.Ledger {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.seen[credential].Seed
+	return a.adopted[credential]
 }
 
 // miss notes that a claim failed, or seemed to: it may have been saved all the same,
@@ -133,6 +136,7 @@ func (a *attempts) forget(credential types.NamespacedName) {
 	delete(a.contended, credential)
 	delete(a.byCredential, credential)
 	delete(a.seen, credential)
+	delete(a.adopted, credential)
 }
 
 // contention is since when, and when last, another credential was met that has

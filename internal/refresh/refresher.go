@@ -178,7 +178,7 @@ func (r *Refresher) load(ctx context.Context, credential *v1alpha1.TokenCredenti
 func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rotation.Record) (Found, error) {
 	found := Found{Record: record, Recovery: rotation.Nothing}
 	if in.SingleUse() {
-		found.Record = withAdoptedSeed(record, r.adoptedSeed(credential), in.Seed)
+		found.Record = withAdoptedSeed(record, r.adoptedSeeds(credential), in.Seed)
 		found.Recovery = r.recoveryOf(credential, in, found.Record.State)
 	}
 	if found.Seed = found.Record.State.Judge(in.Seed); isWrittenBack(credential, in, found.Record) {
@@ -206,32 +206,31 @@ func isWrittenBack(credential *v1alpha1.TokenCredential, in *inputs.Inputs, reco
 	return record.Copied && ref != nil && ref.WriteBack && in.Seed.Equal(record.State.RefreshToken)
 }
 
-// adoptedSeed is the digest of the seed that was last adopted: by the status, or, where
-// etcd was put back to before that was written, by what this process has seen.
-func (r *Refresher) adoptedSeed(credential *v1alpha1.TokenCredential) string {
-	if known := credential.Status.StateSecret; known != nil && known.Seed != "" {
-		return known.Seed
+// adoptedSeeds names the seeds that are known to have been adopted: by the status, and,
+// where etcd was put back to before that was written, by what this process has seen.
+func (r *Refresher) adoptedSeeds(credential *v1alpha1.TokenCredential) rotation.Ledger {
+	adopted := r.attempts.adoptedSeeds(client.ObjectKeyFromObject(credential))
+	if known := credential.Status.StateSecret; known != nil {
+		adopted = adopted.Add(known.Seed)
 	}
-	return r.attempts.adoptedSeed(client.ObjectKeyFromObject(credential))
+	return adopted
 }
 
 // withAdoptedSeed keeps a state Secret that was deleted, or replaced by an older
-// copy, from making a spent token look like a new one: it is remembered which seed
-// was adopted.
-func withAdoptedSeed(record *rotation.Record, adopted string, seed secret.Text) *rotation.Record {
-	if adopted == "" {
-		return record
-	}
-	known := *record
-	same := adopted == seed.Digest()
+// copy, from making a spent token look like a new one: it is remembered which seeds
+// were adopted.
+func withAdoptedSeed(record *rotation.Record, adopted rotation.Ledger, seed secret.Text) *rotation.Record {
+	known, isKnown := *record, adopted.Contains(seed.Digest())
 	switch {
-	case !record.Exists() && same:
-		known.State = record.State.Adopt(seed)
-		known.State.Spent = known.State.Spent.Add(adopted)
-	case !record.Exists(): // a cache that lags may show it once more
-		known.State.Spent = record.State.Spent.Add(adopted)
-	case record.Copied && same:
-		known.State.Seed = adopted
+	case !record.Exists():
+		if isKnown {
+			known.State = record.State.Adopt(seed)
+		}
+		for _, digest := range adopted { // a cache that lags may show any of them once more
+			known.State.Spent = known.State.Spent.Add(digest)
+		}
+	case record.Copied && isKnown:
+		known.State.Seed = seed.Digest()
 	}
 	return &known
 }

@@ -25,6 +25,8 @@ func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 	if err := store.Save(t.Context(), record, rotation.State{}.Adopt(seed)); err != nil {
 		t.Fatal(err)
 	}
+	mistyped := *record
+	mistyped.State = record.State.Adopt(secret.New("mistyped"))
 	tests := []struct {
 		reason string
 		seen   bool
@@ -41,8 +43,9 @@ func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 		gone.Status.StateSecret = &v1alpha1.StateSecretStatus{Seed: test.status}
 		if test.seen {
 			r.attempts.observe(client.ObjectKeyFromObject(credential), record)
+			r.attempts.observe(client.ObjectKeyFromObject(credential), &mistyped) // and another since
 		}
-		got := withAdoptedSeed(store.None(gone), r.adoptedSeed(gone), seed).State
+		got := withAdoptedSeed(store.None(gone), r.adoptedSeeds(gone), seed).State
 		if verdict := got.Judge(seed); verdict != test.want || got.Lost() != test.lost {
 			t.Errorf("the seed is %s (lost: %t), want %s (%t): %s", verdict, got.Lost(), test.want, test.lost, test.reason)
 		}

@@ -20,8 +20,6 @@ type Seen struct {
 	UID             types.UID
 	Sequence        int64
 	ResourceVersion string
-	// Seed that was last adopted, by its digest.
-	Seed string
 	// Digest of what decides about the next send: the tokens, the ledger and the
 	// attempt.
 	Digest string
@@ -33,7 +31,6 @@ func (r *Record) Seen() Seen {
 		UID:             r.secret.UID,
 		Sequence:        r.State.Sequence,
 		ResourceVersion: r.secret.ResourceVersion,
-		Seed:            r.State.Seed,
 		Digest:          r.State.digest(),
 	}
 }
