@@ -6,8 +6,8 @@ package history
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -100,6 +100,9 @@ func (w *world) judgeStatus(before, after *v1alpha1.TokenCredential) {
 	}
 }
 
+// isAboutTarget matches a message that begins with the failure to write a target.
+var isAboutTarget = regexp.MustCompile("^the API server [a-z ]* write the target Secret")
+
 // judgeHidden: what keeps the token from the target does not hide that the refresh token
 // may be lost.
 func (w *world) judgeHidden(credential *v1alpha1.TokenCredential) {
@@ -107,7 +110,7 @@ func (w *world) judgeHidden(credential *v1alpha1.TokenCredential) {
 	if last == nil || refreshed == nil || !slices.Contains(tellingReasons, last.Reason) {
 		return
 	}
-	if refreshed.Reason != last.Reason && strings.Contains(refreshed.Message, " write the target Secret") && !strings.Contains(refreshed.Message, "before a token is") {
+	if refreshed.Reason != last.Reason && isAboutTarget.MatchString(refreshed.Message) {
 		w.violated(fmt.Sprintf("%s of %s is hidden by %s: %s", last.Reason, credential.Name, refreshed.Reason, refreshed.Message))
 	}
 }
