@@ -168,10 +168,13 @@ func (w *world) judgeTarget(before, target *corev1.Secret) {
 }
 
 // isRequested reports whether a refresh is asked for that the status does not echo: the
-// target alone says that it was answered.
+// target alone says that it was answered. A second leader may not have seen the answer.
 func (w *world) isRequested(name string) bool {
 	credential := w.api.credential(name)
-	return credential != nil && credential.RefreshRequested()
+	if credential == nil {
+		return false
+	}
+	return credential.RefreshRequested() || len(w.replicas) > 1 && credential.Annotations[v1alpha1.RefreshAtAnnotation] != ""
 }
 
 // noteObtained notes that a credential has got an access token.
