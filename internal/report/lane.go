@@ -63,6 +63,14 @@ func (e *entry) latest() *pending {
 	return e.inFlight
 }
 
+// status is the latest, written or not.
+func (e *entry) status() v1alpha1.TokenCredentialStatus {
+	if latest := e.latest(); latest != nil {
+		return latest.status
+	}
+	return e.stored
+}
+
 // isDone reports whether everything is written, and the cache shows it.
 func (e *entry) isDone() bool { return e.latest() == nil && !isOlder(e.cached, e.version) }
 
@@ -83,11 +91,7 @@ func (l *Lane) Current(cached *v1alpha1.TokenCredential) *v1alpha1.TokenCredenti
 		return cached
 	}
 	current := *cached
-	if latest := known.latest(); latest != nil {
-		current.Status = latest.status
-	} else {
-		current.Status = known.stored
-	}
+	current.Status = known.status()
 	return &current
 }
 
@@ -139,7 +143,11 @@ func (l *Lane) add(key types.NamespacedName, cached *v1alpha1.TokenCredential, u
 		}
 		l.entries[key] = known
 	}
-	known.unwritten = known.unwritten.then(pendingOf(update))
+	next := pendingOf(update)
+	if now := known.status(); !apiequality.Semantic.DeepEqual(now, update.Credential.Status) {
+		next = next.rebased(now) // what another process wrote has come in while it was computed
+	}
+	known.unwritten = known.unwritten.then(next)
 	l.enqueue(key, update.Urgent)
 	return !l.ending
 }

@@ -440,3 +440,20 @@ func TestCurrentIsAheadOfTheCache(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatCameInWhileAStatusWasComputed says that a status which was computed before
+// another process's came in is computed anew.
+func TestWhatCameInWhileAStatusWasComputed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cached := w.get(shop.Name)
+	w.add(cached, 1)
+	before := w.Current(cached) // a reconcile begins
+	w.overwrite(5)
+	w.do(w.Write(t.Context(), shop)) // on top of theirs: 5 + 100
+	w.Add(cached, update(before, 2)) // the reconcile ends
+	w.do(w.Write(t.Context(), shop))
+	if got, want := w.get(shop.Name).Status.RefreshCount, int64(305); got != want {
+		t.Errorf("the status counts %d, want %d: what the reconcile found, on top of what has come in", got, want)
+	}
+}

@@ -6,8 +6,8 @@ package history
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -100,6 +100,9 @@ func (w *world) judgeStatus(before, after *v1alpha1.TokenCredential) {
 	}
 }
 
+// isAboutTarget matches a message that begins with the failure to write a target.
+var isAboutTarget = regexp.MustCompile("^the API server [a-z ]* write the target Secret")
+
 // judgeHidden: what keeps the token from the target does not hide that the refresh token
 // may be lost.
 func (w *world) judgeHidden(credential *v1alpha1.TokenCredential) {
@@ -107,7 +110,7 @@ func (w *world) judgeHidden(credential *v1alpha1.TokenCredential) {
 	if last == nil || refreshed == nil || !slices.Contains(tellingReasons, last.Reason) {
 		return
 	}
-	if refreshed.Reason != last.Reason && strings.Contains(refreshed.Message, " write the target Secret") && !strings.Contains(refreshed.Message, "before a token is") {
+	if refreshed.Reason != last.Reason && isAboutTarget.MatchString(refreshed.Message) {
 		w.violated(fmt.Sprintf("%s of %s is hidden by %s: %s", last.Reason, credential.Name, refreshed.Reason, refreshed.Message))
 	}
 }
@@ -165,10 +168,13 @@ func (w *world) judgeTarget(before, target *corev1.Secret) {
 }
 
 // isRequested reports whether a refresh is asked for that the status does not echo: the
-// target alone says that it was answered.
+// target alone says that it was answered. A second leader may not have seen the answer.
 func (w *world) isRequested(name string) bool {
 	credential := w.api.credential(name)
-	return credential != nil && credential.RefreshRequested()
+	if credential == nil {
+		return false
+	}
+	return credential.RefreshRequested() || len(w.replicas) > 1 && credential.Annotations[v1alpha1.RefreshAtAnnotation] != ""
 }
 
 // noteObtained notes that a credential has got an access token.
