@@ -95,10 +95,12 @@ func (r *Refresher) commit(ctx context.Context, credential *v1alpha1.TokenCreden
 	defer func() { r.attempts.observe(key, record) }()
 	attended, handOver := context.WithCancel(ctx)
 	defer handOver()
-	if ending.Err() == nil { // an API server that hangs holds up no worker either
-		attended, handOver = context.WithTimeout(ctx, attendedFor)
-		defer handOver()
-	}
+	unanswered := time.AfterFunc(attendedFor, func() { //nolint:forbidigo // it frees a worker, and decides nothing
+		if ending.Err() == nil {
+			handOver()
+		}
+	})
+	defer unanswered.Stop()
 	refusals := 0
 	var last error
 	err := r.States.Commit(attended, credential, record, change, func(refusal error) {
