@@ -83,6 +83,10 @@ func (x *renewal) commit(ctx context.Context, change rotation.Change) error {
 // than two seconds. What lasts longer waits outside.
 const refusalsInWorker = 4
 
+// attendedFor is how long a worker waits for a commit that the API server does not
+// answer: as long as for one that it refuses, with room for a slow answer.
+const attendedFor = 5 * time.Second
+
 // commit makes a change durable. While the process is ending, a worker has nothing else
 // to do: it stays, and publishes what is saved at last.
 func (r *Refresher) commit(ctx context.Context, credential *v1alpha1.TokenCredential, record *rotation.Record, change rotation.Change) error {
@@ -91,6 +95,10 @@ func (r *Refresher) commit(ctx context.Context, credential *v1alpha1.TokenCreden
 	defer func() { r.attempts.observe(key, record) }()
 	attended, handOver := context.WithCancel(ctx)
 	defer handOver()
+	if ending.Err() == nil { // an API server that hangs holds up no worker either
+		attended, handOver = context.WithTimeout(ctx, attendedFor)
+		defer handOver()
+	}
 	refusals := 0
 	var last error
 	err := r.States.Commit(attended, credential, record, change, func(refusal error) {
@@ -103,6 +111,9 @@ func (r *Refresher) commit(ctx context.Context, credential *v1alpha1.TokenCreden
 	})
 	if err == nil || attended.Err() == nil || record.State.Attempt == nil {
 		return err
+	}
+	if last == nil {
+		last = rotation.ErrUnreachable // no answer came at all
 	}
 	return r.saveLater(ctx, credential, *record, change, last)
 }

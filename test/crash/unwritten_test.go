@@ -46,7 +46,6 @@ func TestKilledBeforeTheCommitThenSuspended(t *testing.T) {
 	p := s.newPod()
 	committing := p.api.hold(commit, false)
 	first := p.start()
-	s.awaitFresh(1)
 	committing.await()
 	first.kill()
 	committing.drop()
