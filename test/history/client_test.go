@@ -47,8 +47,9 @@ func (c *apiClient) Get(ctx context.Context, key client.ObjectKey, into client.O
 		return read(api.at(secrets, key.Name, c.process.seenSecrets), into, key.Name)
 	case *corev1.Secret:
 		return c.request(ctx, "get", key.Name, func() error {
-			c.process.seenState[key.Name] = api.latest
-			return read(api.find(secrets, key.Name), into, key.Name)
+			err := read(api.find(secrets, key.Name), into, key.Name)
+			c.process.saw(into)
+			return err
 		})
 	}
 	panic("a kind that is not expected")
@@ -185,8 +186,8 @@ func (c *apiClient) write(ctx context.Context, verb, name string, do func() erro
 		w.writer = c.process
 		defer func() { w.writer = nil }()
 		err := do()
-		if err == nil {
-			c.process.seenState[name] = w.api.latest
+		if written := w.api.secret(name); err == nil && written != nil {
+			c.process.saw(written)
 		}
 		return err
 	}})

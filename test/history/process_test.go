@@ -7,11 +7,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -165,6 +167,12 @@ func (p *process) write(credential string) *visit {
 	return p.begin(writes, credential, func(ctx context.Context) error {
 		return p.reports.Write(context.WithoutCancel(ctx), key)
 	})
+}
+
+// saw notes at which version a process read or wrote a Secret.
+func (p *process) saw(secret *corev1.Secret) {
+	version, _ := strconv.ParseUint(secret.ResourceVersion, 10, 64)
+	p.seenState[secret.Name] = max(p.seenState[secret.Name], version)
 }
 
 // kill ends a process at once, wherever its visits are.

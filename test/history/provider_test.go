@@ -127,6 +127,7 @@ func (w *world) act(sent *request) *reply {
 	w.simulator.ServeHTTP(recorder, sent.again())
 	w.stats.Answers++
 	answer := &reply{Status: recorder.Code, Header: recorder.Header(), Body: recorder.Body.Bytes()}
+	w.issued[tokenIn(answer.Body, "access_token")] = w.now
 	if answer.Status == http.StatusBadRequest {
 		w.fateOf(sent.token).refused = true
 	}

@@ -64,11 +64,11 @@ type claim struct {
 	made    time.Time
 }
 
-// obtained is when a credential last got an access token.
+// obtained is the last access token that a credential got.
 type obtained struct {
-	at       time.Time
-	recorded uint64 // the version of the API server that shows it
-	version  int    // of what users had done by then, as its reconcile saw it; 0: not known
+	at       time.Time // of its issue
+	recorded uint64    // the version of the API server that shows it
+	version  int       // of what users had done by then, as its reconcile saw it; 0: not known
 }
 
 // noteWrite judges what the operator writes, as it is written.
@@ -142,7 +142,7 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 		w.claims[attempt.ID] = &claim{process: w.writer, made: w.now}
 	}
 	if name := credentialOf(after.Name); now.accessToken != was.accessToken && !w.isRequested(name) {
-		w.noteObtained(name)
+		w.noteObtained(name, now.accessToken)
 	}
 	if was.attempt != nil && now.seed != was.seed {
 		w.fateOf(was.refreshToken).abandoned = true
@@ -163,7 +163,7 @@ func (w *world) judgeTarget(before, target *corev1.Secret) {
 		w.violated(fmt.Sprintf("the target %s holds %s, which no state ever held", target.Name, token))
 	}
 	if before == nil || string(before.Data["access_token"]) != token {
-		w.noteObtained(target.Name[:len(target.Name)-len(targetOf(""))])
+		w.noteObtained(target.Name[:len(target.Name)-len(targetOf(""))], token)
 	}
 }
 
@@ -178,11 +178,11 @@ func (w *world) isRequested(name string) bool {
 }
 
 // noteObtained notes that a credential has got an access token.
-func (w *world) noteObtained(credential string) {
+func (w *world) noteObtained(credential, token string) {
 	if w.writer == nil || w.tried[credential] {
 		return
 	}
-	got := obtained{at: w.now, recorded: w.api.latest}
+	got := obtained{at: w.issued[token], recorded: w.api.latest}
 	for _, v := range w.writer.visits {
 		if v.activity == reconciles && v.credential == credential {
 			got.version = v.version

@@ -93,10 +93,10 @@ func (w *world) rollBack(t *rapid.T) {
 	if then := w.api.at(credentials, shop, to).(*v1alpha1.TokenCredential); w.writesBack && !then.Spec.RefreshTokenSecretRef.WriteBack {
 		t.Skip("what was written back would be taken for the user's word")
 	}
-	w.restored, w.putBack = true, true
-	for _, r := range w.replicas {
-		r.process.unaware = r.process.unaware || r.process.seenState[stateOf(shop)] <= to
+	for _, r := range w.replicas { // of a second time nothing is asked: versions tell no more what came first
+		r.process.unaware = w.putBack || r.process.seenState[stateOf(shop)] <= to
 	}
+	w.restored, w.putBack = true, true
 	w.api.rollBack(to)
 	w.obtained = map[string]obtained{}
 	w.appWrong = string(w.api.secret(appName).Data["app_secret"]) != appSecret

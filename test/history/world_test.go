@@ -68,6 +68,8 @@ type world struct {
 	claims map[string]*claim // by the attempt's ID
 	// obtained is when each credential last got an access token.
 	obtained map[string]obtained
+	// issued is when the provider issued each access token.
+	issued map[string]time.Time
 	// tried is true of a credential from a call on, until one brings an access token.
 	tried map[string]bool
 	// underWay are requests that their senders have given up.
@@ -99,6 +101,7 @@ func newWorld(t *rapid.T, shared *shared) *world {
 		claims:      map[string]*claim{},
 		obtained:    map[string]obtained{},
 		tried:       map[string]bool{},
+		issued:      map[string]time.Time{},
 	}
 	w.api = newAPIServer(func() time.Time { return w.now })
 	w.api.written = w.noteWrite
