@@ -138,6 +138,8 @@ func TestConditions(t *testing.T) {
 			": " + conflict.Message, "Pending is only said while nothing is wrong"},
 		{"a notice beside a fresh token", fresh().reported(noticed(seen(noon))), conditions{"True TokenValid", "True Refreshed", "", ""},
 			"; " + conflict.Message, "it stands in the way of nothing"},
+		{"a notice, once expired", expired().reported(noticed(seen(noon))), conditions{"False TokenExpired", "True Refreshed", "", ""},
+			": " + conflict.Message, "the notice is not why there is no token"},
 		{"a notice beside a retried renewal, once expired", expired().reported(noticed(attempted(noon, unavailable))),
 			conditions{"False ProviderUnavailable", "False ProviderUnavailable", "True ProviderUnavailable", ""},
 			unavailable.Message + "; and " + conflict.Message, "the notice is not why there is no token"},
@@ -228,12 +230,17 @@ func TestNextRefreshTime(t *testing.T) {
 		{"suspended", fresh().suspended().reported(idle(noon)), none, "nothing is called"},
 		{"suspended and resumed", fresh().suspended().reported(idle(noon)).resumed().reported(seen(noon)), noon.Add(renewal), "at the renewal of the token at hand"},
 		{"suspended during a backoff", rateLimited.suspended().reported(idle(noon)), none, "nothing is called"},
+		{"suspended during a backoff, and the API server blocks", rateLimited.suspended().reported(func() Report {
+			report := idle(noon)
+			report.Renewal = blocked
+			return report
+		}()), none, "nothing is called"},
 		{"a Secret is missing", fresh().reported(hindered(noon, missing)), none, "it wakes the credential when it comes"},
 		{"the provider asks for a pause", rateLimited, retryAt, "not before the pause has passed"},
 		{"during the pause", rateLimited.reported(standing(noon)), retryAt, "looking again does not move it"},
 		{"the API server cannot be reached during the pause", rateLimited.reported(hindered(noon, blocked)), retryAt, "that does not end the pause"},
 		{"the API server cannot be reached behind the pause", late.reported(hindered(noon, blocked)), none, "what has passed would wake the credential without end"},
-		{"the API server cannot be reached while it is fresh", fresh().reported(hindered(noon, blocked)), noon.Add(renewal), "the plan stands"},
+		{"the API server cannot be reached while it is fresh", fresh().reported(hindered(noon, blocked)), none, "it is planned anew once it can be looked at"},
 		{"a Secret is missing during the pause", rateLimited.reported(hindered(noon, missing)), none, "when it comes, the inputs have changed"},
 		{"a pause for another process", rateLimited.reported(Report{Paused: true, Inputs: "digest"}), retryAt, "a pause plans nothing"},
 	} {
