@@ -156,7 +156,7 @@ func TestConditions(t *testing.T) {
 			report.Publication, report.Target = blocked, &Target{}
 			return report
 		}()), conditions{"False ReauthorizationRequired", "False ReauthorizationRequired", "", "True ReauthorizationRequired"},
-			refused.Message + "; and " + blocked.Message, "both are told, the renewal first"},
+			refused.Message + "; and " + blocked.Message, "both are reported, the renewal first"},
 		{"a renewal is retried and the target needs a person", expired().reported(func() Report {
 			report := attempted(noon, unavailable)
 			report.Publication = conflict
@@ -167,7 +167,7 @@ func TestConditions(t *testing.T) {
 			report := obtained(noon.Add(renewal))
 			report.WriteBack = blocked
 			return report
-		}()), conditions{"True TokenValid", "False PersistBlocked", "True PersistBlocked", ""}, "; " + blocked.Message, "the token is there, and that it is not written back is told"},
+		}()), conditions{"True TokenValid", "False PersistBlocked", "True PersistBlocked", ""}, "; " + blocked.Message, "the token is there, and that it is not written back is reported"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -297,9 +297,9 @@ func TestFields(t *testing.T) {
 		{"a failure that stands", fresh().reported(attempted(noon, unavailable)).reported(standing(noon)),
 			fields{1, 1, true, "ProviderUnavailable", "1/digest", "digest", 1, "", "7"}, "nothing was tried"},
 		{"a success after failures", fresh().reported(attempted(noon, unavailable)).reported(obtained(noon.Add(time.Minute))),
-			fields{2, 0, false, "Refreshed", "1/digest", "digest", 1, "", "7"}, "no failure is left to tell of"},
+			fields{2, 0, false, "Refreshed", "1/digest", "digest", 1, "", "7"}, "no failure is left to show"},
 		{"a failure that another process has ended", fresh().reported(attempted(noon, unavailable)).reported(seen(noon.Add(time.Minute))),
-			fields{2, 0, false, "Refreshed", "1/digest", "digest", 1, "", "7"}, "no failure is left to tell of"},
+			fields{2, 0, false, "Refreshed", "1/digest", "digest", 1, "", "7"}, "no failure is left to show"},
 		{"a failure, then suspended", fresh().reported(attempted(noon, refused)).suspended().reported(idle(noon)),
 			fields{1, 1, true, "ReauthorizationRequired", "1/digest", "digest", 2, "", "7"}, "the stall outlasts the suspension"},
 		{"a failure, then a missing Secret", fresh().reported(attempted(noon, unavailable)).reported(hindered(noon, missing)),
