@@ -114,7 +114,7 @@ func TestDecide(t *testing.T) {
 		{"an unknown outcome, while the token is fresh", when(unknown), HoldUnknown, "a person learns of it at once, not at the expiry"},
 		{"an unknown outcome, with a refresh requested", when(unknown, requested), HoldUnknown, "refreshAt never overrides it"},
 		{"an unknown outcome, and an input changed", when(unknown, stalled, mended), HoldUnknown, "only a new seed, a login or the policy does"},
-		{"an unknown outcome of a token that is lost", when(unknown, lost), HoldUnknown, "what was sent last is told"},
+		{"an unknown outcome of a token that is lost", when(unknown, lost), HoldUnknown, "what was sent last is reported"},
 		{"an unknown outcome, and a new seed", when(unknown, seedIsNew), Call, "the token before it does not matter any more"},
 		{"an unknown outcome that stalled, and a login was added", when(unknown, stalled, canLogin, mended), Call, "the person has acted"},
 

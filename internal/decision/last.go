@@ -25,7 +25,7 @@ func Last(known *v1alpha1.TokenCredentialStatus, inputs string) Attempt {
 	}
 	attempt := Attempt{Stalled: problem.Stalls(last.Reason), Mended: last.Inputs != inputs}
 	attempt.Failed = !attempt.Stalled
-	if known.FailedAttempts > 0 && known.NextRefreshTime != nil {
+	if known.NextRefreshTime != nil {
 		attempt.RetryAt = known.NextRefreshTime.Time
 	}
 	return attempt

@@ -101,6 +101,7 @@ func TestIsOutdated(t *testing.T) {
 		{"a failure, and no token", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 0, token.Validity{}, seed, rotation.Nothing, false, "it is as the status says"},
 		{"a failure, and a token that came after it", ended(v1alpha1.AppRejectedReason), before, 1, after, seed, rotation.Nothing, true, "another process has got on"},
 		{"a failure, and a first token that came after it", ended(v1alpha1.AppRejectedReason), token.Validity{}, 0, after, seed, rotation.Nothing, true, "another process has got on"},
+		{"a failure, and a token of the same second", ended(v1alpha1.AppRejectedReason), before, 1, issued(noon.Add(-time.Minute)), seed, rotation.Nothing, true, "status carries whole seconds, and a token is worth more than a failure"},
 		{"a failure, and a token from before it that was never published", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 1, before, seed, rotation.Nothing, false, "the attempt after that token has failed all the same"},
 		{"an unknown outcome that was resolved", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, rotation.Nothing, true, "the attempt is over"},
 		{"an unknown outcome that stands", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, rotation.Unknown, false, "nothing has been resolved"},

@@ -42,7 +42,7 @@ func TestStalls(t *testing.T) {
 		v1alpha1.RefreshedReason:               false,
 	} {
 		if got := New(reason, "").Stalls(); got != want {
-			t.Errorf("%s stalls: %t, want %t: it is told so in the user guide", reason, got, want)
+			t.Errorf("%s stalls: %t, want %t: the user guide says so", reason, got, want)
 		}
 	}
 	if (*Problem)(nil).Stalls() {

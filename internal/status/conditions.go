@@ -77,7 +77,7 @@ func holdsToken(known *v1alpha1.TokenCredentialStatus, now time.Time) bool {
 }
 
 // absence says why a target that holds no valid token holds none, as far as the rest
-// of the status tells.
+// of the status shows.
 func absence(known *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, now time.Time) (reason, message string) {
 	switch expires, obtained := known.ExpirationTime, known.LastRefreshTime; {
 	case expires != nil && !now.Before(expires.Time):
@@ -182,7 +182,7 @@ func cut(text string, most int) string {
 }
 
 // shownProblem is what the conditions of a status show, all problems as one; nil: none.
-// It is shown again, or tells whether an event is due, and decides nothing.
+// It is shown again, or says whether an event is due, and decides nothing.
 func shownProblem(known *v1alpha1.TokenCredentialStatus) *problem.Problem {
 	refreshed := meta.FindStatusCondition(known.Conditions, v1alpha1.RefreshedCondition)
 	if refreshed == nil || refreshed.Status != metav1.ConditionFalse {

@@ -93,7 +93,7 @@ func isFirst(old *v1alpha1.TokenCredentialStatus, report Report) bool {
 	return report.Attempt != nil && old.RefreshCount == 0
 }
 
-// hasRecovered reports whether a failure that the old status tells of is over.
+// hasRecovered reports whether a failure that the old status shows is over.
 func hasRecovered(old, next *v1alpha1.TokenCredentialStatus) bool {
 	return shownProblem(old) != nil && shownProblem(next) == nil || lastProblem(old) != nil && lastProblem(next) == nil
 }

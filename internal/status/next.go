@@ -180,7 +180,7 @@ func nextRefresh(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.Toke
 		return timeOrNil(schedule.RetryAt(now, next.FailedAttempts, renewal.RetryAfter, string(credential.UID)))
 	case report.Standing:
 		return next.NextRefreshTime
-	case report.IsBlocked() && next.NextRefreshTime != nil && now.Before(next.NextRefreshTime.Time):
+	case report.IsBlocked() && next.FailedAttempts > 0 && next.NextRefreshTime != nil && now.Before(next.NextRefreshTime.Time):
 		return next.NextRefreshTime // what the API server refuses ends no backoff
 	default:
 		return nil // an input that is missing wakes the credential when it comes

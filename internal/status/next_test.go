@@ -138,6 +138,8 @@ func TestConditions(t *testing.T) {
 			": " + conflict.Message, "Pending is only said while nothing is wrong"},
 		{"a notice beside a fresh token", fresh().reported(noticed(seen(noon))), conditions{"True TokenValid", "True Refreshed", "", ""},
 			"; " + conflict.Message, "it stands in the way of nothing"},
+		{"a notice, once expired", expired().reported(noticed(seen(noon))), conditions{"False TokenExpired", "True Refreshed", "", ""},
+			": " + conflict.Message, "the notice is not why there is no token"},
 		{"a notice beside a retried renewal, once expired", expired().reported(noticed(attempted(noon, unavailable))),
 			conditions{"False ProviderUnavailable", "False ProviderUnavailable", "True ProviderUnavailable", ""},
 			unavailable.Message + "; and " + conflict.Message, "the notice is not why there is no token"},
@@ -154,7 +156,7 @@ func TestConditions(t *testing.T) {
 			report.Publication, report.Target = blocked, &Target{}
 			return report
 		}()), conditions{"False ReauthorizationRequired", "False ReauthorizationRequired", "", "True ReauthorizationRequired"},
-			refused.Message + "; and " + blocked.Message, "both are told, the renewal first"},
+			refused.Message + "; and " + blocked.Message, "both are reported, the renewal first"},
 		{"a renewal is retried and the target needs a person", expired().reported(func() Report {
 			report := attempted(noon, unavailable)
 			report.Publication = conflict
@@ -165,7 +167,7 @@ func TestConditions(t *testing.T) {
 			report := obtained(noon.Add(renewal))
 			report.WriteBack = blocked
 			return report
-		}()), conditions{"True TokenValid", "False PersistBlocked", "True PersistBlocked", ""}, "; " + blocked.Message, "the token is there, and that it is not written back is told"},
+		}()), conditions{"True TokenValid", "False PersistBlocked", "True PersistBlocked", ""}, "; " + blocked.Message, "the token is there, and that it is not written back is reported"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -228,12 +230,17 @@ func TestNextRefreshTime(t *testing.T) {
 		{"suspended", fresh().suspended().reported(idle(noon)), none, "nothing is called"},
 		{"suspended and resumed", fresh().suspended().reported(idle(noon)).resumed().reported(seen(noon)), noon.Add(renewal), "at the renewal of the token at hand"},
 		{"suspended during a backoff", rateLimited.suspended().reported(idle(noon)), none, "nothing is called"},
+		{"suspended during a backoff, and the API server blocks", rateLimited.suspended().reported(func() Report {
+			report := idle(noon)
+			report.Renewal = blocked
+			return report
+		}()), none, "nothing is called"},
 		{"a Secret is missing", fresh().reported(hindered(noon, missing)), none, "it wakes the credential when it comes"},
 		{"the provider asks for a pause", rateLimited, retryAt, "not before the pause has passed"},
 		{"during the pause", rateLimited.reported(standing(noon)), retryAt, "looking again does not move it"},
 		{"the API server cannot be reached during the pause", rateLimited.reported(hindered(noon, blocked)), retryAt, "that does not end the pause"},
 		{"the API server cannot be reached behind the pause", late.reported(hindered(noon, blocked)), none, "what has passed would wake the credential without end"},
-		{"the API server cannot be reached while it is fresh", fresh().reported(hindered(noon, blocked)), noon.Add(renewal), "the plan stands"},
+		{"the API server cannot be reached while it is fresh", fresh().reported(hindered(noon, blocked)), none, "it is planned anew once it can be looked at"},
 		{"a Secret is missing during the pause", rateLimited.reported(hindered(noon, missing)), none, "when it comes, the inputs have changed"},
 		{"a pause for another process", rateLimited.reported(Report{Paused: true, Inputs: "digest"}), retryAt, "a pause plans nothing"},
 	} {
@@ -290,9 +297,9 @@ func TestFields(t *testing.T) {
 		{"a failure that stands", fresh().reported(attempted(noon, unavailable)).reported(standing(noon)),
 			fields{1, 1, true, "ProviderUnavailable", "digest", "digest", 1, "", "7"}, "nothing was tried"},
 		{"a success after failures", fresh().reported(attempted(noon, unavailable)).reported(obtained(noon.Add(time.Minute))),
-			fields{2, 0, false, "Refreshed", "digest", "digest", 1, "", "7"}, "no failure is left to tell of"},
+			fields{2, 0, false, "Refreshed", "digest", "digest", 1, "", "7"}, "no failure is left to show"},
 		{"a failure that another process has ended", fresh().reported(attempted(noon, unavailable)).reported(seen(noon.Add(time.Minute))),
-			fields{2, 0, false, "Refreshed", "digest", "digest", 1, "", "7"}, "no failure is left to tell of"},
+			fields{2, 0, false, "Refreshed", "digest", "digest", 1, "", "7"}, "no failure is left to show"},
 		{"a failure, then suspended", fresh().reported(attempted(noon, refused)).suspended().reported(idle(noon)),
 			fields{1, 1, true, "ReauthorizationRequired", "digest", "digest", 2, "", "7"}, "the stall outlasts the suspension"},
 		{"a failure, then a missing Secret", fresh().reported(attempted(noon, unavailable)).reported(hindered(noon, missing)),

@@ -35,7 +35,7 @@ type Report struct {
 	// way.
 	Standing bool
 	// Suspended is true where spec.suspend is why nothing was tried, as the credential
-	// says. Then nothing is missing for a renewal; what cannot be saved is told.
+	// says. Then nothing is missing for a renewal; what cannot be saved is reported.
 	Suspended bool
 	// Publication is what keeps the token from the target.
 	Publication *problem.Problem

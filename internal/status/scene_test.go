@@ -92,7 +92,7 @@ func obtained(issued time.Time) Report {
 	return report
 }
 
-// failed reports an attempt that brought no token, beside the one of a moment.
+// attempted reports an attempt that brought no token, beside the one of a moment.
 func attempted(issued time.Time, p *problem.Problem) Report {
 	report := seen(issued)
 	report.Attempt, report.Due = &Attempt{Problem: p}, time.Time{}
