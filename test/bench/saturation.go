@@ -142,9 +142,9 @@ func (l *lab) warmUp(ctx context.Context, r *result, o *observer, n int) error {
 		return err
 	}
 	r.note("%d of %d credentials had not got their first token when %d had been published: new ones wait behind old ones", n-targets, n, published)
-	_, err = l.awaitTokens(ctx, o, n, 2*time.Minute)
+	_, err = l.awaitTokens(ctx, o, n, 4*time.Minute)
 	if errors.Is(err, errGaveUp) {
-		r.note("some of them still had none two minutes later")
+		r.note("some of them still had none four minutes later, so that first tokens are among those published")
 		return nil
 	}
 	return err
