@@ -46,6 +46,8 @@ type Fault struct {
 	Drip Duration `json:"drip,omitempty"`
 	// BodySize sends so many bytes in place of a body, generated as they go.
 	BodySize int64 `json:"bodySize,omitempty"`
+	// Gzip compresses the body, so that a small reply may hold much.
+	Gzip bool `json:"gzip,omitempty"`
 	// GzipBomb sends a gzip body that expands to so many bytes.
 	GzipBomb int64 `json:"gzipBomb,omitempty"`
 }

@@ -161,6 +161,24 @@ func TestGzipBomb(t *testing.T) {
 	}
 }
 
+func TestABodyIsCompressed(t *testing.T) {
+	t.Parallel()
+	s, server := serve(t, Options{})
+	wanted := strings.Repeat("many values, ", 10000)
+	s.QueueFault(Match{}, 1, Fault{Gzip: true, Reply: &Reply{Body: wanted}})
+	reply, body, err := oauthRefresh(DemoOAuthRefreshToken).over(t.Context(), dial(t, server, true))
+	if err != nil || reply.Header.Get("Content-Encoding") != "gzip" || len(body) > 4<<10 {
+		t.Fatalf("a small gzip body is wanted: %d bytes, %v", len(body), err)
+	}
+	unpacked, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(unpacked); err != nil || string(got) != wanted {
+		t.Errorf("it expands to %d bytes, %v; want the reply's own %d", len(got), err, len(wanted))
+	}
+}
+
 func TestFaultWaitsUntilToldOrUntilTheServerEnds(t *testing.T) {
 	t.Parallel()
 	told, never := make(chan struct{}), make(chan struct{})

@@ -109,6 +109,13 @@ func (f *Fault) send(w http.ResponseWriter, r *http.Request, reply Reply) {
 		if fill(bomb, f.GzipBomb) == nil {
 			_ = bomb.Close()
 		}
+	case f.Gzip:
+		reply.Header.Set("Content-Encoding", "gzip")
+		reply.Header.Del("Content-Length")
+		writeHead(w, reply)
+		compressed := gzip.NewWriter(w)
+		_, _ = io.WriteString(compressed, reply.Body)
+		_ = compressed.Close()
 	case f.BodySize > 0:
 		reply.Header.Set("Content-Length", strconv.FormatInt(f.BodySize, 10))
 		writeHead(w, reply)

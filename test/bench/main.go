@@ -47,6 +47,7 @@ type settings struct {
 	window      time.Duration
 	settle      time.Duration
 	patience    time.Duration
+	attacks     string
 
 	json     string
 	markdown string
@@ -64,6 +65,7 @@ func (s *settings) addFlags(flags *flag.FlagSet) {
 	flags.DurationVar(&s.window, "window", time.Minute, "how long saturation is measured; raw limits for a sixth of it each")
 	flags.DurationVar(&s.settle, "settle", 140*time.Second, "how long an idle operator is left alone before its memory is read; Go collects garbage every two minutes at the latest")
 	flags.DurationVar(&s.patience, "patience", 5*time.Minute, "how long is waited for new credentials that others starve, and for statuses")
+	flags.StringVar(&s.attacks, "attacks", "", "`numbers` of the attacks that hostile plays, separated by commas; all where there are none")
 	flags.StringVar(&s.json, "json", "bin/bench.json", "`file` for the figures as JSON")
 	flags.StringVar(&s.markdown, "markdown", "bin/bench.md", "`file` for the figures as Markdown, as in docs/benchmarks.md")
 	flags.StringVar(&s.profile, "profile", "", "`directory` for CPU and heap profiles of the operator, taken while it is saturated")
@@ -85,6 +87,7 @@ func (s *settings) changed() []string {
 		{"window", s.window, defaults.window},
 		{"settle", s.settle, defaults.settle},
 		{"patience", s.patience, defaults.patience},
+		{"attacks", s.attacks, defaults.attacks},
 	} {
 		if each.value != each.full {
 			all = append(all, fmt.Sprintf("--%s=%v", each.name, each.value))
@@ -144,6 +147,7 @@ func scenarios() []scenario {
 		{"tenant", "one tenant's renewals beside thousands of another's that fail", measureTenant},
 		{"neighbour", "first tokens of one namespace while another saturates everything", measureNeighbour},
 		{"starvation", "first tokens beside others of the same namespace that are always due", measureStarvation},
+		{"hostile", "a tenant that is well beside tenants and providers that attack, one after the other", measureHostile},
 		{"appsecret", "how often an app Secret is read that all share", measureAppSecret},
 		{"unrelated", "resident memory with Secrets that are nobody's business", measureUnrelated},
 		{"memory", "resident memory by the number of credentials", measureMemory},

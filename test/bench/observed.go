@@ -59,6 +59,21 @@ func (o *observer) behind(now time.Time, oldest time.Duration) (expired, overdue
 	return expired, overdue, o.failure
 }
 
+// unreplaced is for how long each target has held its token beyond the time that the
+// status named for its renewal, in seconds: those that are late still, which no
+// replacement tells of.
+func (o *observer) unreplaced(now time.Time) []float64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var late []float64
+	for name, target := range o.targets {
+		if due := o.statuses[name].dueOf(target.expires); !due.IsZero() && now.After(due) {
+			late = append(late, now.Sub(due).Seconds())
+		}
+	}
+	return late
+}
+
 // lacking counts, among the credentials of a population, those without a token and
 // those whose token is older than the age given: none, and nothing is saturated.
 func (o *observer) lacking(p population, oldest time.Duration) (int, error) {

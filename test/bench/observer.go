@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -79,16 +80,16 @@ func (r replacement) expired() time.Duration { return r.at.Sub(r.expires) }
 
 // observe watches the targets of all namespaces from now on and, where asked, the
 // statuses. To decode a status costs the harness ten times what a target does, so
-// what is judged by targets alone goes without.
-func (l *lab) observe(ctx context.Context, statuses bool) (*observer, error) {
+// what is judged by targets alone goes without. Options narrow down both watches.
+func (l *lab) observe(ctx context.Context, statuses bool, options ...client.ListOption) (*observer, error) {
 	ctx, end := context.WithCancel(ctx)
 	o := newObserver()
 	o.end = end
-	err := l.follow(ctx, o, &corev1.SecretList{}, o.sawSecret,
+	err := l.follow(ctx, o, &corev1.SecretList{}, o.sawSecret, append(slices.Clone(options),
 		client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy},
-		client.MatchingFields{"type": string(corev1.SecretTypeOpaque)})
+		client.MatchingFields{"type": string(corev1.SecretTypeOpaque)})...)
 	if err == nil && statuses {
-		err = l.follow(ctx, o, &v1alpha1.TokenCredentialList{}, o.sawCredential)
+		err = l.follow(ctx, o, &v1alpha1.TokenCredentialList{}, o.sawCredential, options...)
 	}
 	if err != nil {
 		end()
@@ -108,15 +109,13 @@ func newObserver() *observer {
 
 // follow hands over each object as it changes, until the context ends.
 func (l *lab) follow(ctx context.Context, o *observer, list client.ObjectList, saw func(client.Object, time.Time), options ...client.ListOption) error {
-	options = append(options, client.Limit(1))
-	if err := l.List(ctx, list, options...); err != nil {
+	if err := l.List(ctx, list, append(slices.Clone(options), client.Limit(1))...); err != nil {
 		return err
 	}
-	options = options[:len(options)-1]
 	// It goes on where it was when the API server ends a watch, as one does that
 	// has other things to do.
 	stream, err := watchtools.NewRetryWatcherWithContext(ctx, list.GetResourceVersion(), watcher(func(ctx context.Context, from metav1.ListOptions) (watch.Interface, error) {
-		return l.Watch(ctx, list, append(options[:len(options):len(options)], &client.ListOptions{Raw: &from})...)
+		return l.Watch(ctx, list, append(slices.Clone(options), &client.ListOptions{Raw: &from})...)
 	}))
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -148,11 +149,22 @@ func (p *provider) setUnavailable(ctx context.Context, unavailable bool) error {
 		map[string]any{"match": simulator.Match{}, "unavailable": unavailable}, nil)
 }
 
+// misbehave has the provider do the same wrong at every call that matches, until
+// behave ends it.
+func (p *provider) misbehave(ctx context.Context, match simulator.Match, fault simulator.Fault) error {
+	return p.control(ctx, http.MethodPost, "faults", map[string]any{"match": match, "next": math.MaxInt32, "fault": fault}, nil)
+}
+
+func (p *provider) behave(ctx context.Context) error {
+	return p.control(ctx, http.MethodDelete, "faults", nil, nil)
+}
+
 // calls is how many calls have come, and how many of them brought a token.
 type calls struct {
 	all       float64
 	refreshes float64
 	reuses    float64
+	faulty    float64 // met a fault that was asked for
 }
 
 func (p *provider) counts(ctx context.Context) (calls, error) {
@@ -164,6 +176,7 @@ func (p *provider) counts(ctx context.Context) (calls, error) {
 	sum := calls{refreshes: float64(counted.Totals.Refreshes), reuses: float64(counted.Totals.Reuses)}
 	for _, count := range counted.Calls {
 		sum.all += float64(count.Calls)
+		sum.faulty += float64(count.Faulty)
 	}
 	return sum, err
 }
@@ -185,7 +198,7 @@ func (p *provider) attempts(ctx context.Context) (map[string]int, error) {
 // resolve sends the providers' hosts here, as --egress-resolve takes it.
 func (p *provider) resolve() []string {
 	var all []string
-	for _, host := range simulator.Hosts() {
+	for _, host := range append(simulator.Hosts(), hostileHost) {
 		all = append(all, host+":443="+p.address)
 	}
 	return all

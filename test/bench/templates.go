@@ -1,0 +1,165 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/asn1"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+)
+
+// mergePatch is one in JSON (RFC 7396).
+func mergePatch(text string) client.Patch {
+	return client.RawPatch(types.MergePatchType, []byte(text))
+}
+
+// templated makes credentials whose tokens are always due, so that their template is
+// rendered all the time. The access token is as large as given.
+func (a *assault) templated(ctx context.Context, count, tokenSize int, template string) error {
+	body := strings.Replace(shortReply, `"hostile"`, `"`+strings.Repeat("a", tokenSize)+`"`, 1)
+	if err := a.reply(ctx, body); err != nil {
+		return err
+	}
+	return a.credentials(ctx, 0, count, func(_ int, credential *v1alpha1.TokenCredential, _ *corev1.Secret) {
+		credential.Spec.Target.Template = &v1alpha1.TargetTemplate{Data: map[string]string{"value": template}}
+	})
+}
+
+// attackHugeRender makes a template of 28 KB into 196 MB, in one expression.
+func attackHugeRender(ctx context.Context, a *assault) error {
+	const credentials, size = 8, 14_000
+	return a.templated(ctx, credentials, 8,
+		fmt.Sprintf(`${"%s".replace("a", "%s")}`, strings.Repeat("a", size), strings.Repeat("b", size)))
+}
+
+// attackRegularExpressions matches an access token of 8 KB with a hundred and fifty
+// thousand states at a time.
+func attackRegularExpressions(ctx context.Context, a *assault) error {
+	const credentials, repeats, tokenSize = 20, 1_500, 8_000
+	return a.templated(ctx, credentials, tokenSize, regularExpressions(repeats))
+}
+
+// regularExpressions is a template of 17 bytes for each hundred states.
+func regularExpressions(repeats int) string {
+	return `${string(accessToken.matches("^` + strings.Repeat(`[ab]{0,99}[abcd]`, repeats) + `c$"))}`
+}
+
+// attackCompiled has 20 templates of 55 KB compiled, each of thousands of expressions.
+func attackCompiled(ctx context.Context, a *assault) error {
+	const credentials, size = 20, 55_000
+	const each = "${accessToken+tokenType}"
+	return a.templated(ctx, credentials, 8, strings.Repeat(each, size/len(each)))
+}
+
+// attackRSAKeys signs with keys that take minutes each: the client's key of a provider
+// that asks for a signed assertion, and one that stands in a template.
+func attackRSAKeys(ctx context.Context, a *assault) error {
+	key, err := slowKey(98_304)
+	if err != nil {
+		return err
+	}
+	smaller, err := slowKey(32_768) // small enough to pass as an input
+	if err != nil {
+		return err
+	}
+	if err := a.reply(ctx, shortReply); err != nil {
+		return err
+	}
+	signing, err := a.signingProvider(ctx)
+	if err != nil {
+		return err
+	}
+	for i, text := range []string{key, smaller} {
+		if err := a.try(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: fmt.Sprintf("key-%d", i)},
+			StringData: map[string]string{"app_key": "hostile", "app_secret": text},
+		}); err != nil {
+			return err
+		}
+	}
+	const credentials = 32
+	return a.credentials(ctx, 0, credentials, func(i int, credential *v1alpha1.TokenCredential, _ *corev1.Secret) {
+		if i%4 == 0 {
+			credential.Spec.Target.Template = &v1alpha1.TargetTemplate{Data: map[string]string{
+				"value": fmt.Sprintf(`${jwt.sign("RS256", %q, {"iss": "hostile"})}`, smaller)}}
+			return
+		}
+		credential.Spec.ProviderRef = signing
+		credential.Spec.AppSecretRef.Name = v1alpha1.SecretName(fmt.Sprintf("key-%d", i%2))
+	})
+}
+
+// signingProvider is an OAuth 2.0 server that its clients prove themselves to by a
+// signature (RFC 7523).
+func (a *assault) signingProvider(ctx context.Context) (v1alpha1.ProviderReference, error) {
+	specs, err := builtin.Specs()
+	if err != nil {
+		return v1alpha1.ProviderReference{}, err
+	}
+	described := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: "signing"}, Spec: specs["oauth2"]}
+	request := &described.Spec.Refresh.Request
+	request.BasicAuth = nil
+	delete(request.Form, "client_secret")
+	request.Form["client_assertion"] = `${jwt.sign("RS256", app.secret, {"iss": app.key})}`
+	return v1alpha1.ProviderReference{Kind: v1alpha1.ClusterProvider, Name: described.Name}, a.try(ctx, described)
+}
+
+// rsaPrivateKey is RSAPrivateKey of RFC 8017 appendix A.1.2.
+type rsaPrivateKey struct {
+	Version          int
+	N                *big.Int
+	E                int
+	D, P, Q          *big.Int
+	DP, DQ, QInverse *big.Int
+}
+
+// slowKey is a private key in PEM that signs as slowly as its bits say. Its primes are
+// none, and need not be: what is slow is to work with it.
+func slowKey(bits int) (string, error) {
+	const e = 65537
+	one := big.NewInt(1)
+	for {
+		p, q, err := oddNumbers(bits / 2)
+		if err != nil {
+			return "", err
+		}
+		lessP, lessQ := new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)
+		d := new(big.Int).ModInverse(big.NewInt(e), new(big.Int).Mul(lessP, lessQ))
+		inverse := new(big.Int).ModInverse(q, p)
+		if d == nil || inverse == nil {
+			continue
+		}
+		der, err := asn1.Marshal(rsaPrivateKey{N: new(big.Int).Mul(p, q), E: e, D: d, P: p, Q: q,
+			DP: new(big.Int).Mod(d, lessP), DQ: new(big.Int).Mod(d, lessQ), QInverse: inverse})
+		return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der})), err
+	}
+}
+
+// oddNumbers are two of so many bits.
+func oddNumbers(bits int) (p, q *big.Int, err error) {
+	numbers := make([]*big.Int, 2)
+	for i := range numbers {
+		random, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits))) //nolint:gosec // a constant of the caller's
+		if err != nil {
+			return nil, nil, err
+		}
+		random.SetBit(random, 0, 1)
+		random.SetBit(random, bits-1, 1)
+		random.SetBit(random, bits-2, 1)
+		numbers[i] = random
+	}
+	return numbers[0], numbers[1], nil
+}
