@@ -30,8 +30,8 @@ type Lane struct {
 
 	mu      sync.Mutex
 	entries map[types.NamespacedName]*entry
-	queue   queue // nil until the lane runs
-	ending  bool  // the process ends: nobody comes to what is added now
+	turns   *turns // nil until the lane runs
+	ending  bool   // the process ends: nobody comes to what is added now
 }
 
 // Events records what happened to a credential. It does not wait, unless the process

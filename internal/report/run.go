@@ -12,8 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
@@ -35,55 +33,40 @@ const (
 	failuresToLog = 5
 )
 
-// What is urgent goes first.
-const (
-	urgent    = 1
-	notUrgent = 0
-)
-
-type queue = priorityqueue.PriorityQueue[types.NamespacedName]
-
 // enqueue asks a writer to come to a status. The caller holds the lock.
 func (l *Lane) enqueue(key types.NamespacedName, isUrgent bool) {
-	if l.queue == nil {
-		return
+	if l.turns != nil {
+		l.turns.add(key, isUrgent)
 	}
-	priority := notUrgent
-	if isUrgent {
-		priority = urgent
-	}
-	l.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, key)
 }
 
 // Start writes statuses until ctx ends, and then what is still unwritten. The lane
 // runs among the controllers, which the manager stops at the same time: what they add
 // after that they write themselves, so that nothing depends on who ends first.
 func (l *Lane) Start(ctx context.Context) error {
-	queue := priorityqueue.New[types.NamespacedName]("status", func(o *priorityqueue.Opts[types.NamespacedName]) {
-		o.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, longestRetry)
-	})
-	l.open(queue)
+	turns := newTurns()
+	l.open(turns)
 	writeCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var writing sync.WaitGroup
 	for range writers {
-		writing.Go(func() { l.work(writeCtx, queue) })
+		writing.Go(func() { l.work(writeCtx, turns) })
 	}
 	<-ctx.Done()
 	bound := time.AfterFunc(lastTimeout, cancel) //nolint:forbidigo // it bounds the end of the process, and decides nothing
 	defer bound.Stop()
 	l.close()
-	queue.ShutDown()
+	turns.end()
 	writing.Wait()
 	l.writeAll(writeCtx)
 	return nil
 }
 
 // open lets writers come to what was added before the lane ran, and is from now on.
-func (l *Lane) open(queue queue) {
+func (l *Lane) open(turns *turns) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queue = queue
+	l.turns = turns
 	for key, known := range l.entries {
 		if known.unwritten != nil {
 			l.enqueue(key, known.unwritten.urgent)
@@ -100,21 +83,20 @@ func (l *Lane) close() {
 
 // work writes what comes. What cannot be written comes again after a pause of its own,
 // and delays no other.
-func (l *Lane) work(ctx context.Context, queue queue) {
+func (l *Lane) work(ctx context.Context, turns *turns) {
 	for {
-		key, priority, shutdown := queue.GetWithPriority()
-		if shutdown {
+		key, isUrgent, ok := turns.next()
+		if !ok {
 			return
 		}
-		if err := l.Write(ctx, key); err == nil {
-			queue.Forget(key)
-		} else {
-			if queue.NumRequeues(key) == failuresToLog {
+		err := l.Write(ctx, key)
+		if err != nil {
+			if turns.failures(key) == failuresToLog {
 				unwritten(ctx, "a status cannot be written; it is tried again", key, err)
 			}
-			queue.AddWithOpts(priorityqueue.AddOpts{RateLimited: true, Priority: &priority}, key)
+			turns.retry(key, isUrgent)
 		}
-		queue.Done(key)
+		turns.done(key, err == nil)
 	}
 }
 
