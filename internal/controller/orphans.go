@@ -23,6 +23,7 @@ func (r *Reconciler) forget(ctx context.Context, credential types.NamespacedName
 	r.Reports.Forget(credential)
 	r.Refresher.Forget(credential)
 	r.Hosts.Forget(credential, r.Clock.Now())
+	r.edits.Deleted(credential, r.Clock.Now())
 	r.repairs.Forget(credential)
 	r.writeBacks.Forget(credential)
 	r.retries.forget(credential)

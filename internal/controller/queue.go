@@ -103,8 +103,11 @@ func (r *Reconciler) wakeUp(credential types.NamespacedName) {
 }
 
 // passSlotsOn gives slots at hosts that a woken credential did not come for to the next
-// one, also while no call is made.
+// one, and forgets what edits have cost, also while no call is made.
 func (r *Reconciler) passSlotsOn(ctx context.Context) error {
-	wait.UntilWithContext(ctx, func(context.Context) { r.Hosts.Tick(r.Clock.Now()) }, time.Second)
+	wait.UntilWithContext(ctx, func(context.Context) {
+		r.Hosts.Tick(r.Clock.Now())
+		r.edits.Tick(r.Clock.Now())
+	}, time.Second)
 	return nil
 }

@@ -189,11 +189,9 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts
 		a.problem = asProblem(err)
 		return a
 	}
-	if facts.IsForEdit() {
-		if wait := r.edits.Take(client.ObjectKeyFromObject(job.Credential), facts.Now); wait > 0 {
-			a.decided, a.standing, a.again = decision.WaitForRetry, true, facts.Now.Add(wait)
-			return a
-		}
+	if wait := r.editPause(client.ObjectKeyFromObject(job.Credential), facts); wait > 0 {
+		a.decided, a.standing, a.again = decision.WaitForRetry, true, facts.Now.Add(wait)
+		return a
 	}
 	job.Recheck = func(ctx context.Context) error { return r.dryRun(ctx, job.Credential, goal, afterClaim) }
 	if !facts.Token.IsZero() && !facts.Now.Before(facts.Due) {
@@ -209,6 +207,20 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts
 	}
 	a.problem = asProblem(err)
 	return a
+}
+
+// editPause is how long a call that an edit causes has to wait, so that edits evade neither
+// backoff nor schedule. One that was woken for a slot at its host has waited already.
+func (r *Reconciler) editPause(credential types.NamespacedName, facts decision.Facts) time.Duration {
+	switch {
+	case r.Hosts.Admitted(credential):
+		return 0
+	case facts.IsForEdit():
+		return r.edits.Take(credential, facts.Now)
+	case facts.IsFirst():
+		return r.edits.TakeFirst(credential, facts.Now)
+	}
+	return 0
 }
 
 // reportTo adds what was done about the token to a report.

@@ -115,11 +115,20 @@ func (f Facts) wanted() bool {
 		f.Recovery == rotation.Resend || f.Recovery == rotation.Unknown
 }
 
-// IsForEdit reports whether the call that was decided on is ahead of its backoff, or of
-// a person's act, for an edit alone: of a spec or of a Secret.
+// IsForEdit reports whether the call that was decided on is made for something that a
+// user has done, a new seed, other parameters or a request, ahead of the backoff, of a
+// person's act, or of the time at which the token is due.
 func (f Facts) IsForEdit() bool {
-	return !f.Requested && (f.Last.Stalled || f.Now.Before(f.Last.RetryAt))
+	if f.Last.Stalled || f.Now.Before(f.Last.RetryAt) {
+		return true
+	}
+	due := f.Token.IsZero() || !f.Now.Before(f.Due) || f.Last.Failed
+	return !due && !f.TargetNeeds && f.Recovery != rotation.Resend && f.Recovery != rotation.Unknown
 }
+
+// IsFirst reports whether nothing is known of any attempt: the credential is new, or was
+// made again.
+func (f Facts) IsFirst() bool { return f.Token.IsZero() && !f.Last.Failed && !f.Last.Stalled }
 
 // mayBeCured reports whether what the last attempt failed for may be gone, so that
 // no backoff holds: an input has changed, or the user asks for it. A new seed or source

@@ -200,6 +200,24 @@ func TestDecideAgrees(t *testing.T) {
 	})
 }
 
+func TestIsFirst(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		facts        Facts
+		want         bool
+	}{
+		{"a new credential", "nothing is known of it", when(first), true},
+		{"one with a token", "an attempt was made", when(due), false},
+		{"one that has failed", "its backoff holds it", when(first, backedOff), false},
+		{"one that has stalled", "an edit ends that", when(first, stalled), false},
+	} {
+		if each.facts.IsFirst() != each.want {
+			t.Errorf("%s is the first: %t, want %t: %s", each.name, each.facts.IsFirst(), each.want, each.reason)
+		}
+	}
+}
+
 // TestDecideNeverCalls holds the promises that no combination of facts may break.
 func TestDecideNeverCalls(t *testing.T) {
 	t.Parallel()
@@ -267,8 +285,13 @@ func TestIsForEdit(t *testing.T) {
 		{"mended within the backoff", "the backoff would hold it", when(backingOff, mended), true},
 		{"mended after the backoff", "it would be called without the edit", when(backedOff, mended), false},
 		{"mended while stalled", "nothing but an edit ends that", when(stalled, mended), true},
-		{"asked for within the backoff", "a person asks", when(backingOff, mended, requested), false},
-		{"a new seed of a credential that is well", "there is no backoff to get ahead of", when(seedIsNew), false},
+		{"asked for within the backoff", "a script may ask as well as a person", when(backingOff, mended, requested), true},
+		{"asked for while the token is fresh", "each request would be a call", when(requested), true},
+		{"asked for when it is due", "it would be called without the request", when(due, requested), false},
+		{"a new seed of a credential that is well", "each would be a call ahead of its time", when(seedIsNew), true},
+		{"other parameters of a credential that is well", "each edit would be a call ahead of its time", when(sourceChanged), true},
+		{"a new seed of a credential without a token", "it would be called without the edit", when(first, seedIsNew), false},
+		{"a target that lacks the token", "repairs have a pace of their own", when(targetNeeds), false},
 	} {
 		if Decide(each.facts) != Call || each.facts.IsForEdit() != each.want {
 			t.Errorf("%s: %s for an edit: %t, want %t: %s", each.name, Decide(each.facts), each.facts.IsForEdit(), each.want, each.reason)

@@ -21,9 +21,9 @@ const (
 	editInterval = 10 * time.Second
 )
 
-// Edits limits the attempts that edits of a credential cause ahead of its backoff.
-// Each credential has a token bucket, which outlives the credential: to delete and
-// create it anew evades nothing. A bucket that is full again is forgotten. The zero
+// Edits limits the attempts that edits of a credential cause ahead of its backoff or its
+// time. Each credential has a token bucket, which outlives the credential: to delete
+// and create it anew evades nothing. A bucket that is full again is forgotten. The zero
 // value is ready to use. Safe for concurrent use.
 type Edits struct {
 	mu      sync.Mutex
@@ -37,6 +37,38 @@ func (e *Edits) Take(who types.NamespacedName, now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.forget(now)
+	return e.take(e.bucket(who), now)
+}
+
+// TakeFirst is as Take, for the first attempt of a credential. It takes nothing unless
+// one of that name was edited or deleted a short while ago.
+func (e *Edits) TakeFirst(who types.NamespacedName, now time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.forget(now)
+	if bucket := e.buckets[who]; bucket != nil {
+		return e.take(bucket, now)
+	}
+	return 0
+}
+
+// Deleted notes that a credential is gone: one that comes under its name shares its
+// bucket.
+func (e *Edits) Deleted(who types.NamespacedName, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.forget(now)
+	e.bucket(who)
+}
+
+// Tick forgets what can be forgotten, also while nothing else happens.
+func (e *Edits) Tick(now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.forget(now)
+}
+
+func (e *Edits) bucket(who types.NamespacedName) *rate.Limiter {
 	bucket := e.buckets[who]
 	if bucket == nil {
 		bucket = rate.NewLimiter(rate.Every(editInterval), editBurst)
@@ -45,6 +77,10 @@ func (e *Edits) Take(who types.NamespacedName, now time.Time) time.Duration {
 		}
 		e.buckets[who] = bucket
 	}
+	return bucket
+}
+
+func (e *Edits) take(bucket *rate.Limiter, now time.Time) time.Duration {
 	reservation := bucket.ReserveN(now, 1)
 	wait := reservation.DelayFrom(now)
 	if wait > 0 {

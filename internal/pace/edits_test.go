@@ -51,6 +51,43 @@ func TestOneCredentialsEditsCostNoOther(t *testing.T) {
 	}
 }
 
+// TestACredentialThatIsDeletedAndMadeAgainEvadesNothing is the attack: a script makes the
+// same credential again and again, which has no backoff each time.
+func TestACredentialThatIsDeletedAndMadeAgainEvadesNothing(t *testing.T) {
+	t.Parallel()
+	edits, granted := &Edits{}, 0
+	for n := range 100 {
+		now := noon.Add(time.Duration(n) * 100 * time.Millisecond)
+		if edits.TakeFirst(credential(1), now) == 0 {
+			granted++
+		}
+		edits.Deleted(credential(1), now)
+	}
+	if most := 1 + editBurst; granted > most {
+		t.Errorf("%d attempts within ten seconds, want at most %d", granted, most)
+	}
+}
+
+func TestNewCredentialsWaitForNothingAndLeaveNothing(t *testing.T) {
+	t.Parallel()
+	edits := &Edits{}
+	for n := range 1000 {
+		if wait := edits.TakeFirst(credential(n), noon); wait != 0 {
+			t.Fatalf("the first attempt of a new credential waits %s", wait)
+		}
+	}
+	if len(edits.buckets) > 0 {
+		t.Errorf("%d buckets are kept: each credential would cost memory", len(edits.buckets))
+	}
+	for n := range 1000 {
+		edits.Deleted(credential(n), noon)
+	}
+	edits.Tick(noon.Add(sweepEvery))
+	if len(edits.buckets) > 0 {
+		t.Errorf("%d buckets of what was deleted are kept for ever", len(edits.buckets))
+	}
+}
+
 func TestFullBucketsAreForgotten(t *testing.T) {
 	t.Parallel()
 	edits := &Edits{}
