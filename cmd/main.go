@@ -26,7 +26,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 )
 
 // gcPercent is how much garbage may lie beside what is in use, where GOGC does not
@@ -79,7 +79,7 @@ func run(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
-	spool, err := rotation.OpenSpool(options.spoolDir)
+	spool, err := spool.Open(options.spoolDir)
 	if err != nil {
 		return err
 	}
