@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
@@ -62,6 +63,7 @@ func TestTheSpoolCarriesAGrantOverARestart(t *testing.T) {
 
 func TestAFileOfTheSpoolDisclosesNothing(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a file of the spool")
 	directory := t.TempDir()
 	if err := open(t, directory).Put("1", secret.New("sent"), token.Grant{RefreshToken: secret.New("canary")}); err != nil {
 		t.Fatal(err)
