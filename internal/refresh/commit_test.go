@@ -230,7 +230,7 @@ func TestWhatAnEarlierProcessLeftIsTakenUp(t *testing.T) {
 			}
 			s.keeps(func(state rotation.State) rotation.State { return adopts(state).Claim(attempt) })
 			if each.spooled {
-				if err := s.Spool.Put(attempt.ID, secret.New(seed), token.Grant{RefreshToken: secret.New(second)}); err != nil {
+				if err := s.Spool.Put("team", attempt.ID, secret.New(seed), token.Grant{RefreshToken: secret.New(second)}); err != nil {
 					t.Fatal(err)
 				}
 			}

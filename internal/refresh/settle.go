@@ -62,7 +62,7 @@ func (c *claim) refused(ctx context.Context, outcome provider.Outcome) error {
 // save commits what the exchange brought. Until that is done it is in the spool too.
 func (c *claim) save(ctx context.Context, outcome provider.Outcome) error {
 	claimed, sent := c.x.record.State.Attempt, c.x.record.State.RefreshToken
-	if err := c.x.r.Spool.Put(claimed.ID, sent, kept(c.x.job.Inputs, outcome)); err != nil {
+	if err := c.x.r.Spool.Put(c.x.key.Namespace, claimed.ID, sent, kept(c.x.job.Inputs, outcome)); err != nil {
 		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
 	}
 	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent}

@@ -35,6 +35,7 @@ import (
 type Spool struct {
 	directory string
 	pod       string
+	shares    shares
 }
 
 // identityFile holds the pod's identity: it is there as long as the directory is.
@@ -58,8 +59,28 @@ func Open(directory string) (*Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the spool directory: %w", err)
 	}
-	return &Spool{directory: directory, pod: string(known)}, nil
+	s := &Spool{directory: directory, pod: string(known)}
+	return s, s.count()
 }
+
+// count takes in what an earlier process has left.
+func (s *Spool) count() error {
+	entries, err := os.ReadDir(s.directory)
+	if err != nil {
+		return fmt.Errorf("list the spool directory: %w", err)
+	}
+	for _, entry := range entries {
+		attempt, isReply := strings.CutSuffix(entry.Name(), sealedSuffix)
+		if info, err := entry.Info(); isReply && err == nil {
+			s.shares.add(attempt, "", int(info.Size()))
+		}
+	}
+	return nil
+}
+
+// HasRoom reports whether whatever comes for a namespace will find room. A namespace
+// may fill half of what the others leave.
+func (s *Spool) HasRoom(namespace string) bool { return s == nil || s.shares.room(namespace, largest) }
 
 // Holder names a process for its claims: by the pod, where there is a spool, and
 // by an ID that no other process has.
@@ -87,8 +108,8 @@ type sealed struct {
 	Outputs               map[string]any `json:"outputs,omitempty"`
 }
 
-// Put keeps what the exchange of an attempt brought.
-func (s *Spool) Put(attempt string, sent secret.Text, grant token.Grant) error {
+// Put keeps what the exchange of an attempt of a namespace brought.
+func (s *Spool) Put(namespace, attempt string, sent secret.Text, grant token.Grant) error {
 	if s == nil || attempt == "" {
 		return nil
 	}
@@ -110,11 +131,24 @@ func (s *Spool) Put(attempt string, sent secret.Text, grant token.Grant) error {
 	}
 	nonce := make([]byte, gcm.NonceSize())
 	_, _ = rand.Read(nonce) // never errs, by its documentation
+	return s.write(namespace, attempt, gcm.Seal(nonce, nonce, plain, nil))
+}
+
+func (s *Spool) write(namespace, attempt string, content []byte) error {
+	if !s.shares.add(attempt, namespace, len(content)) {
+		return fmt.Errorf("the spool has no room for %d bytes more of this namespace: it holds as much as it may that is not saved yet", len(content))
+	}
 	temporary := s.file(attempt) + ".tmp"
-	if err := os.WriteFile(temporary, gcm.Seal(nonce, nonce, plain, nil), 0o600); err != nil {
+	err := os.WriteFile(temporary, content, 0o600)
+	if err == nil {
+		err = os.Rename(temporary, s.file(attempt))
+	}
+	if err != nil {
+		_ = os.Remove(temporary) // it may hold a part
+		s.shares.drop(attempt)
 		return fmt.Errorf("write to the spool: %w", err)
 	}
-	return os.Rename(temporary, s.file(attempt))
+	return nil
 }
 
 // Find returns what an earlier process left of an attempt.
@@ -152,6 +186,7 @@ func (s *Spool) Find(attempt string, sent secret.Text) (token.Grant, bool) {
 func (s *Spool) Drop(attempt string) {
 	if s != nil && attempt != "" {
 		_ = os.Remove(s.file(attempt)) // a file that stays is found and dropped with the pod
+		s.shares.drop(attempt)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestTheSpoolCarriesAGrantOverARestart(t *testing.T) {
 		},
 		RefreshToken: secret.New("the new one\n\x00\xff"), RefreshTokenExpiresAt: noon.Add(24 * time.Hour),
 	}
-	if err := open(t, directory).Put(attempt, sent, grant); err != nil {
+	if err := open(t, directory).Put("team", attempt, sent, grant); err != nil {
 		t.Fatal(err)
 	}
 	after := open(t, directory)
@@ -65,7 +65,7 @@ func TestAFileOfTheSpoolDisclosesNothing(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "a file of the spool")
 	directory := t.TempDir()
-	if err := open(t, directory).Put("1", secret.New("sent"), token.Grant{RefreshToken: secret.New("canary")}); err != nil {
+	if err := open(t, directory).Put("team", "1", secret.New("sent"), token.Grant{RefreshToken: secret.New("canary")}); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(directory, "*"))
@@ -112,7 +112,7 @@ func TestPredecessorIsAnEarlierProcessOfThisPod(t *testing.T) {
 func TestNoDirectoryIsNoSpool(t *testing.T) {
 	t.Parallel()
 	spool := open(t, "")
-	if err := spool.Put("1", secret.New("sent"), token.Grant{}); err != nil {
+	if err := spool.Put("team", "1", secret.New("sent"), token.Grant{}); err != nil {
 		t.Errorf("without a spool nothing is kept, and nothing fails: %v", err)
 	}
 	if _, found := spool.Find("1", secret.New("sent")); found || spool.Holder("a") != "a" {

@@ -1,0 +1,83 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package spool
+
+import "sync"
+
+const (
+	// Capacity is how much the spool holds, in bytes: the sizeLimit of its volume, which
+	// counts against the memory of the pod, less a MiB for what this process does not
+	// count, such as a file that is being replaced.
+	Capacity = 15 << 20
+
+	// largest is what a reply may take at most, in bytes: its tokens and outputs within
+	// their bounds, in base64 and JSON. No exchange starts for which there is not so much.
+	largest = 512 << 10
+)
+
+// shares divides the spool among namespaces: one may fill half of what the others leave,
+// so that there is always room for one more.
+type shares struct {
+	mu         sync.Mutex
+	files      map[string]file // by attempt
+	namespaces map[string]int  // bytes
+	total      int
+}
+
+type file struct {
+	namespace string
+	size      int
+}
+
+// room reports whether a namespace may add so much.
+func (s *shares) room(namespace string, size int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fits(namespace, size)
+}
+
+func (s *shares) fits(namespace string, size int) bool {
+	own := s.namespaces[namespace]
+	return own+size <= (Capacity-(s.total-own))/2
+}
+
+// page is the unit in which a volume in memory takes room.
+const page = 4 << 10
+
+// add counts a file, and reports whether there is room for it. What an earlier process
+// has left is of no namespace: there is always room for that.
+func (s *shares) add(attempt, namespace string, size int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	size = (size + page - 1) / page * page
+	s.remove(attempt)
+	if namespace != "" && !s.fits(namespace, size) {
+		return false
+	}
+	if s.files == nil {
+		s.files, s.namespaces = map[string]file{}, map[string]int{}
+	}
+	s.files[attempt] = file{namespace, size}
+	s.namespaces[namespace] += size
+	s.total += size
+	return true
+}
+
+func (s *shares) drop(attempt string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(attempt)
+}
+
+func (s *shares) remove(attempt string) {
+	known, ok := s.files[attempt]
+	if !ok {
+		return
+	}
+	delete(s.files, attempt)
+	s.total -= known.size
+	if s.namespaces[known.namespace] -= known.size; s.namespaces[known.namespace] == 0 {
+		delete(s.namespaces, known.namespace)
+	}
+}
