@@ -21,16 +21,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	fairqueue "github.com/tokenkeeper/tokenkeeper/internal/pace/queue"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
+	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
 
@@ -134,6 +137,9 @@ func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, c
 			Spool:    options.Spool,
 			InFlight: options.InFlight,
 			Wake:     wake,
+			Lost: func(credential *v1alpha1.TokenCredential, p *problem.Problem) {
+				recorder.Record(context.Background(), credential, status.Failed(p))
+			},
 		},
 	})
 	return r, nil

@@ -131,9 +131,30 @@ func TestACommitIsAbandonedOnlyWhereNothingIsLost(t *testing.T) {
 				if saved := tokens(s.stored()) == "second, spent: seed"; saved != each.goesOn || s.metrics.unsaved != 0 {
 					t.Errorf("in the end the state is %q, and %d are counted as unsaved\nreason: %s", tokens(s.stored()), s.metrics.unsaved, each.reason)
 				}
+				s.isToldLost(!each.goesOn)
 				s.isBalanced()
 			})
 		})
+	}
+}
+
+// isToldLost fails the test unless it was told, or was not, that a token was given up,
+// and nothing of it is kept.
+func (s *scene) isToldLost(want bool) {
+	s.Helper()
+	told := len(s.lost) == 1 && s.lost[0].Reason == v1alpha1.RotatedTokenLostReason &&
+		slices.Equal(s.metrics.results, []string{v1alpha1.RotatedTokenLostReason})
+	if told != want || !want && len(s.lost)+len(s.metrics.results) > 0 {
+		s.Errorf("it is told %v, and counted %v, want that: %t", s.lost, s.metrics.results, want)
+	}
+	for _, p := range s.lost {
+		holdsNoSecret(s.T, p.Message)
+		if strings.Contains(p.Message, "context") {
+			s.Errorf("it says %q, want a person's words", p.Message)
+		}
+	}
+	if kept := s.spooled(); len(kept) > 0 {
+		s.Errorf("the spool keeps %v", kept)
 	}
 }
 

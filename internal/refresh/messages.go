@@ -94,6 +94,14 @@ func Lost(credential *v1alpha1.TokenCredential) *problem.Problem {
 		"the refresh token was spent and its successor is lost (it never arrived, or its state Secret was deleted): %s", reauthorize(credential))
 }
 
+// abandoned says that a credential was deleted while its rotated token could not be
+// saved, and that this is not tried any more.
+func abandoned(credential *v1alpha1.TokenCredential, refusal error) *problem.Problem {
+	return problem.New(v1alpha1.RotatedTokenLostReason,
+		"the credential was deleted while its rotated refresh token could not be saved in the Secret %q (%s), so that token is lost: before you make the credential again, %s",
+		credential.StateSecretName(), problem.OneLine(refusal), reauthorize(credential))
+}
+
 // Restored says that the state is a copy, or was put back to an earlier revision.
 func Restored(credential *v1alpha1.TokenCredential) *problem.Problem {
 	otherWay := "put the copy's own refresh_token there"

@@ -25,6 +25,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -75,6 +76,9 @@ type Refresher struct {
 	Go func(ctx context.Context, run func(context.Context))
 	// Wake asks for a credential's next reconcile; nil: nobody does.
 	Wake func(types.NamespacedName)
+	// Lost hears of a rotated token that was given up with its credential, which was
+	// deleted; nil: nobody does.
+	Lost func(*v1alpha1.TokenCredential, *problem.Problem)
 
 	attempts attempts
 	hosts    hostsBySource
@@ -86,6 +90,8 @@ type Metrics interface {
 	// Exchanged counts a request by the HTTP status of its reply, "none" where none
 	// came.
 	Exchanged(provider, code string, took time.Duration)
+	// Refreshed counts an attempt by how it ended.
+	Refreshed(provider, result string)
 	// Unsaved counts rotated tokens that wait to be saved.
 	Unsaved(change int)
 }

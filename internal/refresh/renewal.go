@@ -105,6 +105,9 @@ func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, call *c
 	if err := x.r.contended(x.key); err != nil {
 		return err
 	}
+	if err := x.r.backlogged(x.job.Credential); err != nil {
+		return err
+	}
 	x.r.InFlight.Add(1) // the process does not end before what comes is saved
 	defer x.r.InFlight.Done()
 	sendable, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)

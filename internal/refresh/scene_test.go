@@ -98,6 +98,7 @@ type scene struct {
 	provider script
 	metrics  counts
 	woken    []types.NamespacedName
+	lost     []*problem.Problem
 }
 
 func newScene(t *testing.T, described string) *scene {
@@ -151,6 +152,11 @@ func (s *scene) start(described, process string) {
 			s.lock.Lock()
 			defer s.lock.Unlock()
 			s.woken = append(s.woken, credential)
+		},
+		Lost: func(_ *v1alpha1.TokenCredential, p *problem.Problem) {
+			s.lock.Lock()
+			defer s.lock.Unlock()
+			s.lost = append(s.lost, p)
 		},
 	}
 	s.Hosts.Enter(host, another, noon)
@@ -453,6 +459,7 @@ func breaksOff() func() (*egress.Reply, error) { return fails(errors.New("the ex
 type counts struct {
 	lock    sync.Mutex
 	codes   []string
+	results []string
 	unsaved int
 }
 
@@ -461,6 +468,13 @@ func (c *counts) Exchanged(_, code string, _ time.Duration) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	c.codes = append(c.codes, code)
+}
+
+// Refreshed implements Metrics.
+func (c *counts) Refreshed(_, result string) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.results = append(c.results, result)
 }
 
 // Unsaved implements Metrics.

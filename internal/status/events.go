@@ -52,7 +52,7 @@ func Events(credential *v1alpha1.TokenCredential, next *v1alpha1.TokenCredential
 	}
 	add(report.Repaired, func() Event { return repaired(credential) })
 	if problems := report.problems(old); len(problems) > 0 {
-		add(isTransition(old, report, problems[0]), func() Event { return failed(problems[0]) })
+		add(isTransition(old, report, problems[0]), func() Event { return Failed(problems[0]) })
 	}
 	return events
 }
@@ -122,8 +122,9 @@ func refreshed(credential *v1alpha1.TokenCredential, next *v1alpha1.TokenCredent
 		fmt.Sprintf("a token that expires at %s was written to the Secret %q", rfc3339(next.ExpirationTime.Time), credential.TargetName())}
 }
 
-// failed has a reason of its own where a person must have the grant renewed.
-func failed(p *problem.Problem) Event {
+// Failed is the event of a problem. It has a reason of its own where a person must have
+// the grant renewed.
+func Failed(p *problem.Problem) Event {
 	reason := v1alpha1.RefreshFailedEvent
 	switch p.Reason {
 	case v1alpha1.ReauthorizationRequiredReason, v1alpha1.OutcomeUnknownReason:
