@@ -18,6 +18,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func forbidden() error {
@@ -212,6 +213,32 @@ func TestAnEditGetsAheadOfABackoffAtAPace(t *testing.T) {
 				t.Errorf("Ready is %q: the edit has its attempt in the end", got)
 			}
 		})
+	}
+}
+
+// TestWhatAUserAsksForAgainAndAgainIsPaced is the attack: a script asks for one refresh
+// after the other of a credential that is well, or makes it again and again.
+func TestWhatAUserAsksForAgainAndAgainIsPaced(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a request for a refresh, again and again")
+	s := newScene(t, reusable)
+	s.reconcile("shop")
+	for i := range 6 {
+		s.respec(func(credential *v1alpha1.TokenCredential) {
+			credential.Annotations = map[string]string{v1alpha1.RefreshAtAnnotation: fmt.Sprint(i)}
+		})
+		result := s.reconcile("shop")
+		if want := min(2+i, 4); s.calls != want {
+			t.Errorf("after request %d there were %d calls, want %d: a few are for a person", i+1, s.calls, want)
+		}
+		if i == 5 && (result.RequeueAfter == 0 || result.RequeueAfter > 10*time.Second) {
+			t.Errorf("it comes again in %s, want in 10 s at most: the last request is not lost", result.RequeueAfter)
+		}
+	}
+	s.after(10 * time.Second)
+	s.reconcile("shop")
+	if got := s.get("shop").Status.LastHandledRefreshAt; got != "5" || s.calls != 5 {
+		t.Errorf("%q is answered after %d calls, want the last request, after one call more", got, s.calls)
 	}
 }
 

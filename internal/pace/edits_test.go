@@ -57,6 +57,7 @@ func TestOneCredentialsEditsCostNoOther(t *testing.T) {
 // same credential again and again, which has no backoff each time.
 func TestACredentialThatIsDeletedAndMadeAgainEvadesNothing(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a credential deleted and made again, again and again")
 	edits, granted := &Edits{}, 0
 	for n := range 100 {
 		now := noon.Add(time.Duration(n) * 100 * time.Millisecond)

@@ -21,6 +21,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // unsavable is a scene in which the provider answers, and the API server then lets
@@ -97,6 +98,7 @@ func TestAWorkerStaysWithItsCommitWhileTheProcessIsEnding(t *testing.T) {
 // waits.
 func TestACommitIsAbandonedOnlyWhereNothingIsLost(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a credential deleted while its rotated token cannot be saved")
 	for _, each := range []struct {
 		name, reason string
 		refusal      error

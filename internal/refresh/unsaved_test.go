@@ -15,6 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // waits has so many commits of a namespace wait to be saved, of so many bytes each.
@@ -67,6 +68,7 @@ func TestWhatWaitsToBeSavedIsBoundedForEachNamespace(t *testing.T) {
 // provider can never be saved, and each would wait in memory for ever.
 func TestATenantWhoseTokensCannotBeSavedRisksNoMore(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "rotated tokens that cannot be saved")
 	for _, each := range []struct {
 		name, reason string
 		arrange      func(t *testing.T, s *scene)

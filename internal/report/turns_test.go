@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func named(namespace, name string) types.NamespacedName {
@@ -31,6 +33,7 @@ func (t *turns) order() []string {
 // change their conditions all the time, each an urgent status.
 func TestAFloodOfTransitionsDelaysNoOtherNamespace(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "transitions without end")
 	for _, each := range []struct {
 		name, reason string
 		isUrgent     bool

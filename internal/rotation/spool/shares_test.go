@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestANamespaceMayFillHalfOfWhatOthersLeave(t *testing.T) {
@@ -50,6 +51,7 @@ func TestANamespaceMayFillHalfOfWhatOthersLeave(t *testing.T) {
 // can never be saved.
 func TestATenantThatFillsTheSpoolLeavesRoomForOthers(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a spool full of what cannot be saved")
 	directory := t.TempDir()
 	s := open(t, directory)
 	large := token.Grant{RefreshToken: secret.New(strings.Repeat("r", 200<<10))}
