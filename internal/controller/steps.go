@@ -189,7 +189,7 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal goal, facts
 		a.problem = asProblem(err)
 		return a
 	}
-	if facts.IsForEdit() {
+	if facts.IsAhead() {
 		if wait := r.edits.Take(client.ObjectKeyFromObject(job.Credential), facts.Now); wait > 0 {
 			a.decided, a.standing, a.again = decision.WaitForRetry, true, facts.Now.Add(wait)
 			return a
