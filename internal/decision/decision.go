@@ -115,15 +115,12 @@ func (f Facts) wanted() bool {
 		f.Recovery == rotation.Resend || f.Recovery == rotation.Unknown
 }
 
-// IsForEdit reports whether the call that was decided on is made for something that a
-// user has done, a new seed, other parameters or a request, ahead of the backoff, of a
-// person's act, or of the time at which the token is due.
-func (f Facts) IsForEdit() bool {
-	if f.Last.Stalled || f.Now.Before(f.Last.RetryAt) {
-		return true
-	}
-	due := f.Token.IsZero() || !f.Now.Before(f.Due) || f.Last.Failed
-	return !due && !f.TargetNeeds && f.Recovery != rotation.Resend && f.Recovery != rotation.Unknown
+// IsAhead reports whether the call that was decided on is ahead of its time, for what a
+// user did: it would not be made now without the refresh that was asked for, or without
+// the edit of a spec or of a Secret.
+func (f Facts) IsAhead() bool {
+	f.Requested, f.Last.Mended, f.SeedIsNew, f.SourceChanged = false, false, false, false
+	return Decide(f) != Call
 }
 
 // IsFirst reports whether nothing is known of any attempt: the credential is new, or was
