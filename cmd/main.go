@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -95,8 +96,12 @@ func run(ctx context.Context, options options) error {
 		return err
 	}
 	err = mgr.Start(ctx)
-	// A manager that has lost its lease does not wait for its workers. What they
-	// hold must be saved all the same: the pod's grace period is the only bound.
+	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+		ctrl.Log.Info("the lease is given up, and the process ends when what is in flight has been saved")
+		err = nil
+	}
+	// A manager that has lost its lease, or given it up, does not wait for its workers.
+	// What they hold must be saved all the same: the pod's grace period is the only bound.
 	inFlight.Wait()
 	return err
 }

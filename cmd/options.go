@@ -71,12 +71,16 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 	o.egress.AddFlags(flags)
 }
 
+// handOver is how long a process that is ending keeps its lease at most. Nearly always
+// its work ends at once. What does not, a call to a slow provider or a commit that is
+// refused, is of one tenant, and the others' tokens must not wait for it: another process
+// takes over, leaves the claims of this one alone, and this one ends when that work has
+// ended (run). The pod's grace period is the outer bound.
+const handOver = 5 * time.Second
+
 // manager are the options of the controller manager.
 func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
-	// Work in flight ends before the process does: an exchange takes 30 s at
-	// most, and what it brought must be saved. The pod's grace period is the
-	// outer bound.
-	shutdown := 5 * time.Minute
+	handOver := handOver
 	return ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       o.metrics(),
@@ -86,7 +90,7 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		LeaderElectionID:              o.leaseName(),
 		LeaderElectionNamespace:       leaseNamespace(),
 		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       &shutdown,
+		GracefulShutdownTimeout:       &handOver,
 		Cache:                         controller.CacheOptions(o.namespaces, o.labelSelector.Selector),
 		Client:                        controller.ClientOptions(),
 	}
