@@ -42,6 +42,7 @@ type attack struct {
 // measureHostile plays attacks one after the other beside a tenant that is well, each
 // against an operator that has just started.
 func measureHostile(ctx context.Context, l *lab) (*result, error) {
+	l.flags = []string{"--leader-elect"} // as in its Deployment, whose next pod is there before the last one goes
 	h := &hostile{lab: l, result: &result{}}
 	if err := h.prepareWell(ctx); err != nil {
 		return h.result, err
@@ -162,8 +163,9 @@ func (h *hostile) play(ctx context.Context, a *assault, attack attack) (*residen
 	return peak, err
 }
 
-// recover takes the attacker's credentials away, starts the operator anew, and waits
-// until the tenant is well again. It returns how long the old operator took to end.
+// recover takes the attacker's credentials away, hands over to a new operator, as a
+// rollout does, and waits until the tenant is well again. It returns how long the old
+// operator took to end.
 func (h *hostile) recover(ctx context.Context, a *assault) (time.Duration, error) {
 	if err := h.simulator.behave(ctx); err != nil {
 		return 0, err
@@ -171,13 +173,11 @@ func (h *hostile) recover(ctx context.Context, a *assault) (time.Duration, error
 	if err := a.withdraw(ctx); err != nil {
 		return 0, err
 	}
-	began := time.Now()
-	h.manager.Stop()
-	ended := time.Since(began)
-	if _, err := h.start(ctx); err != nil {
+	ended, err := h.handOver(ctx)
+	if err != nil {
 		return ended, err
 	}
-	err := h.await(ctx, "the tenant is well again", 2*wellLifetime, func(context.Context) (bool, string, error) {
+	err = h.await(ctx, "the tenant is well again", 2*wellLifetime, func(context.Context) (bool, string, error) {
 		late := len(h.observer.unreplaced(time.Now().Add(-time.Second)))
 		return late == 0, fmt.Sprintf("%d tokens are late", late), nil
 	})
@@ -186,6 +186,19 @@ func (h *hostile) recover(ctx context.Context, a *assault) (time.Duration, error
 		err = nil
 	}
 	return ended, err
+}
+
+// handOver starts an operator, which stands by, and ends the one that leads.
+func (h *hostile) handOver(ctx context.Context) (time.Duration, error) {
+	old := h.manager
+	_, err := h.start(ctx)
+	began := time.Now()
+	if err != nil {
+		old.Kill()
+		return 0, err
+	}
+	old.Stop()
+	return time.Since(began), nil
 }
 
 // withdraw deletes all credentials of the attacker.

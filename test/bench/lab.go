@@ -31,6 +31,7 @@ type lab struct {
 	metrics   rest.Interface // the API server's own
 	simulator *provider
 	manager   *manager  // nil while none runs
+	flags     []string  // further ones for the operator, of the scenario's own
 	observer  *observer // the last that was begun
 	untouched bool      // no scenario has used it yet
 }

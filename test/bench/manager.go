@@ -38,7 +38,7 @@ func startManager(ctx context.Context, l *lab) (*manager, error) {
 		}
 		flags = append(flags, "--pprof-bind-address="+m.pprof)
 	}
-	flags = append(flags, strings.Fields(l.managerFlags)...)
+	flags = append(append(flags, l.flags...), strings.Fields(l.managerFlags)...)
 	m.Manager, err = local.StartManager(ctx, l.managerBinary, filepath.Join(l.folder, "manager.log"), l.cluster.Cluster, flags...)
 	return m, err
 }

@@ -92,6 +92,33 @@ func TestLeadershipLostDuringTheCommit(t *testing.T) {
 	s.check(tally{calls: 2})
 }
 
+// A provider that does not answer holds the call of one tenant, and must not hold the
+// lease with it.
+func TestTheLeaseIsGivenUpBesideASlowCall(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a provider that does not answer while the process ends")
+	s := newSceneSoonDue(t)
+	release := s.holdReply()
+	first := s.newPod().start("--leader-elect")
+	s.await("the first replica leads", func() bool { return s.leader() != "" })
+	leader := s.leader()
+	second := s.newPod().start("--leader-elect")
+	s.awaitCalls(2)
+	first.terminate()
+	s.await("the second replica leads", func() bool { return s.leader() != leader && s.leader() != "" })
+	if !first.lives() {
+		t.Fatal("the manager ended before it had saved what it was sent")
+	}
+	if s.state("attempt") == "" || s.calls() != 2 {
+		t.Errorf("the second replica did not leave the claim of the first alone\n%s", s.describe())
+	}
+	release()
+	first.end()
+	s.awaitFresh(2)
+	second.stop()
+	s.check(tally{calls: 2})
+}
+
 // leader is who holds the lease. Its name tells the shard.
 func (s *scene) leader() string {
 	var leases coordinationv1.LeaseList

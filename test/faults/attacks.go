@@ -55,6 +55,7 @@ func neighbours() []Attack {
 		{"rotated tokens that cannot be saved", "that namespace starts no further exchange; no worker and no other namespace is held up", "what waits is bounded for each namespace, in number and in bytes"},
 		{"a credential deleted while its rotated token cannot be saved", "the token is told as lost, and its memory given back", "a log line, a metric and an event; the spool's file is removed"},
 		{"a spool full of what cannot be saved", "others find room in it", "a namespace may fill half of what others leave"},
+		{"a provider that does not answer while the process ends", "another process takes over within seconds; the call's outcome is saved all the same", "the lease is given up after five seconds, and the claim protects the call"},
 		{"transitions without end", "another namespace's status waits for one turn", "statuses are written in turns of namespaces"},
 		{"tokens that live for seconds, always late", "new credentials get a third of the turns", "classes share turns by weight"},
 		known("a body of 10 GiB", "the bound on a reply"),
