@@ -19,11 +19,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 )
 
 func environment(t *testing.T) *expression.Environment {
 	t.Helper()
-	environment, err := expression.NewEnvironment(
+	environment, err := expression.NewSigningEnvironment(
 		expression.TextMap("app", []string{"key", "secret"}),
 		expression.TextMap("login", nil),
 		expression.TextMap("parameters", []string{"id", "scope", "the name"}),
@@ -370,14 +371,14 @@ func TestJSONKeepsEveryByte(t *testing.T) {
 		"an escape character with bad bytes": "\U0010FF41 \xff \U0010FFFF",
 		"a surrogate in UTF-8":               "\xed\xa0\x80",
 	} {
-		encoded, err := expression.EncodeJSON(map[string]any{"k": text})
+		encoded, err := jsontext.Encode(map[string]any{"k": text})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if want := `{"k":"` + text + `"}`; string(encoded) != want {
 			t.Errorf("%s: encoded as %q, want %q", name, encoded, want)
 		}
-		decoded, _, err := expression.DecodeJSON(encoded)
+		decoded, _, err := jsontext.Decode(encoded)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -76,7 +76,8 @@ func (x *renewal) read(prepared *prepared, reply *egress.Reply, err error, took 
 	if err != nil {
 		x.Metrics.Exchanged(name, "none", took)
 		if reply != nil { // it was cut short, perhaps behind the new refresh token
-			if outcome := prepared.Read(provider.Reply(*reply)); !outcome.Grant.RefreshToken.IsZero() {
+			outcome := prepared.Read(provider.Reply(*reply))
+			if !outcome.Grant.RefreshToken.IsZero() || outcome.UnkeptRefreshToken > 0 {
 				return outcome, nil
 			}
 		}

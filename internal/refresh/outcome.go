@@ -67,6 +67,8 @@ func sameAttempt(one, other *rotation.Attempt) bool {
 // takeInClaimed takes in the outcome of an exchange under a claim.
 func (x *renewal) takeInClaimed(ctx context.Context, outcome provider.Outcome, err error, resent bool) error {
 	switch {
+	case err == nil && outcome.UnkeptRefreshToken > 0: // it is lost for good: to wait or to send again would not bring it back
+		return x.end(ctx, rotation.State.Lose, lostForSize(x.job.Credential, outcome.UnkeptRefreshToken))
 	case isUnknown(err), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero():
 		return x.unknown(ctx, outcome, err) // the claim stays
 	case err != nil: // nothing was sent
