@@ -4,7 +4,9 @@
 package expression
 
 import (
+	"errors"
 	"fmt"
+	"regexp/syntax"
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
@@ -35,6 +37,14 @@ const (
 	// provider has fewer than a hundred.
 	maxNodes = 1_000
 
+	// maxNesting is how deep lists, maps, loops and optional.of may be nested. The time
+	// and memory that CEL's checker takes grow with the third power of it: 240 pairs of
+	// brackets took it a gigabyte.
+	maxNesting = 10
+
+	// maxRecursion is how deep CEL's parser goes, for 100 operators in a row.
+	maxRecursion = 100
+
 	// maxLoops is how many loops (all, exists, map, filter, optMap) an expression may
 	// have, and maxLoopUses how often it may name their variables. Each use in a list
 	// may double what the next loop sees, at no cost that CEL counts: these make it
@@ -42,11 +52,13 @@ const (
 	maxLoops    = 4
 	maxLoopUses = 16
 
-	// maxPatterns is how many regular expressions an expression may hold, and
-	// maxPatternSize how many instructions one may compile to; the largest of a
-	// built-in provider has about a thousand.
-	maxPatterns    = 4
-	maxPatternSize = 2_000
+	// maxPatterns is how many regular expressions an expression may hold, maxPattern
+	// the size of one in bytes, and maxSteps about how many instructions it may compile
+	// to, with what is repeated written out. The largest of a built-in provider has
+	// some four hundred of each.
+	maxPatterns = 4
+	maxPattern  = 1 << 10
+	maxSteps    = 2_000
 
 	// maxMatch bounds one match: the bytes of its text times the instructions of its
 	// pattern. RE2 takes time in proportion, some 10 ns for each.
@@ -72,6 +84,54 @@ func checkSize(source source) error {
 		return source.at(1, 0, fmt.Sprintf("the expression has %d bytes, of at most %d: make it shorter", len(source.text), MaxExpression))
 	}
 	return nil
+}
+
+// checkNesting refuses an expression that is nested too deep to be checked.
+func checkNesting(source source, tree ast.Expr) error {
+	if depth := nesting(tree); depth > maxNesting {
+		return source.at(1, 0, fmt.Sprintf("nests lists, maps, loops and optional.of %d deep, of at most %d: take it apart", depth, maxNesting))
+	}
+	return nil
+}
+
+// nesting is how deep the types are that the parts of an expression may have.
+func nesting(node ast.Expr) int {
+	deepest, own := 0, 0
+	see := func(parts ...ast.Expr) {
+		for _, part := range parts {
+			deepest = max(deepest, nesting(part))
+		}
+	}
+	switch node.Kind() {
+	case ast.ListKind:
+		own = 1
+		see(node.AsList().Elements()...)
+	case ast.MapKind:
+		own = 1
+		for _, entry := range node.AsMap().Entries() {
+			see(entry.AsMapEntry().Key(), entry.AsMapEntry().Value())
+		}
+	case ast.ComprehensionKind:
+		own = 1
+		loop := node.AsComprehension()
+		see(loop.IterRange(), loop.AccuInit(), loop.LoopCondition(), loop.LoopStep(), loop.Result())
+	case ast.CallKind:
+		call := node.AsCall()
+		if call.IsMemberFunction() {
+			see(call.Target())
+		}
+		see(call.Args()...)
+		if strings.HasPrefix(call.FunctionName(), "optional") || call.IsMemberFunction() && strings.HasPrefix(call.FunctionName(), "of") {
+			own = 1
+		}
+	case ast.SelectKind:
+		see(node.AsSelect().Operand())
+	case ast.StructKind:
+		for _, field := range node.AsStruct().Fields() {
+			see(field.AsStructField().Value())
+		}
+	}
+	return deepest + own
 }
 
 // checkShape refuses an expression whose loops and patterns may cost more than is
@@ -104,8 +164,8 @@ func isGenerated(name string) bool {
 	return strings.HasPrefix(name, "@") || strings.HasPrefix(name, "#")
 }
 
-// pattern counts a regular expression, and refuses one that is not written out: what
-// it costs would be known only after it was compiled.
+// pattern counts a regular expression, and refuses one that is not written out, that is
+// none, or that is too large: before it is compiled.
 func (f *usesFinder) pattern(node ast.Expr) {
 	call := node.AsCall()
 	arguments := call.Args()
@@ -113,12 +173,47 @@ func (f *usesFinder) pattern(node ast.Expr) {
 		return
 	}
 	f.patterns++
-	if _, isText := literal(arguments[len(arguments)-1]); isText {
+	pattern, isText := literal(arguments[len(arguments)-1])
+	if !isText {
+		f.problem(node, "the regular expression of matches must be written out, as in matches('^a+$')")
 		return
 	}
-	location := f.expression.tree.SourceInfo().GetStartLocation(node.ID())
-	f.problems = append(f.problems, f.expression.source.at(location.Line(), location.Column(),
-		"the regular expression of matches must be written out, as in matches('^a+$')"))
+	if _, err := stepsOf(pattern); err != nil {
+		f.problem(node, err.Error())
+	}
+}
+
+// stepsOf is about how many instructions a regular expression compiles to. It does not
+// compile it: a few characters may stand for millions.
+func stepsOf(pattern string) (int, error) {
+	if len(pattern) > maxPattern {
+		return 0, fmt.Errorf("the regular expression has %d bytes, of at most %d", len(pattern), maxPattern)
+	}
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0, errors.New("it is not a regular expression (RE2)")
+	}
+	steps := countSteps(parsed)
+	if steps > maxSteps {
+		return 0, fmt.Errorf("the regular expression takes %d steps, of at most %d: repeat less in it", steps, maxSteps)
+	}
+	return steps, nil
+}
+
+// countSteps counts the parts of a regular expression, those that are repeated as often
+// as they may be.
+func countSteps(parsed *syntax.Regexp) int {
+	steps := 1 + len(parsed.Rune)
+	if parsed.Op == syntax.OpCharClass {
+		steps = 1 // one instruction, whatever is in it
+	}
+	for _, part := range parsed.Sub {
+		steps += countSteps(part)
+	}
+	if parsed.Op == syntax.OpRepeat {
+		steps *= max(parsed.Min+1, parsed.Max) // without a maximum, it is -1
+	}
+	return steps
 }
 
 const matchesFunction = "matches"

@@ -117,6 +117,23 @@ func costTrackers(patterns map[string]int) []interpreter.CostTrackerOption {
 	return trackers
 }
 
+// dispatched counts what a call costs whose types are known only when it runs: CEL takes
+// such a sum of two texts for one unit, however long they are.
+type dispatched struct{}
+
+// CallCost implements interpreter.ActualCostEstimator; nil leaves the count to CEL.
+func (dispatched) CallCost(function, overload string, arguments []ref.Val, result ref.Val) *uint64 {
+	if overload != "" {
+		return nil
+	}
+	total := size(result)
+	for _, argument := range arguments {
+		total = cost.SafeAdd(total, size(argument))
+	}
+	spent := callCost(function, total)
+	return &spent
+}
+
 func size(value ref.Val) uint64 {
 	if sizer, ok := value.(traits.Sizer); ok {
 		if length, ok := sizer.Size().(types.Int); ok && length > 0 {

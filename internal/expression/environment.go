@@ -41,8 +41,8 @@ func newEnvironment(own []function, variables []Variable) (*Environment, error) 
 		cel.DefaultUTCTimeZone(true),
 		cel.ParserExpressionSizeLimit(MaxExpression),
 		cel.ExpressionNodeLimit(maxNodes),
-		cel.RegexProgramSizeLimit(maxPatternSize),
-		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
+		cel.ParserRecursionLimit(maxRecursion),
+		cel.ASTValidators(cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
 		ext.Strings(),
 		ext.Encoders(ext.EncodersVersion(0)), // later versions have a json.encode that this package replaces
 		ext.Math(),

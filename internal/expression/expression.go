@@ -34,7 +34,14 @@ func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, e
 	if err := checkSize(source); err != nil {
 		return nil, err
 	}
-	checked, issues := e.env.Compile(source.text)
+	parsed, issues := e.env.Parse(source.text)
+	if issues.Err() != nil {
+		return nil, source.compileError(issues)
+	}
+	if err := checkNesting(source, parsed.NativeRep().Expr()); err != nil {
+		return nil, err
+	}
+	checked, issues := e.env.Check(parsed)
 	if issues.Err() != nil {
 		return nil, source.compileError(issues)
 	}
@@ -49,7 +56,7 @@ func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, e
 		return nil, err
 	}
 	patterns := map[string]int{} // written while the program is planned, and read by its count of cost
-	program, err := e.env.Program(checked, cel.EvalOptions(cel.OptOptimize, cel.OptTrackCost), cel.CostLimit(costLimit),
+	program, err := e.env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostTracking(dispatched{}), cel.CostLimit(costLimit),
 		cel.CostTrackerOptions(costTrackers(patterns)...), cel.CustomDecoratorV2(e.guarded(patterns)))
 	if err != nil {
 		return nil, source.at(1, 0, "cannot be prepared: "+oneLine(err.Error()))

@@ -74,13 +74,13 @@ func guardedMatch(call interpreter.InterpretableCall, patterns map[string]int) (
 		return call, nil
 	}
 	pattern, _ := written.Value().(types.String)
+	size, err := stepsOf(string(pattern))
+	if err != nil {
+		return nil, err
+	}
 	compiled, err := regexp.Compile(string(pattern))
 	if err != nil {
-		return nil, safeError("a regular expression cannot be compiled")
-	}
-	size, err := types.RegexProgramSize(string(pattern))
-	if err != nil {
-		return nil, safeError("a regular expression cannot be compiled")
+		return nil, err
 	}
 	patterns[string(pattern)] = size
 	return interpreter.NewCall(call.ID(), "@"+matchesFunction, call.OverloadID(), arguments, func(arguments ...ref.Val) ref.Val {

@@ -147,9 +147,13 @@ func (f *usesFinder) field(node ast.Expr, name, field string) {
 	if len(variable.fields) > 0 {
 		known = "it has " + strings.Join(variable.fields, ", ")
 	}
+	f.problem(node, fmt.Sprintf("undeclared field '%s' of %s (%s)", field, name, known))
+}
+
+// problem notes what is wrong at a node.
+func (f *usesFinder) problem(node ast.Expr, message string) {
 	location := f.expression.tree.SourceInfo().GetStartLocation(node.ID())
-	f.problems = append(f.problems, f.expression.source.at(location.Line(), location.Column(),
-		fmt.Sprintf("undeclared field '%s' of %s (%s)", field, name, known)))
+	f.problems = append(f.problems, f.expression.source.at(location.Line(), location.Column(), message))
 }
 
 func literal(node ast.Expr) (string, bool) {

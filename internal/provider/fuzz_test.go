@@ -48,7 +48,7 @@ refresh:
     outputs: {all: body, listed: "body.list.filter(x, x == body.text).map(x, [x, x])", claims: jwt.claims(body.access_token)}
     failures:
     - {when: 'string(body.message).lowerAscii().matches("(invalid|expired).*(token|grant)")', reason: ReauthorizationRequired}
-    - {when: 'body.list.exists(x, x.indexOf(body.text) >= 0)', reason: AppRejected}
+    - {when: 'body.list.exists(x, x == body.text) || body.text.indexOf(body.message) >= 0', reason: AppRejected}
     - {when: 'string(body).split(",").exists(x, x == "y")', reason: RateLimited}
     message: body.message
 rotation: {mode: SingleUse}
@@ -85,14 +85,19 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("it allocated %d bytes", took)
 		}
 		switch {
-		case outcome.Reason == "":
-			t.Error("every reply means something")
+		case outcome.Reason == "" || outcome.Message == "the provider's reply could not be read" && !cutShort:
+			t.Errorf("reading panicked: %+v", outcome)
+		case outcome.Reason == "Refreshed" && outcome.Grant.AccessToken.IsZero():
+			t.Error("success without an access token")
 		case len(outcome.Grant.AccessToken.Reveal()) > token.MaxSize, len(outcome.Grant.RefreshToken.Reveal()) > token.MaxSize:
 			t.Error("a token is larger than can be kept")
 		case strings.ContainsAny(outcome.Message, "\n\x00") || len(outcome.Message) > 1<<11:
 			t.Errorf("the message cannot be shown: %q", outcome.Message)
 		case strings.Contains(outcome.Message, "canary"):
 			t.Errorf("the message holds a secret: %q", outcome.Message)
+		}
+		if life := outcome.Grant.ExpiresAt.Sub(now); !cutShort && outcome.Grant.ExpiresAt.After(time.Time{}) && (life <= 0 || life > 3653*24*time.Hour) {
+			t.Errorf("an unfit lifetime: %v", life)
 		}
 	})
 }
