@@ -178,9 +178,11 @@ func (f *usesFinder) pattern(node ast.Expr) {
 		f.problem(node, "the regular expression of matches must be written out, as in matches('^a+$')")
 		return
 	}
-	if _, err := stepsOf(pattern); err != nil {
+	steps, err := stepsOf(pattern)
+	if err != nil {
 		f.problem(node, err.Error())
 	}
+	f.steps += steps
 }
 
 // stepsOf is about how many instructions a regular expression compiles to. It does not
@@ -220,6 +222,6 @@ const matchesFunction = "matches"
 
 // weight is about what the compiled expression takes in memory, in bytes.
 func (f *usesFinder) weight() int {
-	const fixed, perNode = 6 << 10, 1 << 10 // by measurement, rounded up
-	return fixed + perNode*f.nodes
+	const fixed, perNode, perStep = 9 << 10, 1 << 10, 128 // by measurement, rounded up
+	return fixed + perNode*f.nodes + perStep*f.steps
 }

@@ -28,7 +28,7 @@ type usesFinder struct {
 	local      []string // names that comprehensions bind here
 	problems   []error
 
-	nodes, loops, loopUses, patterns int // see bounds.go
+	nodes, loops, loopUses, patterns, steps int // see bounds.go
 }
 
 // findUses fills in x.uses. A field that its map does not declare is an error.

