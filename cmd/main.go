@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -29,12 +28,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
 
-// gcPercent is how much garbage may lie beside what is in use, where GOGC does not
-// say otherwise. Most of the memory is caches, which change little: collecting them
-// more often than usual costs a few percent of the processor time of a refresh, and
-// keeps the heap from growing while thousands of credentials begin.
-const gcPercent = 30
-
 func main() {
 	options := defaultOptions()
 	options.addFlags(flag.CommandLine)
@@ -42,11 +35,10 @@ func main() {
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 
-	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
+	ctx := ctrl.SetupSignalHandler()
+	paceCollector(ctx)
+	if err := run(ctx, options); err != nil {
 		ctrl.Log.Error(err, "the manager stops")
 		os.Exit(1)
 	}
