@@ -9,11 +9,14 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // TestAddressesThatAreTakenOut takes networks out, and allows them too.
 func TestAddressesThatAreTakenOut(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "an address of a network that was taken out, in any form")
 	tests := map[string]struct {
 		reason  string
 		deny    string
@@ -57,6 +60,7 @@ func TestAddressesThatAreTakenOut(t *testing.T) {
 
 func TestOneSpellingOfAHost(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a host spelt otherwise than the flags")
 	for name, test := range map[string]struct {
 		reason, flag, url string
 	}{

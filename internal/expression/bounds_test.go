@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func repeat(text string, times int) string { return strings.Repeat(text, times) }
@@ -24,6 +26,7 @@ func ones(count int) string { return "[" + strings.TrimSuffix(repeat("1,", count
 
 func TestWhatIsWrittenIsBounded(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "regular expressions that take seconds")
 	loop := func(uses int) string {
 		return `${body.list.map(x, [` + strings.TrimSuffix(repeat("x,", uses), ",") + `])}`
 	}
@@ -86,6 +89,7 @@ func unsigned(t *testing.T) *expression.Environment {
 // TestOneCallIsBounded makes a call that would give far more than it is given.
 func TestOneCallIsBounded(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a call that gives far more than it is given")
 	const size = 64 << 10 // of body.large
 	for name, c := range map[string]struct {
 		reason, text, want string
@@ -192,6 +196,7 @@ func pemOf(key numbers) string {
 
 func TestKeysAreCheckedBeforeTheyAreUsed(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "an RSA key of 98,304 bits")
 	sound, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 const (
@@ -247,6 +249,7 @@ func TestSecretsAreBoundedInBytes(t *testing.T) {
 // TestSecretsKeepWhatIsNamed asks for some keys of a Secret that has others.
 func TestSecretsKeepWhatIsNamed(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a Secret of 1 MiB")
 	fits, over := strings.Repeat("x", MaxValue), strings.Repeat("x", MaxValue+1)
 	c := newCluster()
 	c.put("app", "1", map[string]string{"key": "value", "fits": fits, "over": over, "other": fits})

@@ -13,6 +13,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // withOutputs reads two outputs and a refresh token of a reply.
@@ -39,6 +41,8 @@ func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repe
 
 func TestAReplyIsReadWithinBounds(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a refresh token that is too large to be kept")
+	faults.Shows(t, "a reply of more values than can be meant")
 	const tokens = `"access_token":"a","refresh_token":"next"`
 	// An output of so many bytes as JSON is a text of two less; its name counts too.
 	output := func(size int) string { return `{` + tokens + `,"profile":"` + text(size-2-len("profile")) + `"}` }

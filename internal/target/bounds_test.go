@@ -11,6 +11,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // valued is a target of so many values, all alike.
@@ -24,6 +26,7 @@ func valued(count int, value string) v1alpha1.Target {
 
 func TestATemplateIsBounded(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a template that takes gigabytes once compiled")
 	const key = len("key00")
 	// An expression of so many nodes.
 	nodes := func(ones int) string { return "${size([1" + strings.Repeat(",1", ones-1) + "])}" }

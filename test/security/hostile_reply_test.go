@@ -23,6 +23,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 const described = `
@@ -44,6 +45,7 @@ func zipped(body string) []byte {
 // TestHostileRepliesDoNotFillTheMemory sends the same reply to 30 calls at once. The
 // test is not parallel: it looks at the memory of the process.
 func TestHostileRepliesDoNotFillTheMemory(t *testing.T) { //nolint:paralleltest // see above
+	faults.Shows(t, "30 compressed bombs at once")
 	const (
 		calls = 30
 		most  = 96 << 20 // bytes; one such reply took 79 MiB before it was bounded
