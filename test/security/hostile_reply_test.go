@@ -29,7 +29,7 @@ import (
 const described = `
 refresh:
   request: {url: "https://%s/token", form: {refresh_token: "${refreshToken}"}}
-  response: {accessToken: body.access_token, refreshToken: body.?refresh_token, message: body.?message}
+  response: {accessToken: body.access_token, refreshToken: "body.?refresh_token", message: "body.?message"}
 rotation: {mode: SingleUse}
 `
 
