@@ -24,9 +24,9 @@ const (
 	estimateLimit = 1_000_000
 
 	// costLimit bounds one evaluation. It is lower, since CEL's own count of what
-	// a loop costs takes time that grows with the square of its rounds: a tenth of a
-	// second or so at this limit, which no honest reply comes near.
-	costLimit = 20_000
+	// a loop costs takes time that grows with the square of its rounds: some
+	// hundredths of a second at this limit, a loop over a thousand elements or so.
+	costLimit = 10_000
 
 	// assumedSize is the length that the estimate assumes of a text or a list
 	// whose length nobody knows. Actual lengths count when it runs.
@@ -38,7 +38,7 @@ const (
 
 	// signatureCost stands for a signature by a private key, about a
 	// millisecond.
-	signatureCost = 10_000
+	signatureCost = 4_000
 )
 
 // checkCost refuses an expression that may cost too much.

@@ -56,11 +56,12 @@ type Outcome struct {
 // bytes. What is beyond it waits: reading takes processor time alone, and not much.
 const maxReading = 32 << 20
 
-// readingOverhead and readingFactor say how much memory reading a reply takes: what
-// jsontext.MaxValues take, and several copies of each byte.
+// How much memory reading a reply takes: what jsontext.MaxValues take, and several
+// copies of each byte, which are longer where the body is not UTF-8.
 const (
-	readingOverhead = 1 << 20
-	readingFactor   = 8
+	readingOverhead  = 1 << 20
+	readingFactor    = 8
+	readingEscapable = 36
 )
 
 // reading is the one budget of all exchanges.
@@ -68,7 +69,11 @@ var reading = semaphore.NewWeighted(maxReading)
 
 // readingWeight is how much of the budget a body takes.
 func readingWeight(body []byte) int64 {
-	return min(maxReading, readingOverhead+readingFactor*int64(len(body)))
+	factor := int64(readingFactor)
+	if !utf8.Valid(body) {
+		factor = readingEscapable
+	}
+	return min(maxReading, readingOverhead+factor*int64(len(body)))
 }
 
 // Read tells what a reply means. It never panics and never fails: what cannot be

@@ -57,7 +57,7 @@ func neighbours() []Attack {
 		known("a spec that an older CRD let in", "a spec is judged again before it is used"),
 		{"an expression that costs too much for the values at hand", "its evaluation ends with an error", "CEL's cost limit, at run time"},
 		{"a reply of more values than can be meant", "it is not read into memory; a refresh token in it is kept", "JSON is read token by token, up to 5,000 values and a depth of 32"},
-		{"30 compressed bombs at once", "together they take less than 96 MiB", "bounds on a reply, and one budget of bytes for all of them"},
+		{"30 compressed bombs at once", "together they take less than 128 MiB", "bounds on a reply, and one budget of bytes for all of them"},
 		{"a refresh token that is too large to be kept", "it is told as lost at once; no worker is held up", "a token has at most 32 KiB"},
 		{"a template that takes gigabytes once compiled", "it is refused, with its place", "bounds on its size, its expressions, their nesting and what they compile to"},
 		{"a call that gives far more than it is given", "it is refused before it runs", "guards before the functions that multiply"},
