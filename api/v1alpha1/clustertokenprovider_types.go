@@ -299,6 +299,7 @@ type ProviderResponse struct {
 	// outputs are further values of the reply that go to the target.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(name, name.matches('^[-._a-zA-Z0-9]{1,63}$'))",message="an output becomes a key of the target: its name may hold 63 letters, digits, '-', '_' and '.'"
 	Outputs map[string]Expression `json:"outputs,omitempty"`
 
 	// failures classify a reply that is no success; the first that matches
