@@ -177,6 +177,9 @@ func (h *hostile) recover(ctx context.Context, a *assault) (time.Duration, error
 	if err != nil {
 		return ended, err
 	}
+	if err := h.await(ctx, "the new operator leads", time.Minute, h.leads); err != nil {
+		return ended, err
+	}
 	err = h.await(ctx, "the tenant is well again", 2*wellLifetime, func(context.Context) (bool, string, error) {
 		late := len(h.observer.unreplaced(time.Now().Add(-time.Second)))
 		return late == 0, fmt.Sprintf("%d tokens are late", late), nil
@@ -186,6 +189,12 @@ func (h *hostile) recover(ctx context.Context, a *assault) (time.Duration, error
 		err = nil
 	}
 	return ended, err
+}
+
+// leads reports whether the operator has the lease.
+func (h *hostile) leads(ctx context.Context) (bool, string, error) {
+	scraped, err := h.scrape(ctx)
+	return scraped.sum("leader_election_master_status", nil) > 0, "", err
 }
 
 // handOver starts an operator, which stands by, and ends the one that leads.

@@ -27,29 +27,34 @@ func mergePatch(text string) client.Patch {
 }
 
 // templated makes credentials whose tokens are always due, so that their template is
-// rendered all the time. The access token is as large as given.
-func (a *assault) templated(ctx context.Context, count, tokenSize int, template string) error {
+// rendered all the time: so many values, each within what the API server takes for one.
+// The access token is as large as given.
+func (a *assault) templated(ctx context.Context, count, tokenSize, values int, value string) error {
 	body := strings.Replace(shortReply, `"hostile"`, `"`+strings.Repeat("a", tokenSize)+`"`, 1)
 	if err := a.reply(ctx, body); err != nil {
 		return err
 	}
 	return a.credentials(ctx, 0, count, func(_ int, credential *v1alpha1.TokenCredential, _ *corev1.Secret) {
-		credential.Spec.Target.Template = &v1alpha1.TargetTemplate{Data: map[string]string{"value": template}}
+		data := map[string]string{}
+		for n := range values {
+			data[fmt.Sprint("value-", n)] = value
+		}
+		credential.Spec.Target.Template = &v1alpha1.TargetTemplate{Data: data}
 	})
 }
 
-// attackHugeRender makes a template of 28 KB into 196 MB, in one expression.
+// attackHugeRender makes a template of 28 KB into 60 MB.
 func attackHugeRender(ctx context.Context, a *assault) error {
-	const credentials, size = 8, 14_000
-	return a.templated(ctx, credentials, 8,
+	const credentials, values, size = 8, 4, 3_900
+	return a.templated(ctx, credentials, 8, values,
 		fmt.Sprintf(`${"%s".replace("a", "%s")}`, strings.Repeat("a", size), strings.Repeat("b", size)))
 }
 
-// attackRegularExpressions matches an access token of 8 KB with a hundred and fifty
-// thousand states at a time.
+// attackRegularExpressions matches an access token of 8 KB, in a template of 25 KB, with
+// tens of thousands of states at a time.
 func attackRegularExpressions(ctx context.Context, a *assault) error {
-	const credentials, repeats, tokenSize = 20, 1_500, 8_000
-	return a.templated(ctx, credentials, tokenSize, regularExpressions(repeats))
+	const credentials, values, repeats, tokenSize = 20, 3, 450, 8_000
+	return a.templated(ctx, credentials, tokenSize, values, regularExpressions(repeats))
 }
 
 // regularExpressions is a template of 17 bytes for each hundred states.
@@ -59,9 +64,9 @@ func regularExpressions(repeats int) string {
 
 // attackCompiled has 20 templates of 55 KB compiled, each of thousands of expressions.
 func attackCompiled(ctx context.Context, a *assault) error {
-	const credentials, size = 20, 55_000
+	const credentials, values, size = 20, 7, 7_900
 	const each = "${accessToken+tokenType}"
-	return a.templated(ctx, credentials, 8, strings.Repeat(each, size/len(each)))
+	return a.templated(ctx, credentials, 8, values, strings.Repeat(each, size/len(each)))
 }
 
 // attackRSAKeys signs with keys that take minutes each: the client's key of a provider
