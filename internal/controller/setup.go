@@ -70,6 +70,9 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
+	if len(options.Namespaces) == 0 { // else no role lets the operator read them
+		catalog.Namespaces = mgr.GetCache()
+	}
 	cluster, err := clusterUID(ctx, mgr.GetAPIReader())
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func asProblem(err error) *problem.Problem {
 // keepsNoState reports whether nothing is spent by what is asked of a credential's
 // provider, so that a state which no cache shows need not be looked for.
 func (r *Reconciler) keepsNoState(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
-	found, err := r.Inputs.Catalog.Find(ctx, credential.Spec.ProviderRef)
+	found, err := r.Inputs.Catalog.Find(ctx, credential)
 	return err == nil && !(&inputs.Inputs{Provider: found}).SingleUse()
 }
 
@@ -103,7 +103,7 @@ func (r *Reconciler) rivals(ctx context.Context, credential *v1alpha1.TokenCrede
 			continue
 		}
 		var outputs []string
-		if found, err := r.Inputs.Catalog.Find(ctx, other.Spec.ProviderRef); err == nil {
+		if found, err := r.Inputs.Catalog.Find(ctx, other); err == nil {
 			outputs = found.Outputs
 		}
 		all = append(all, target.Rival{Credential: other, Keys: target.Keys(other.Spec.Target, outputs)})

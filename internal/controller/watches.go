@@ -38,20 +38,27 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 			return err
 		}
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	wiring := ctrl.NewControllerManagedBy(mgr).
 		Named("tokencredential").
 		Watches(&v1alpha1.TokenCredential{}, r.credentialEvents()).
 		WatchesRawSource(r.waker()).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOfSecret)).
 		Watches(&v1alpha1.ClusterTokenProvider{}, handler.EnqueueRequestsFromMapFunc(r.usersOfProvider),
-			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WithOptions(options).
-		Complete(r)
+			builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	if r.Inputs.Catalog.Namespaces != nil {
+		wiring = wiring.WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.usersInNamespace),
+			builder.WithPredicates(predicate.LabelChangedPredicate{}))
+	}
+	return wiring.WithOptions(options).Complete(r)
 }
 
-func secretMetadata() *metav1.PartialObjectMetadata {
+func secretMetadata() *metav1.PartialObjectMetadata { return metadataOf("Secret") }
+
+func namespaceMetadata() *metav1.PartialObjectMetadata { return metadataOf("Namespace") }
+
+func metadataOf(kind string) *metav1.PartialObjectMetadata {
 	metadata := &metav1.PartialObjectMetadata{}
-	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
 	return metadata
 }
 
@@ -100,8 +107,30 @@ func (r *Reconciler) withUser(ctx context.Context, users []reconcile.Request, ob
 }
 
 func (r *Reconciler) usersOfProvider(ctx context.Context, object client.Object) []reconcile.Request {
+	return r.using(ctx, object.GetName(), "")
+}
+
+// usersInNamespace are a namespace's credentials whose provider chooses by the labels
+// of namespaces who may use it.
+func (r *Reconciler) usersInNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
+	var providers v1alpha1.ClusterTokenProviderList
+	if err := r.List(ctx, &providers, client.UnsafeDisableDeepCopy); err != nil {
+		return nil // Only a cache that is ending fails here.
+	}
+	var users []reconcile.Request
+	for i := range providers.Items {
+		if chosen := providers.Items[i].Spec.Namespaces; chosen != nil && chosen.Selector != nil {
+			users = append(users, r.using(ctx, providers.Items[i].Name, namespace.GetName())...)
+		}
+	}
+	return users
+}
+
+// using are the credentials of a namespace (of all, where it is empty) that use a
+// ClusterTokenProvider.
+func (r *Reconciler) using(ctx context.Context, provider, namespace string) []reconcile.Request {
 	var credentials v1alpha1.TokenCredentialList
-	if err := r.List(ctx, &credentials, client.MatchingFields{byProvider: object.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.List(ctx, &credentials, client.InNamespace(namespace), client.MatchingFields{byProvider: provider}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil // Only an index that does not exist fails here.
 	}
 	requests := make([]reconcile.Request, 0, len(credentials.Items))
