@@ -33,5 +33,6 @@ func hardened() []Attack {
 	return []Attack{
 		{"a host of one's own for a built-in provider", "the hardened install has no built-in provider that takes a host", "`--builtin-providers`"},
 		{"a host that the admin has not named", "the hardened install calls none until some are named", "`--egress-allow-hosts`"},
+		{"an address of the cluster's own networks", "the hardened install calls none, whatever else is allowed", "`--egress-deny-cidrs`"},
 	}
 }

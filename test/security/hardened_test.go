@@ -74,6 +74,20 @@ func TestTheHardenedInstall(t *testing.T) {
 			}
 		}
 	})
+	t.Run("the cluster's own networks are not called, whatever else is allowed", func(t *testing.T) {
+		t.Parallel()
+		faults.Shows(t, "an address of the cluster's own networks")
+		way := wayOut(t, manager)
+		way.AllowHosts = nil
+		must(t, way.AllowCIDRs.Set("0.0.0.0/0,::/0"))
+		for _, address := range []string{"https://10.96.0.1/", "https://172.16.0.1/", "https://192.168.0.1/", "https://100.64.0.1/", "https://[fd00::1]/"} {
+			target, err := url.Parse(address)
+			must(t, err)
+			if err := way.Check(target); err == nil {
+				t.Errorf("%s may be called", address)
+			}
+		}
+	})
 	t.Run("network policies bind the manager's pods", func(t *testing.T) {
 		t.Parallel()
 		var types []networkingv1.PolicyType
