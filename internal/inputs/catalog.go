@@ -112,7 +112,7 @@ func (c *Catalog) findDescribed(ctx context.Context, namespace, name, key string
 			"there is no ClusterTokenProvider %q: create it, or name another in spec.providerRef.name", name)
 	}
 	if err != nil {
-		return Provider{}, problem.APIServer(err, fmt.Sprintf("read the ClusterTokenProvider %q", name), "allow it")
+		return Provider{}, problem.Reading(err, fmt.Sprintf("the ClusterTokenProvider %q", name))
 	}
 	compiled := c.compile(described)
 	if err := c.admit(ctx, compiled.users, namespace, name); err != nil {
