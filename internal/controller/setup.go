@@ -82,6 +82,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
+	watches.readsLabels = catalog.Namespaces != nil
 	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn} {
 		if err := mgr.Add(run); err != nil {
 			return err

@@ -53,7 +53,15 @@ type watcher struct {
 
 // newWatcher makes the watcher of a reconciler's credentials.
 func newWatcher(r *Reconciler, waker *waker) *watcher {
-	return &watcher{r.Client, r.Inputs.Secrets, r.Reports, r.Hosts, r.Clock, r.referrers, waker, r.Inputs.Catalog.Namespaces != nil}
+	return &watcher{
+		credentials: r.Client,
+		secrets:     r.Inputs.Secrets,
+		reports:     r.Reports,
+		hosts:       r.Hosts,
+		clock:       r.Clock,
+		referrers:   r.referrers,
+		waker:       waker,
+	}
 }
 
 // byProvider is the cache's index of credentials by the ClusterTokenProvider they use.

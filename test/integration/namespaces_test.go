@@ -26,6 +26,11 @@ func (w *world) clusterWide() {
 	w.selector = labels.SelectorFromSet(labels.Set{"of": w.namespace})
 	w.start()
 	credential := builtInNamed(w.t, xiaomi)
+	credential.seed = "seed-of-" + w.namespace // the operator sees the states of other worlds, and theirs is one seed
+	_, err := w.simulator.Add(simulator.Seed{Grants: []simulator.Grant{
+		{ID: credential.seed, Vendor: simulator.Xiaomi, App: simulator.DemoXiaomiClientID, RefreshToken: credential.seed},
+	}})
+	must(w.t, err)
 	credential.create(w, ofCluster(w))
 	w.edit(xiaomi, func(c *v1alpha1.TokenCredential) { c.Labels = map[string]string{"of": w.namespace} })
 }
