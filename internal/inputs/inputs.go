@@ -81,7 +81,7 @@ type Gatherer struct {
 // nothing can be done without what is wrong; a Secret that is missing is told in
 // the inputs, since it matters only where it is needed.
 func (g *Gatherer) Gather(ctx context.Context, credential *v1alpha1.TokenCredential) (*Inputs, error) {
-	found, err := g.Catalog.Find(ctx, credential.Spec.ProviderRef)
+	found, err := g.Catalog.Find(ctx, credential)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredentia
 // CachedDigest is the digest that Gather would give by the cache, where the
 // provider can be found.
 func (g *Gatherer) CachedDigest(ctx context.Context, credential *v1alpha1.TokenCredential) (string, error) {
-	found, err := g.Catalog.Find(ctx, credential.Spec.ProviderRef)
+	found, err := g.Catalog.Find(ctx, credential)
 	if err != nil {
 		return "", err
 	}

@@ -211,6 +211,7 @@ func providerValidations() []validation {
 			maxLength("spec.description", 1024),
 			maxLength("spec.documentation", 1024),
 		},
+		namespaceValidations("spec.namespaces"),
 		enum("spec.inputs.app", "Required", "Optional", "None"),
 		enum("spec.inputs.refreshToken", "Required", "Optional", "None"),
 		loginKeyValidations("spec.inputs.login"),

@@ -242,7 +242,7 @@ func (l *lab) scrape(ctx context.Context) (samples, error) {
 		return nil, err
 	}
 	return parseSamples(text.Bytes(), "tokenkeeper_refresh_total", "tokenkeeper_refresh_lateness", "rest_client_requests_total",
-		"workqueue_depth", "go_memstats_", "go_goroutines")
+		"workqueue_depth", "leader_election_master_status", "go_memstats_", "go_goroutines")
 }
 
 // harness is this process among those whose processor time is read.

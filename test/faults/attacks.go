@@ -3,6 +3,8 @@
 
 package faults
 
+import "slices"
+
 // Attack is one row of the threat model: what somebody who means ill may try.
 type Attack struct {
 	// Name of the attack, unique among attacks.
@@ -25,10 +27,10 @@ type Threat struct {
 // with its test: one that no test shows is an error, as in the list of faults.
 func Attacks() []Threat {
 	return []Threat{
-		{"Confused deputy", "A *tenant* has the operator read or write a Secret that it may not read or write itself.", confusedDeputy()},
+		{"Confused deputy", "A *tenant* has the operator read or write a Secret that it may not read or write itself.", slices.Concat(confusedDeputy(), withoutRights(), otherNamespaces())},
 		{"Nobody stops the others", "A *tenant* or a *provider* stops, slows or kills the operator for the *neighbours*.", neighbours()},
 		{"Onlookers", "An *onlooker* learns a secret, a part of one, or whether a guess is right.", onlookers()},
-		{"The way out", "A *tenant* or a *provider* has the operator call what it should not, or has a token go astray.", wayOut()},
+		{"The way out", "A *tenant* or a *provider* has the operator call what it should not, or has a token go astray.", slices.Concat(wayOut(), hardened())},
 		{"Grants", "Somebody has a refresh token spent, or takes over what it brought.", grants()},
 	}
 }
