@@ -95,13 +95,19 @@ func run(ctx context.Context, options options) error {
 	if err := serveProbes(ctx, mgr, options.probeAddress); err != nil {
 		return err
 	}
-	err = mgr.Start(ctx)
+	return lead(ctx, mgr, &inFlight)
+}
+
+// lead runs the manager until ctx ends or the lease is lost, and then waits for what is
+// in flight: a manager that has lost its lease, or given it up, does not wait for its
+// workers. What they hold must be saved all the same: the pod's grace period is the only
+// bound.
+func lead(ctx context.Context, mgr ctrl.Manager, inFlight *sync.WaitGroup) error {
+	err := mgr.Start(ctx)
 	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		ctrl.Log.Info("the lease is given up, and the process ends when what is in flight has been saved")
 		err = nil
 	}
-	// A manager that has lost its lease, or given it up, does not wait for its workers.
-	// What they hold must be saved all the same: the pod's grace period is the only bound.
 	inFlight.Wait()
 	return err
 }

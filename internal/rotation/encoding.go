@@ -66,6 +66,19 @@ func encode(s State, data map[string][]byte) error {
 	)
 }
 
+// Size of the state as it is stored, in bytes; 0 for one that cannot be stored.
+func (s State) Size() int {
+	data := map[string][]byte{}
+	if encode(s, data) != nil {
+		return 0
+	}
+	size := 0
+	for key, value := range data {
+		size += len(key) + len(value)
+	}
+	return size
+}
+
 func encodeTime(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -71,3 +71,12 @@ func TestDecodeNamesWhatCannotBeReadAndQuotesNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestTheSizeOfAStateIsThatOfWhatIsStored(t *testing.T) {
+	t.Parallel()
+	before := State{RefreshToken: secret.New("one")}.Size()
+	after := State{RefreshToken: secret.New("one" + strings.Repeat("x", 1000))}.Size()
+	if before <= len("one") || after-before != 1000 {
+		t.Errorf("%d bytes become %d, want a thousand more for a thousand more", before, after)
+	}
+}
