@@ -36,11 +36,11 @@ type holding struct {
 
 // New makes a cache of at most so many bytes; owner says whose a key is. nil: all are of
 // one owner.
-func New[K comparable, V any](max int, owner func(K) string) *Cache[K, V] {
+func New[K comparable, V any](limit int, owner func(K) string) *Cache[K, V] {
 	if owner == nil {
 		owner = func(K) string { return "" }
 	}
-	return &Cache[K, V]{max: max, owner: owner, known: map[K]*list.Element{}, owners: map[string]*holding{}}
+	return &Cache[K, V]{max: limit, owner: owner, known: map[K]*list.Element{}, owners: map[string]*holding{}}
 }
 
 // Get returns a value, which counts as used now.

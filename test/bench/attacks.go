@@ -19,19 +19,19 @@ import (
 // attacks are all that are played, in their order.
 func attacks() []attack {
 	return []attack{
-		{"refresh tokens too large to be saved", attackHugeSuccessor},
-		{"gzip bombs", attackGzipBomb},
-		{"deep and wide JSON", attackJSON},
-		{"templates that render huge", attackHugeRender},
-		{"templates of regular expressions", attackRegularExpressions},
-		{"RSA keys of 98,304 bits", attackRSAKeys},
-		{"templates of thousands of expressions", attackCompiled},
-		{"a path of a shared host that fails", attackSharedHost},
-		{"input Secrets of a megabyte", attackLargeInputs},
-		{"32 spellings of one host that hangs", attackSpellings},
-		{"edits that evade the backoff", attackEdits},
-		{"tokens of two seconds, and new credentials", attackAlwaysDue},
-		{"replies one byte a second", attackSlowReplies},
+		{name: "refresh tokens too large to be saved", begin: attackHugeSuccessor},
+		{name: "gzip bombs", begin: attackGzipBomb},
+		{name: "deep and wide JSON", begin: attackJSON},
+		{name: "templates that render huge", begin: attackHugeRender},
+		{name: "templates of regular expressions", begin: attackRegularExpressions},
+		{name: "RSA keys of 98,304 bits", begin: attackRSAKeys},
+		{name: "templates of thousands of expressions", begin: attackCompiled},
+		{name: "a path of a shared host that fails", begin: attackSharedHost},
+		{name: "input Secrets of a megabyte", begin: attackLargeInputs, arrange: arrangeLargeInputs},
+		{name: "32 spellings of one host that hangs", begin: attackSpellings},
+		{name: "edits that evade the backoff", begin: attackEdits},
+		{name: "tokens of two seconds, and new credentials", begin: attackAlwaysDue},
+		{name: "replies one byte a second", begin: attackSlowReplies},
 	}
 }
 
@@ -113,15 +113,27 @@ func attackSharedHost(ctx context.Context, a *assault) error {
 	})
 }
 
-// attackLargeInputs names many Secrets that are as large as a Secret may be.
+// largeInputs is how many Secrets are named that are as large as a Secret may be.
+const largeInputs = 250
+
+func arrangeLargeInputs(ctx context.Context, a *assault) error {
+	const size = 1_000_000
+	ballast := []byte(strings.Repeat("b", size))
+	return inParallel(ctx, writers, a.number(largeInputs), func(ctx context.Context, i int) error {
+		return a.try(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: fmt.Sprintf("large-%06d", i)},
+			Data:       map[string][]byte{"refresh_token": []byte("hostile"), "ballast": ballast},
+		})
+	})
+}
+
+// attackLargeInputs names them all.
 func attackLargeInputs(ctx context.Context, a *assault) error {
-	const secrets, size = 250, 1_000_000
 	if err := a.reply(ctx, `{"access_token":"hostile","expires_in":3600}`); err != nil {
 		return err
 	}
-	ballast := []byte(strings.Repeat("b", size))
-	return a.credentials(ctx, 0, a.number(secrets), func(_ int, _ *v1alpha1.TokenCredential, seed *corev1.Secret) {
-		seed.Data = map[string][]byte{"ballast": ballast}
+	return a.credentials(ctx, 0, a.number(largeInputs), func(i int, credential *v1alpha1.TokenCredential, _ *corev1.Secret) {
+		credential.Spec.RefreshTokenSecretRef.Name = v1alpha1.SecretName(fmt.Sprintf("large-%06d", i))
 	})
 }
 

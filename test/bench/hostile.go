@@ -37,6 +37,9 @@ const (
 type attack struct {
 	name  string
 	begin func(context.Context, *assault) error
+	// arrange what costs the API server much and the operator nothing, before the attack;
+	// nil: there is nothing.
+	arrange func(context.Context, *assault) error
 }
 
 // measureHostile plays attacks one after the other beside a tenant that is well, each
@@ -105,6 +108,11 @@ func (h *hostile) withstand(ctx context.Context, number int, attack attack) erro
 	a := &assault{lab: h.lab, namespace: fmt.Sprintf("attack-%02d", number)}
 	if err := h.makeNamespace(ctx, a.namespace); err != nil {
 		return err
+	}
+	if attack.arrange != nil {
+		if err := errors.Join(attack.arrange(ctx, a), h.calm(ctx)); err != nil {
+			return err
+		}
 	}
 	h.seen = append(h.seen, h.observer.forget()...)
 	before, err := h.simulator.counts(ctx)
@@ -180,15 +188,20 @@ func (h *hostile) recover(ctx context.Context, a *assault) (time.Duration, error
 	if err := h.await(ctx, "the new operator leads", time.Minute, h.leads); err != nil {
 		return ended, err
 	}
-	err = h.await(ctx, "the tenant is well again", 2*wellLifetime, func(context.Context) (bool, string, error) {
+	return ended, h.calm(ctx)
+}
+
+// calm waits until no token of the tenant that is well is late, though not for ever.
+func (h *hostile) calm(ctx context.Context) error {
+	err := h.await(ctx, "the tenant is well again", 2*wellLifetime, func(context.Context) (bool, string, error) {
 		late := len(h.observer.unreplaced(time.Now().Add(-time.Second)))
 		return late == 0, fmt.Sprintf("%d tokens are late", late), nil
 	})
 	if errors.Is(err, errGaveUp) {
 		h.result.note("%v", err)
-		err = nil
+		return nil
 	}
-	return ended, err
+	return err
 }
 
 // leads reports whether the operator has the lease.
