@@ -122,7 +122,7 @@ func arrangeLargeInputs(ctx context.Context, a *assault) error {
 	return inParallel(ctx, writers, a.number(largeInputs), func(ctx context.Context, i int) error {
 		return a.try(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: fmt.Sprintf("large-%06d", i)},
-			Data:       map[string][]byte{"refresh_token": []byte("hostile"), "ballast": ballast},
+			Data:       map[string][]byte{"refresh_token": fmt.Append(nil, "hostile-", i), "ballast": ballast},
 		})
 	})
 }
