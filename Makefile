@@ -20,6 +20,10 @@ VARIANT ?=
 # (default: anywhere).
 HISTORIES ?= 100000
 SEED ?=
+# FUZZTIME is how long each fuzz target runs, FUZZ a pattern of those to run
+# (default: all).
+FUZZTIME ?= 30s
+FUZZ ?=
 # DEMO_FLAGS go to the demo (--once: end by itself), RUN_FLAGS to the manager.
 DEMO_FLAGS ?=
 RUN_FLAGS ?=
@@ -72,6 +76,10 @@ fuzz-rotation: ## Play HISTORIES random histories of the rotation protocol, and 
 	@mkdir -p bin; go test -c -o bin/history.test ./test/history
 	@cd test/history; HISTORIES=$(HISTORIES) SEED=$(SEED) ../../bin/history.test -test.run '^TestManyHistories$$' -test.timeout 0
 	@TEETH=all go test ./test/history -count=1 -run '^TestTheHistoriesHaveTeeth$$' -timeout 0 -v
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME, one after another: executions and corpus of each.
+	@FUZZTIME=$(FUZZTIME) FUZZ='$(FUZZ)' hack/fuzz.sh
 
 .PHONY: bench
 bench: build ## Measure the operator on this machine, BENCH=name for one scenario (all: over an hour).
