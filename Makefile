@@ -41,6 +41,7 @@ CONTROLLER_GEN := $(BIN)/controller-gen
 KUSTOMIZE := $(BIN)/kustomize
 CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
+GOVULNCHECK := $(BIN)/govulncheck
 
 # with-control-plane begins a recipe line that needs etcd and kube-apiserver.
 with-control-plane = assets="$$(go run ./hack/controlplane)"; export KUBEBUILDER_ASSETS="$$assets";
@@ -106,6 +107,10 @@ lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.
 .PHONY: verify
 verify: $(CONTROLLER_GEN) $(KUSTOMIZE) $(CRD_REF_DOCS) ## Check that generated files, formatting, headers and go.mod are up to date.
 	@hack/verify.sh
+
+.PHONY: vulncheck
+vulncheck: $(GOVULNCHECK) ## Look for known vulnerabilities in what the code calls, where the database can be reached.
+	@hack/vulncheck.sh
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate the deep copy functions of the API.
@@ -193,6 +198,11 @@ $(CRD_REF_DOCS): tools/go.mod tools/go.sum
 $(KUSTOMIZE): tools/go.mod tools/go.sum
 	@echo "Building kustomize (half a minute the first time) ..." >&2
 	@go build -C tools -o $@ sigs.k8s.io/kustomize/kustomize/v5
+	@touch $@
+
+$(GOVULNCHECK): tools/govulncheck/go.mod tools/govulncheck/go.sum
+	@echo "Building govulncheck (some seconds the first time) ..." >&2
+	@go build -C tools/govulncheck -o $@ golang.org/x/vuln/cmd/govulncheck
 	@touch $@
 
 $(GOLANGCI_LINT): tools/golangci-lint/go.mod tools/golangci-lint/go.sum tools/golangci-lint/main.go
