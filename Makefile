@@ -6,6 +6,8 @@
 IMG ?= ghcr.io/tokenkeeper/tokenkeeper:latest
 # CONTAINER_TOOL builds and pushes the image: docker, podman or nerdctl.
 CONTAINER_TOOL ?= docker
+# IMAGE_FLAGS are further flags for building it, such as --build-arg BASE_IMAGE=...
+IMAGE_FLAGS ?=
 # KUBECTL talks to the cluster that the current kubeconfig names.
 KUBECTL ?= kubectl
 # PKG are the packages to test, TEST_FLAGS further flags for go test.
@@ -145,7 +147,7 @@ run: ## Run the manager here, against the cluster of the current kubeconfig.
 
 .PHONY: image
 image: ## Build the manager's image, IMG.
-	$(CONTAINER_TOOL) build --tag $(IMG) .
+	$(CONTAINER_TOOL) build --tag $(IMG) $(IMAGE_FLAGS) .
 
 .PHONY: image-push
 image-push: ## Push the manager's image, IMG.
