@@ -2,12 +2,12 @@
 # alone: tools are pinned in tools/ and built into bin/, and the control plane
 # that the tests and the demo start is fetched or built by hack/controlplane.
 
+# IMAGE_FLAGS are further flags for building the image, such as --build-arg BASE_IMAGE=...
+IMAGE_FLAGS ?=
 # IMG is the manager's image.
 IMG ?= ghcr.io/tokenkeeper/tokenkeeper:latest
 # CONTAINER_TOOL builds and pushes the image: docker, podman or nerdctl.
 CONTAINER_TOOL ?= docker
-# IMAGE_FLAGS are further flags for building it, such as --build-arg BASE_IMAGE=...
-IMAGE_FLAGS ?=
 # KUBECTL talks to the cluster that the current kubeconfig names.
 KUBECTL ?= kubectl
 # PKG are the packages to test, TEST_FLAGS further flags for go test.
