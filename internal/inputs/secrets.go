@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/guard"
 )
 
 const (
@@ -58,7 +60,11 @@ type entry struct {
 type Values struct {
 	Name    string
 	Version string // the Secret's resourceVersion
-	pairs   []pair
+	Type    corev1.SecretType
+	// Unwritable says what forbids to write the Secret, such as "is immutable"; empty:
+	// nothing does.
+	Unwritable string
+	pairs      []pair
 }
 
 type pair struct {
@@ -80,8 +86,15 @@ func valuesOf(secret *corev1.Secret) *Values {
 	v := &Values{
 		Name:    secret.Name,
 		Version: secret.ResourceVersion,
-		pairs:   make([]pair, 0, len(secret.Data)),
+		Type:    unique.Make(secret.Type).Value(),
 	}
+	if obstacle := guard.Unwritable(secret, nil); obstacle != nil {
+		v.Unwritable = obstacle.Why
+	}
+	if guard.IsNeverSent(secret.Type) {
+		return v
+	}
+	v.pairs = make([]pair, 0, len(secret.Data))
 	for key, value := range secret.Data {
 		v.pairs = append(v.pairs, pair{unique.Make(key).Value(), value})
 	}

@@ -39,6 +39,11 @@ func IsDue(credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rota
 // read. It fails with a *problem.Problem.
 func Write(ctx context.Context, writer client.Client, credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rotation.Record) error {
 	ref := credential.Spec.RefreshTokenSecretRef
+	if in.SeedUnwritable != "" {
+		return problem.New(v1alpha1.TargetConflictReason,
+			"the refresh token is kept in the state Secret, but is not written back: the Secret %q of spec.refreshTokenSecretRef %s: name another Secret there, or set writeBack to false",
+			ref.Name, in.SeedUnwritable)
+	}
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"resourceVersion": in.SeedVersion},
 		"data":     map[string][]byte{inputs.SeedKey(ref): []byte(record.State.RefreshToken.Reveal())},
