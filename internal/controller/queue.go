@@ -55,6 +55,9 @@ func (r *Reconciler) credentialEvents() handler.EventHandler {
 		UpdateFunc: func(_ context.Context, updated event.UpdateEvent, queue queue) {
 			before, after := updated.ObjectOld.(*v1alpha1.TokenCredential), updated.ObjectNew.(*v1alpha1.TokenCredential)
 			r.refer(before, after)
+			if before.UID != after.UID {
+				r.departed.note(before)
+			}
 			r.Reports.Seen(after)
 			if before.ResourceVersion == after.ResourceVersion || // a resync
 				before.UID != after.UID || // made again, and the deletion was missed
@@ -65,6 +68,7 @@ func (r *Reconciler) credentialEvents() handler.EventHandler {
 		DeleteFunc: func(_ context.Context, deleted event.DeleteEvent, queue queue) {
 			credential := deleted.Object.(*v1alpha1.TokenCredential)
 			r.refer(credential, nil)
+			r.departed.note(credential)
 			add(queue, credential)
 			for _, rival := range r.sharing(credential) { // one that gave way goes on
 				queue.Add(reconcile.Request{NamespacedName: rival})

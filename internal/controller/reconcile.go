@@ -63,6 +63,7 @@ type Reconciler struct {
 	dryRuns    dryRuns
 	retries    retries
 	referrers  referrers
+	departed   departed
 	wake       atomic.Pointer[queue]
 }
 
@@ -94,6 +95,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	case !cached.DeletionTimestamp.IsZero():
 		return ctrl.Result{}, nil
+	}
+	if len(r.departed.of(request.NamespacedName)) > 0 { // it was made again before that was seen
+		if err := r.removeTargets(ctx, request.NamespacedName); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
 	credential, now := r.Reports.Current(cached), r.Clock.Now()
 	decided := r.look(ctx, credential, now)

@@ -63,9 +63,11 @@ func providerOf(object client.Object) []string {
 	return []string{ref.Name}
 }
 
+// ownerOf names the credential that controls a Secret, living or gone: the cache keeps no
+// UIDs of owners.
 func ownerOf(object client.Object) []string {
 	owner := metav1.GetControllerOf(object)
-	if owner == nil || !target.OwnedBy(owner, owner.Name) {
+	if owner == nil || !target.IsCredential(owner) {
 		return nil
 	}
 	return []string{owner.Name}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/guard"
 )
 
 // The API server's rules that a spec alone can break, by its own functions where it
@@ -37,9 +38,9 @@ func checkPolicy(policy v1alpha1.CreationPolicy) error {
 
 // checkType refuses a type that is never written, and one whose keys are missing.
 func (t *Template) checkType() error {
-	if !slices.Contains(allowedTypes, t.kind) {
+	if !slices.Contains(guard.Writable, t.kind) {
 		return fmt.Errorf("spec.target.template.type: this version of the operator does not write Secrets of type %q: write one of %s, %s, %s, or upgrade the operator",
-			t.kind, allowedTypes[0], allowedTypes[1], allowedTypes[2])
+			t.kind, guard.Writable[0], guard.Writable[1], guard.Writable[2])
 	}
 	_, docker := t.source.Data[corev1.DockerConfigJsonKey]
 	_, username := t.source.Data[corev1.BasicAuthUsernameKey]
@@ -77,18 +78,26 @@ func (t *Template) checkMetadata() error {
 	for _, key := range slices.Sorted(maps.Keys(metadata.Labels)) {
 		problems = append(problems,
 			complaints(labels, key, validation.IsQualifiedName(key)),
-			complaints(labels, key, validation.IsValidLabelValue(metadata.Labels[key])))
+			complaints(labels, key, validation.IsValidLabelValue(metadata.Labels[key])),
+			reserved(labels, key))
 	}
 	for _, key := range slices.Sorted(maps.Keys(metadata.Annotations)) {
-		problems = append(problems, complaints(annotations, key, validation.IsQualifiedName(strings.ToLower(key))))
-		if strings.HasPrefix(key, v1alpha1.TokenAnnotationPrefix) {
-			problems = append(problems, fmt.Errorf("%s[%s]: the operator alone writes annotations that begin with %s: remove it", annotations, key, v1alpha1.TokenAnnotationPrefix))
-		}
+		problems = append(problems,
+			complaints(annotations, key, validation.IsQualifiedName(strings.ToLower(key))),
+			reserved(annotations, key))
 	}
 	if size := annotationsSize(metadata.Annotations) + t.markSize(); size > apivalidation.TotalAnnotationSizeLimitB {
 		problems = append(problems, fmt.Errorf("%s: they come to %d bytes with the operator's own, and the API server takes %d: shorten them", annotations, size, apivalidation.TotalAnnotationSizeLimitB))
 	}
 	return errors.Join(problems...)
+}
+
+// reserved refuses the key of a label or annotation that no template sets.
+func reserved(field, key string) error {
+	if complaint := guard.MetadataKey(key); complaint != "" {
+		return fmt.Errorf("%s[%s]: %s", field, key, complaint)
+	}
+	return nil
 }
 
 func complaints(field, key string, faults []string) error {
