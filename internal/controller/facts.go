@@ -80,6 +80,7 @@ func (r *Reconciler) facts(job refresh.Job, view target.View) decision.Facts {
 		Requested: credential.RefreshRequested() && view.Mark.Requested != requestDigest(credential),
 		Restored:  in.SingleUse() && found.Record.Copied,
 		Recovery:  found.Recovery,
+		Moved:     found.Moved,
 		Lost:      in.SingleUse() && state.Lost(),
 		CanLogin:  in.CanLogin(),
 	}

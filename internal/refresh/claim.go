@@ -41,7 +41,7 @@ func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, prepare
 		err = x.fence(ctx, claimedAt)
 	}
 	if err != nil {
-		return x.withdraw(ctx, err)
+		return x.withdrawUnsent(ctx, err)
 	}
 	outcome, err := x.exchange(sendable, prepared)
 	return x.takeInClaimed(ctx, outcome, err, resend)

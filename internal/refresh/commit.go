@@ -25,7 +25,7 @@ func (x *renewal) save(ctx context.Context, outcome provider.Outcome) error {
 	if err := x.Spool.Put(claim, sent, x.grant(outcome)); err != nil {
 		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
 	}
-	exchange := rotation.Exchange{Attempt: claim.ID, Sent: sent}
+	exchange := rotation.Exchange{Attempt: claim.ID, Sent: sent, Origin: x.record.State.Origin}
 	return x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		return x.next(stored, outcome, exchange), stored.Accepts(exchange)
 	})
@@ -36,6 +36,17 @@ func (x *renewal) save(ctx context.Context, outcome provider.Outcome) error {
 // Where it was to send a token again, the outcome of the first time stays unknown.
 func (x *renewal) withdraw(ctx context.Context, why error) error {
 	return x.end(ctx, func(state rotation.State, attempt string) rotation.State {
+		return state.Withdraw(attempt, x.doubtful)
+	}, why)
+}
+
+// withdrawUnsent is the same where nothing was sent. A token that never was belongs to no
+// origin yet, so that it follows a corrected URL.
+func (x *renewal) withdrawUnsent(ctx context.Context, why error) error {
+	return x.end(ctx, func(state rotation.State, attempt string) rotation.State {
+		if x.unbound {
+			state = state.Release()
+		}
 		return state.Withdraw(attempt, x.doubtful)
 	}, why)
 }

@@ -33,11 +33,15 @@ type prepared struct {
 // anything is claimed for it.
 func (x *renewal) prepare(ctx context.Context, call *provider.Call, state rotation.State) (*prepared, error) {
 	in := x.job.Inputs
+	state = x.admitted(call, state)
 	exchange := call.Begin(in.Request(state.RefreshToken, state.Token.AccessToken, state.Token.Outputs),
 		x.Clock.Now().UTC().Truncate(time.Second), uuid.NewString())
 	request, err := exchange.Request(ctx)
 	if err != nil {
 		return nil, problem.New(v1alpha1.InvalidParametersReason, "the request cannot be built: %s", problem.OneLine(err))
+	}
+	if err := x.mayGo(call, request.URL); err != nil {
+		return nil, err
 	}
 	if err := x.Egress.Check(request); err != nil {
 		x.result.Called = true // it counts as an attempt, and backs off

@@ -28,9 +28,14 @@ func (x *renewal) takeIn(ctx context.Context, state rotation.State, sent secret.
 	if outcome.Reason == v1alpha1.OutcomeUnknownReason {
 		outcome.Reason = v1alpha1.ProviderUnavailableReason
 	}
-	next, _ := x.unclaimed(outcome, sent)(x.record.State)
+	origin := x.origin
+	if !sent.IsZero() {
+		origin = state.Origin
+	}
+	save := x.unclaimed(outcome, rotation.Exchange{Sent: sent, Origin: origin})
+	next, _ := save(x.record.State)
 	if outcome.Reason == v1alpha1.RefreshedReason && x.isWorthSaving(next) || isNew(outcome.Grant, state) {
-		if err := x.commit(ctx, x.unclaimed(outcome, sent)); err != nil {
+		if err := x.commit(ctx, save); err != nil {
 			return x.notSaved(err)
 		}
 		x.adopted()
@@ -38,13 +43,11 @@ func (x *renewal) takeIn(ctx context.Context, state rotation.State, sent secret.
 	return x.conclude(outcome)
 }
 
-// unclaimed is the change that saves an outcome for which nothing was claimed; sent is
-// the refresh token that was sent, zero for a login. It takes the place of what it was
+// unclaimed is the change that saves an outcome for which nothing was claimed. It takes the place of what it was
 // decided on, and of nothing else: a claim that another process has made meanwhile is
 // not ended.
-func (x *renewal) unclaimed(outcome provider.Outcome, sent secret.Text) rotation.Change {
+func (x *renewal) unclaimed(outcome provider.Outcome, exchange rotation.Exchange) rotation.Change {
 	decidedOn := x.record.State.Attempt
-	exchange := rotation.Exchange{Sent: sent}
 	return func(stored rotation.State) (rotation.State, bool) {
 		if !sameAttempt(stored.Attempt, decidedOn) {
 			return stored, false
@@ -70,7 +73,7 @@ func (x *renewal) takeInClaimed(ctx context.Context, outcome provider.Outcome, e
 	case isUnknown(err), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero():
 		return x.unknown(ctx, outcome, err) // the claim stays
 	case err != nil: // nothing was sent
-		return x.withdraw(ctx, x.withDoubt(err))
+		return x.withdrawUnsent(ctx, x.withDoubt(err))
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Grant.RefreshToken.IsZero():
 		return x.refused(ctx, outcome, resent)
 	}
@@ -137,7 +140,7 @@ func isNew(grant token.Grant, state rotation.State) bool {
 func (x *renewal) isWorthSaving(next rotation.State) bool {
 	stored := x.record.State
 	return x.job.Inputs.Provider.RemembersReply || !next.RefreshToken.Equal(stored.RefreshToken) ||
-		next.Seed != stored.Seed || stored.Attempt != nil
+		next.Seed != stored.Seed || next.Origin != stored.Origin || stored.Attempt != nil
 }
 
 // conclude is what an outcome means once everything it brought is saved.

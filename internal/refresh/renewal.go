@@ -24,6 +24,10 @@ type renewal struct {
 	key    types.NamespacedName
 	record *rotation.Record // as stored now
 	result Result
+	// origin is where the provider's calls go.
+	origin rotation.Origin
+	// unbound is true where the refresh token was bound to no origin before the claim.
+	unbound bool
 	// doubtful is the attempt of unknown outcome whose token is sent again. It is
 	// put back where that does not come to be sent.
 	doubtful *rotation.Attempt
@@ -42,6 +46,7 @@ func (r *Refresher) Refresh(ctx context.Context, job Job) (Result, error) {
 
 func (x *renewal) run(ctx context.Context) error {
 	state, in := x.adopt(x.record.State), x.job.Inputs
+	x.origin = originOf(in, state)
 	if in.Provider.Refresh == nil || state.RefreshToken.IsZero() || in.CanLogin() && x.isUseless(state) {
 		return x.login(ctx, state)
 	}
@@ -66,7 +71,7 @@ func (x *renewal) run(ctx context.Context) error {
 // or may not be sent.
 func (x *renewal) isUseless(state rotation.State) bool {
 	expires := state.RefreshTokenExpiresAt
-	return state.Lost() || !expires.IsZero() && !x.Clock.Now().Before(expires) ||
+	return state.Lost() || state.HasMoved(x.origin) || !expires.IsZero() && !x.Clock.Now().Before(expires) ||
 		x.job.Found.Recovery == rotation.Unknown && x.job.Found.Seed != rotation.SeedNew
 }
 
@@ -81,6 +86,11 @@ func (x *renewal) adopt(state rotation.State) rotation.State {
 
 // refresh sends the refresh token. A single-use one is sent only under a claim.
 func (x *renewal) refresh(ctx context.Context, state rotation.State) error {
+	if state.HasMoved(x.origin) {
+		return Moved(x.job.Credential, x.job.Inputs, state)
+	}
+	x.unbound = state.Origin.IsZero()
+	state = state.Bind(x.origin)
 	prepared, err := x.prepare(ctx, x.job.Inputs.Provider.Refresh, state)
 	if err != nil {
 		return err
