@@ -16,6 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 
 	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // What a tenant tries who may write TokenCredentials and may not read or write the
@@ -33,7 +34,7 @@ func (w *world) foreign(name string, kind corev1.SecretType, data map[string]str
 
 // refusedWith waits until a credential has stalled for a reason that says something, and
 // checks that nobody was called since a count of calls.
-func (w *world) refusedWith(name, reason string, calls int, says ...string) {
+func (w *world) refusedWith(name, reason string, calls int64, says ...string) {
 	w.t.Helper()
 	_, stalled := w.awaitCondition(name, v1alpha1.StalledCondition, metav1.ConditionTrue, reason)
 	for _, part := range says {
@@ -48,6 +49,7 @@ func (w *world) refusedWith(name, reason string, calls int, says ...string) {
 
 func TestATenantHasTheClustersOwnSecretsSentToItsHost(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a Secret of the cluster's own as an input")
 	w := newWorld(t, simulator.Hour)
 	w.start()
 	b := builtInNamed(t, "oauth2")
@@ -81,11 +83,13 @@ func TestATenantHasTheClustersOwnSecretsSentToItsHost(t *testing.T) {
 
 func TestATenantHasAnotherCredentialsStateSentToItsHost(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "another credential's state as an input")
 	w := newWorld(t, simulator.Hour)
-	w.start()
+	operator := w.start()
 	b := builtInNamed(t, "oauth2")
 	b.create(w)
 	w.awaitFresh(b.provider)
+	operator.shutDown()
 	thief := w.look(b.provider).Spec
 	thief.Target.Name = "thief-token"
 	stateName := v1alpha1.SecretName(b.provider + v1alpha1.StateSecretSuffix)
@@ -101,11 +105,13 @@ func TestATenantHasAnotherCredentialsStateSentToItsHost(t *testing.T) {
 	must(t, apiserver.Smuggle(t.Context(), "tokenkeeper.io/tokencredentials/"+w.namespace+"/thief", func(object map[string]any) {
 		object["spec"].(map[string]any)["refreshTokenSecretRef"] = map[string]any{"name": string(stateName)}
 	}))
+	w.start()
 	w.refusedWith("thief", v1alpha1.InvalidParametersReason, calls, string(stateName), "spec.refreshTokenSecretRef")
 }
 
 func TestATenantHasWriteBackOverwriteASecretOfOthers(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a write-back into a Secret of others")
 	for _, each := range []struct {
 		name, reason, says string
 		kind               corev1.SecretType
@@ -145,22 +151,16 @@ func TestATenantHasWriteBackOverwriteASecretOfOthers(t *testing.T) {
 
 func TestATenantTakesThePlaceOfAnotherCredentialsState(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a target in the place of a state that is yet to come")
 	w := newWorld(t, simulator.Hour)
-	w.start()
 	b := builtInNamed(t, "mcs")
 	b.create(w)
-	w.awaitFresh(b.provider)
-	spec := w.look(b.provider).Spec
-	spec.Target.Name = "thief-token"
-	calls := w.calls()
-	w.credential("thief", spec)
-	w.awaitFresh("thief")
-	calls = w.calls()
 	// An older CRD let it in.
-	must(t, apiserver.Smuggle(t.Context(), "tokenkeeper.io/tokencredentials/"+w.namespace+"/thief", func(object map[string]any) {
+	must(t, apiserver.Smuggle(t.Context(), "tokenkeeper.io/tokencredentials/"+w.namespace+"/"+b.provider, func(object map[string]any) {
 		object["spec"].(map[string]any)["target"] = map[string]any{"name": "victim-token-state"}
 	}))
-	w.refusedWith("thief", v1alpha1.TargetConflictReason, calls, "victim-token-state", "spec.target.name")
+	w.start()
+	w.refusedWith(b.provider, v1alpha1.TargetConflictReason, 0, "victim-token-state", "spec.target.name")
 	if w.read("victim-token-state") != nil {
 		t.Error("the place of the victim's state is taken")
 	}
@@ -168,6 +168,7 @@ func TestATenantTakesThePlaceOfAnotherCredentialsState(t *testing.T) {
 
 func TestATenantTakesOverTheTargetOfACredentialThatIsGone(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a credential under the name of one that is gone")
 	w := newWorld(t, simulator.Hour)
 	w.start()
 	b := builtInNamed(t, "mcs")
@@ -204,4 +205,56 @@ func TestACredentialThatIsReplacedAtOnceGetsATargetOfItsOwn(t *testing.T) {
 		t.Error("the target is not the new credential's: what the one before left stands in its way")
 	}
 	w.awaitFresh(b.provider)
+}
+
+// elsewhere is a token endpoint at another origin, which would answer, too.
+const elsewhere = "https://" + simulator.DemoShopHost + "/token"
+
+func TestATenantEditsTheURLSoThatTheLiveRefreshTokenGoesToItsHost(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "an edited URL that would send the live refresh token elsewhere")
+	w := newWorld(t, simulator.Hour)
+	w.start()
+	b := builtInNamed(t, "oauth2")
+	b.create(w)
+	w.awaitFresh(b.provider)
+	calls, live, good := w.calls(), w.state(b.provider, "refresh_token"), w.look(b.provider).Spec.Parameters["tokenURL"]
+	point := func(url string) {
+		w.edit(b.provider, func(c *v1alpha1.TokenCredential) { c.Spec.Parameters["tokenURL"] = url })
+	}
+
+	point(elsewhere)
+	w.refusedWith(b.provider, v1alpha1.ReauthorizationRequiredReason, calls, "https://"+simulator.DemoShopHost, "https://"+simulator.DemoAuthHost)
+	w.askForRefresh(b.provider, "even now")
+	w.awaitLook(b.provider)
+	if got := w.calls() - calls; got != 0 {
+		t.Errorf("asked for a refresh, the operator made %d calls", got)
+	}
+	if w.state(b.provider, "refresh_token") != live {
+		t.Fatal("the live refresh token is lost")
+	}
+
+	point(good)
+	w.awaitFresh(b.provider)
+	w.awaitRefreshes(b.provider, 2)
+	if grant, _ := w.simulator.Grant(b.grant); grant.Reuses != 0 {
+		t.Errorf("after the edit was undone a spent token was sent %d times", grant.Reuses)
+	}
+}
+
+func TestATenantMakesACredentialAgainWithItsOwnURLOverAStateThatWasKept(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a credential made again, with another URL, over a state that was kept")
+	w := newWorld(t, simulator.Hour)
+	w.start()
+	b := builtInNamed(t, "oauth2")
+	b.create(w)
+	w.awaitFresh(b.provider)
+	calls, live := w.calls(), w.state(b.provider, "refresh_token")
+	w.remove(b)
+	b.create(w, func(spec *v1alpha1.TokenCredentialSpec) { spec.Parameters["tokenURL"] = elsewhere })
+	w.refusedWith(b.provider, v1alpha1.ReauthorizationRequiredReason, calls, "https://"+simulator.DemoShopHost, "https://"+simulator.DemoAuthHost)
+	if w.state(b.provider, "refresh_token") != live {
+		t.Error("the live refresh token is lost")
+	}
 }
