@@ -48,9 +48,11 @@ func (d *departed) drop(name types.NamespacedName, uids []types.UID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	left := slices.DeleteFunc(d.uids[name], func(uid types.UID) bool { return slices.Contains(uids, uid) })
-	if d.uids[name] = left; len(left) == 0 {
+	if len(left) == 0 {
 		delete(d.uids, name)
+		return
 	}
+	d.uids[name] = left
 }
 
 // forget drops what is remembered of a credential that is gone, and removes its

@@ -105,6 +105,16 @@ func mutationsOfTheProtocol() []mutation {
 				return err`,
 		},
 		{
+			name: "an edited URL is followed", why: "the live refresh token is sent to another host",
+			pkg: "rotation", function: "State.HasMoved",
+			body: `return false`,
+		},
+		{
+			name: "a claim binds nothing", why: "nobody knows later where the token was sent",
+			pkg: "rotation", function: "State.Bind",
+			body: `return s`,
+		},
+		{
 			name: "a commit gives up", why: "the successor is dropped while its process lives",
 			pkg: "rotation", function: "Store.Commit",
 			body: `err := (&commit{store: s, credential: credential, record: record, change: change, sent: record.State}).try(ctx)
@@ -144,8 +154,7 @@ func mutationsAroundIt() []mutation {
 		{
 			name: "a login ends another's claim", why: "what the other brings has no place any more",
 			pkg: "refresh", function: "renewal.unclaimed",
-			body: `exchange := rotation.Exchange{Sent: sent}
-				return func(stored rotation.State) (rotation.State, bool) {
+			body: `return func(stored rotation.State) (rotation.State, bool) {
 					if stored.Attempt != nil {
 						stored = stored.Lose(stored.Attempt.ID)
 					}

@@ -28,6 +28,11 @@ func (w *world) settle() {
 			w.start(r)
 		}
 	}
+	for _, name := range w.names {
+		if w.api.credential(name) != nil {
+			change(w.api, credentials, name, func(c *v1alpha1.TokenCredential) { c.Spec.Parameters = map[string]string{"tokenURL": homeURL} })
+		}
+	}
 	if w.appWrong && len(w.seeds)%2 == 0 {
 		w.appWrong = false
 		w.correctApp(true)

@@ -34,10 +34,22 @@ func (w *world) user(t *rapid.T) {
 		"policy on targets":  func(*rapid.T) { w.refusesTargets = !w.refusesTargets },
 		"policy on states":   func(*rapid.T) { w.refusesStates = !w.refusesStates },
 		"etcd is put back":   w.rollBack,
+		"another host":       w.pointElsewhere,
 	}
 	deed := rapid.SampledFrom(sorted(deeds)).Draw(t, "deed")
 	deeds[deed](t)
 	w.done()
+}
+
+// pointElsewhere names another host in the URL of a credential, or the provider's again.
+func (w *world) pointElsewhere(t *rapid.T) {
+	w.edit(t, func(c *v1alpha1.TokenCredential) {
+		if url := &c.Spec.Parameters; (*url)["tokenURL"] == homeURL {
+			*url = map[string]string{"tokenURL": elsewhereURL}
+		} else {
+			*url = map[string]string{"tokenURL": homeURL}
+		}
+	})
 }
 
 // suspend suspends a credential, or resumes it.

@@ -242,6 +242,30 @@ func TestATenantEditsTheURLSoThatTheLiveRefreshTokenGoesToItsHost(t *testing.T) 
 	}
 }
 
+// The provider itself has moved: whoever may write the state Secret says so.
+func TestWhoMayWriteTheStateReleasesItsTokenToAnotherOrigin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Hour)
+	w.start()
+	b := builtInNamed(t, "oauth2")
+	b.create(w)
+	w.awaitFresh(b.provider)
+	good := w.look(b.provider).Spec.Parameters["tokenURL"]
+	state := b.provider + v1alpha1.StateSecretSuffix
+	w.changeSecret(state, func(s *corev1.Secret) {
+		s.Data["origin"] = []byte(`{"refreshToken":{"refresh":"https://before.example"}}`)
+	})
+	w.edit(b.provider, func(c *v1alpha1.TokenCredential) { c.Spec.Parameters["tokenURL"] = good + "?moved" })
+	w.refusedWith(b.provider, v1alpha1.ReauthorizationRequiredReason, w.calls(), "https://before.example", "https://"+simulator.DemoAuthHost)
+	w.changeSecret(state, func(s *corev1.Secret) { delete(s.Data, "origin") })
+	w.askForRefresh(b.provider, "moved")
+	w.awaitRefreshes(b.provider, 2)
+	w.awaitFresh(b.provider)
+	if bound := w.state(b.provider, "origin"); !strings.Contains(bound, "https://"+simulator.DemoAuthHost) {
+		t.Errorf("the state is not bound to the new origin: %s", bound)
+	}
+}
+
 func TestATenantMakesACredentialAgainWithItsOwnURLOverAStateThatWasKept(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "a credential made again, with another URL, over a state that was kept")
