@@ -13,6 +13,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // originOf is where a credential's calls go now.
@@ -22,23 +24,23 @@ func originOf(in *inputs.Inputs, state rotation.State) rotation.Origin {
 
 // callOrigin is where one call goes; empty where there is no such call, or where its URL
 // cannot be told from what is at hand: then no request can be built either.
-func callOrigin(call *provider.Call, in *inputs.Inputs, state rotation.State) string {
-	if call == nil {
+func callOrigin(step *provider.Call, in *inputs.Inputs, state rotation.State) string {
+	if step == nil {
 		return ""
 	}
 	request := in.Request(state.RefreshToken, state.Token.AccessToken, state.Token.Outputs)
-	address, err := call.Begin(request, time.Time{}, "").URL()
+	address, err := step.Begin(request, time.Time{}, "").URL()
 	if err != nil {
 		return ""
 	}
-	return originAt(call, in, address)
+	return originAt(step, in, address)
 }
 
 // originAt is the origin of a call's address. Where the last reply has a say in the host,
 // the reply's word is the provider's own; what is left for somebody to edit are the
 // provider and its parameters, and the origin is those.
-func originAt(call *provider.Call, in *inputs.Inputs, address *url.URL) string {
-	if call.HostFromReply() {
+func originAt(step *provider.Call, in *inputs.Inputs, address *url.URL) string {
+	if step.HostFromReply() {
 		return "the provider " + in.Provider.Key + " with the parameters of digest " + in.Source
 	}
 	return pace.CanonicalOrigin(address)
@@ -46,28 +48,28 @@ func originAt(call *provider.Call, in *inputs.Inputs, address *url.URL) string {
 
 // mayGo refuses a request that goes elsewhere than was judged. It is the last look, at the
 // very address that is called.
-func (x *renewal) mayGo(call *provider.Call, address *url.URL) error {
-	judged := x.origin.Login
-	if call == x.job.Inputs.Provider.Refresh {
-		judged = x.origin.Refresh
+func (c *call) mayGo(step *provider.Call, address *url.URL) error {
+	judged := c.origin.Login
+	if step == c.job.Inputs.Provider.Refresh {
+		judged = c.origin.Refresh
 	}
-	if judged != "" && originAt(call, x.job.Inputs, address) == judged {
+	if judged != "" && originAt(step, c.job.Inputs, address) == judged {
 		return nil
 	}
 	return problem.New(v1alpha1.InvalidParametersReason, "the request cannot be built: the provider's url gives one host now and another then")
 }
 
 // admitted is what of a state a call may see: nothing that is bound to another origin.
-func (x *renewal) admitted(call *provider.Call, state rotation.State) rotation.State {
+func (c *call) admitted(step *provider.Call, state rotation.State) rotation.State {
 	admits := rotation.Origin.AdmitsLogin
-	if call == x.job.Inputs.Provider.Refresh {
+	if step == c.job.Inputs.Provider.Refresh {
 		admits = rotation.Origin.AdmitsRefresh
 	}
-	if !admits(state.TokenOrigin, x.origin) {
-		state = state.WithoutAccessToken()
+	if !admits(state.TokenOrigin, c.origin) {
+		state.Token = token.Token{}
 	}
-	if !admits(state.Origin, x.origin) {
-		state = state.WithoutRefreshToken()
+	if !admits(state.Origin, c.origin) {
+		state.RefreshToken = secret.Text{}
 	}
 	return state
 }

@@ -45,22 +45,22 @@ func TestAChangedOriginIsSentNothingOfTheOldOne(t *testing.T) {
 		name, reason string
 		provider     string
 		edit         func(s *scene)
-		sent         []call // after the edit: what is in the body, in part
+		sent         []asked // after the edit: what is in the body, in part
 		never        []string
 		want         string // the reason; empty: a token comes
 	}{
 		{"another host", "the live refresh token is the old one's", singleUse, func(s *scene) {}, nil, nil, v1alpha1.ReauthorizationRequiredReason},
 		{"another host, of a token that works again", "it is the old one's as well", reusable, func(s *scene) {}, nil, nil, v1alpha1.ReauthorizationRequiredReason},
 		{"another host, and a new seed", "that is a new grant: nothing of the old one goes with it", singleUse, func(s *scene) { s.gives(third) },
-			[]call{{elsewhere, third}}, []string{second, seed, access, device}, ""},
+			[]asked{{elsewhere, third}}, []string{second, seed, access, device}, ""},
 		{"another host, and a login", "that is a new grant: nothing of the old one goes with it", singleUse, func(s *scene) { s.mayLogIn() },
-			[]call{{elsewhere, password}}, []string{second, seed, access, device}, ""},
+			[]asked{{elsewhere, password}}, []string{second, seed, access, device}, ""},
 		{"another path", "it is the same origin", singleUse, func(s *scene) {
 			s.credential.Spec.Parameters = map[string]string{"path": "other"}
-		}, []call{{host, second}}, nil, ""},
+		}, []asked{{host, second}}, nil, ""},
 		{"the host in capitals, with its port", "it is the same origin", strings.ReplaceAll(singleUse, "shop.example/token", "SHOP.example.:443/token"), func(s *scene) {
 			s.credential.Spec.Parameters = nil
-		}, []call{{host, second}}, nil, ""},
+		}, []asked{{host, second}}, nil, ""},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 )
 
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
@@ -129,7 +131,7 @@ func (s *scene) start(described, process string) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	spool, err := rotation.OpenSpool(s.spool)
+	spool, err := spool.Open(s.spool)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -307,6 +309,16 @@ func (s *scene) recovery() rotation.Recovery {
 	return found.Recovery
 }
 
+// spooled are the files that the spool keeps.
+func (s *scene) spooled() []string {
+	s.Helper()
+	files, err := filepath.Glob(filepath.Join(s.spool, "*.sealed"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	return files
+}
+
 // stored is the state as the API server has it.
 func (s *scene) stored() rotation.State {
 	s.Helper()
@@ -374,13 +386,13 @@ type script struct {
 	answers []func() (*egress.Reply, error)
 	// sent are the refresh tokens, or "login".
 	sent   []string
-	calls  []call
+	calls  []asked
 	denied error
 	during func() // while it has the request
 }
 
-// call is a request to the provider.
-type call struct{ host, body string }
+// asked is a request to the provider.
+type asked struct{ host, body string }
 
 // Check implements egress.Caller.
 func (p *script) Check(*egress.Request) error { return p.denied }
@@ -397,7 +409,7 @@ func (p *script) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	}
 	p.lock.Lock()
 	p.sent = append(p.sent, cmp.Or(form.Get("refresh_token"), "login"))
-	p.calls = append(p.calls, call{request.URL.Host, string(body)})
+	p.calls = append(p.calls, asked{request.URL.Host, string(body)})
 	if len(p.answers) == 0 {
 		p.lock.Unlock()
 		return nil, errors.New("the script has no answer to this call")

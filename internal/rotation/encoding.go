@@ -37,8 +37,8 @@ const (
 	keyOrigin                = "origin"
 )
 
-// encode writes the state into a Secret's data and leaves foreign keys alone.
-func (s State) encode(data map[string][]byte) error {
+// encode writes a state into a Secret's data and leaves foreign keys alone.
+func encode(s State, data map[string][]byte) error {
 	text := map[string]string{
 		keyRefreshToken:          s.RefreshToken.Reveal(),
 		keyPreviousRefreshToken:  s.PreviousRefreshToken.Reveal(),

@@ -25,6 +25,14 @@ type Origin struct {
 // IsZero reports whether nothing is bound.
 func (o Origin) IsZero() bool { return o == Origin{} }
 
+// Or is the origin itself, or, where it binds to nothing, another: what is bound stays so.
+func (o Origin) Or(other Origin) Origin {
+	if o.IsZero() {
+		return other
+	}
+	return o
+}
+
 // AdmitsRefresh reports whether a refresh that goes to the origin of now may hold what
 // is bound to this one.
 func (o Origin) AdmitsRefresh(now Origin) bool { return o.IsZero() || o.Refresh == now.Refresh }
@@ -39,30 +47,15 @@ type origins struct {
 	Token                Origin `json:"token,omitzero"`
 }
 
-// Bind binds the live token to the origin that it is about to be sent to, unless it is
-// bound already.
-func (s State) Bind(now Origin) State {
-	if s.Origin.IsZero() {
-		s.Origin = now
-	}
-	return s
-}
-
-// Release takes that back: the token was never sent.
-func (s State) Release() State {
-	s.Origin = Origin{}
-	return s
-}
-
 // HasMoved reports whether the live token must not be sent, since a refresh goes to
 // another origin now than the one that gave it or was given it.
 func (s State) HasMoved(now Origin) bool {
 	return !s.RefreshToken.IsZero() && now.Refresh != "" && !s.Origin.AdmitsRefresh(now)
 }
 
-// originOf is what a token is bound to that is to become the live one: as it was, where the
+// boundTo is what a token is bound to that is to become the live one: as it was, where the
 // state holds it already. A seed that is new here was never sent.
-func (s State) originOf(fresh secret.Text) Origin {
+func boundTo(s State, fresh secret.Text) Origin {
 	switch {
 	case fresh.Equal(s.RefreshToken):
 		return s.Origin
@@ -75,11 +68,8 @@ func (s State) originOf(fresh secret.Text) Origin {
 
 // bindGrant binds what an exchange brought: a login begins a grant, and a refresh goes on
 // with that of the token which was sent.
-func (s *State) bindGrant(grant token.Grant, exchange Exchange) {
-	origin := exchange.Origin
-	if origin.IsZero() { // an earlier process has sent the token, under its claim
-		origin = s.Origin
-	}
+func bindGrant(s *State, grant token.Grant, exchange Exchange) {
+	origin := exchange.Origin.Or(s.Origin) // an earlier process has sent the token, under its claim
 	if !exchange.Sent.IsZero() || !grant.RefreshToken.IsZero() {
 		s.Origin = origin
 	}

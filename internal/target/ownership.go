@@ -11,6 +11,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/guard"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 var credentialKind = v1alpha1.GroupVersion.WithKind("TokenCredential")
@@ -44,7 +45,7 @@ var remedies = map[guard.Kind]string{
 }
 
 // judge finds what forbids to write a Secret, nil where nothing does.
-func judge(credential *v1alpha1.TokenCredential, template *Template, live *corev1.Secret) *problem.Problem {
+func judge(credential *v1alpha1.TokenCredential, template *render.Template, live *corev1.Secret) *problem.Problem {
 	name := live.Name
 	owner := metav1.GetControllerOf(live)
 	obstacle := guard.Unwritable(live, func(owner *metav1.OwnerReference) bool { return OwnedBy(owner, credential) })
@@ -53,21 +54,21 @@ func judge(credential *v1alpha1.TokenCredential, template *Template, live *corev
 		return conflict("the target Secret %q is owned by an earlier TokenCredential of this name, which is gone: the cluster's garbage collection deletes it, and else you can; then it is made again", name)
 	case obstacle != nil:
 		return conflict("the target Secret %q %s: %s", name, obstacle.Why, remedies[obstacle.Kind])
-	case !template.merge && owner == nil:
+	case !template.Merges() && owner == nil:
 		return conflict("the target Secret %q exists and is not owned by this credential: delete it, set spec.target.creationPolicy to Merge, or ask for another spec.target.name with a new TokenCredential", name)
-	case !template.merge && live.Type != template.kind:
-		return conflict("the target Secret %q is of type %s and a Secret's type cannot change: delete it, and it is made again as %s", name, live.Type, template.kind)
+	case !template.Merges() && live.Type != template.Type():
+		return conflict("the target Secret %q is of type %s and a Secret's type cannot change: delete it, and it is made again as %s", name, live.Type, template.Type())
 	}
 	return judgeAnnotations(credential, template, &live.ObjectMeta)
 }
 
 // judgeAnnotations finds whether the annotations of others leave room for those of
 // the template and the mark.
-func judgeAnnotations(credential *v1alpha1.TokenCredential, template *Template, metadata *metav1.ObjectMeta) *problem.Problem {
+func judgeAnnotations(credential *v1alpha1.TokenCredential, template *render.Template, metadata *metav1.ObjectMeta) *problem.Problem {
 	mark, _ := ReadMark(metadata.Annotations, credential.UID)
-	annotations := template.undressed(metadata, mark).annotations.apply(metadata.Annotations)
+	annotations := undressed(template, metadata, mark).annotations.apply(metadata.Annotations)
 	delete(annotations, MarkKey(credential.UID))
-	size := annotationsSize(annotations) + template.markSize()
+	size := render.AnnotationsSize(annotations) + template.MarkSize()
 	if size <= apivalidation.TotalAnnotationSizeLimitB {
 		return nil
 	}

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package target
+package render
 
 import (
 	"errors"
@@ -37,7 +37,7 @@ func checkPolicy(policy v1alpha1.CreationPolicy) error {
 }
 
 // checkType refuses a type that is never written, and one whose keys are missing.
-func (t *Template) checkType() error {
+func checkType(t *Template) error {
 	if !slices.Contains(guard.Writable, t.kind) {
 		return fmt.Errorf("spec.target.template.type: this version of the operator does not write Secrets of type %q: write one of %s, %s, %s, or upgrade the operator",
 			t.kind, guard.Writable[0], guard.Writable[1], guard.Writable[2])
@@ -57,7 +57,7 @@ func (t *Template) checkType() error {
 }
 
 // checkKeys applies the rules for a Secret's keys, which are a ConfigMap's.
-func (t *Template) checkKeys() error {
+func checkKeys(t *Template) error {
 	field := "spec.target.template.data"
 	if len(t.source.Data) == 0 {
 		field = "outputs of the provider" // which are keys where the template sets no data
@@ -71,7 +71,7 @@ func (t *Template) checkKeys() error {
 }
 
 // checkMetadata applies the rules for labels and annotations.
-func (t *Template) checkMetadata() error {
+func checkMetadata(t *Template) error {
 	const labels, annotations = "spec.target.template.metadata.labels", "spec.target.template.metadata.annotations"
 	var problems []error
 	metadata := t.source.Metadata
@@ -86,7 +86,7 @@ func (t *Template) checkMetadata() error {
 			complaints(annotations, key, validation.IsQualifiedName(strings.ToLower(key))),
 			reserved(annotations, key))
 	}
-	if size := annotationsSize(metadata.Annotations) + t.markSize(); size > apivalidation.TotalAnnotationSizeLimitB {
+	if size := AnnotationsSize(metadata.Annotations) + t.MarkSize(); size > apivalidation.TotalAnnotationSizeLimitB {
 		problems = append(problems, fmt.Errorf("%s: they come to %d bytes with the operator's own, and the API server takes %d: shorten them", annotations, size, apivalidation.TotalAnnotationSizeLimitB))
 	}
 	return errors.Join(problems...)
@@ -107,8 +107,8 @@ func complaints(field, key string, faults []string) error {
 	return fmt.Errorf("%s[%s]: %s", field, key, strings.Join(faults, ", "))
 }
 
-// annotationsSize is the size by which the API server bounds annotations.
-func annotationsSize(annotations map[string]string) int {
+// AnnotationsSize is the size by which the API server bounds annotations.
+func AnnotationsSize(annotations map[string]string) int {
 	size := 0
 	for key, value := range annotations {
 		size += len(key) + len(value)
@@ -116,5 +116,5 @@ func annotationsSize(annotations map[string]string) int {
 	return size
 }
 
-// markSize is the most that a mark takes.
-func (t *Template) markSize() int { return markReserve + len(t.setNames()) }
+// MarkSize is the most that a mark takes, in bytes.
+func (t *Template) MarkSize() int { return markReserve + len(t.Set()) }
