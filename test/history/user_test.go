@@ -124,7 +124,9 @@ func (w *world) putSpentSeedBack(t *rapid.T) {
 	if len(w.names) > 1 || w.stateDeleted || w.restored || len(w.seeds) == 0 {
 		t.Skip("nobody remembers")
 	}
-	w.put(seedName, map[string]string{"refresh_token": rapid.SampledFrom(w.seeds).Draw(t, "seed")})
+	seed := rapid.SampledFrom(w.seeds).Draw(t, "seed")
+	w.fateOf(seed).hosts = nil // one that was refused, and has been replaced since, begins anew
+	w.put(seedName, map[string]string{"refresh_token": seed})
 }
 
 // touchApp writes the app's Secret, with a wrong secret at times.
