@@ -118,7 +118,7 @@ func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredentia
 		}
 		found, err := g.Secrets.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name})
 		if err != nil {
-			return nil, nil, problem.APIServer(err, fmt.Sprintf("read the Secret %q of %s", ref.Name, ref.Field), "allow it")
+			return nil, nil, problem.Reading(err, fmt.Sprintf("the Secret %q of %s", ref.Name, ref.Field))
 		}
 		if refusal := refused(ref.Field, found); refusal != nil {
 			return nil, nil, refusal
@@ -159,7 +159,7 @@ func (g *Gatherer) LiveSeed(ctx context.Context, credential *v1alpha1.TokenCrede
 	}
 	live, err := g.Secrets.GetLive(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: string(ref.Name)})
 	if err != nil {
-		return secret.Text{}, problem.APIServer(err, fmt.Sprintf("read the Secret %q of %s", ref.Name, seedField), "allow it")
+		return secret.Text{}, problem.Reading(err, fmt.Sprintf("the Secret %q of %s", ref.Name, seedField))
 	}
 	if live == nil {
 		return secret.Text{}, nil
