@@ -40,6 +40,7 @@ func confusedDeputy() []Attack {
 		{"a Secret of the cluster's own as an input", "it is not sent; the credential stalls and says why", "service-account and bootstrap tokens, Helm releases and states are refused by type"},
 		{"another credential's state as an input", "it is not sent; the credential stalls and says why", "names of states are refused before they are read, and states by their type"},
 		{"a write-back into a Secret of others", "untouched; the credential says why, and renewal goes on", "the judgement of a target to merge into: type, owner, immutability"},
+		{"a target that is another credential's seed", "untouched; the credential stalls and says why", "no credential writes the key that another takes its refresh token from"},
 		{"a target in the place of a state that is yet to come", "no Secret of that name is made", "no target has the name of a state"},
 		{"a template that sets a label of tokenkeeper.io or kubernetes.io", "refused, by the CRD and by the operator", "reserved keys; those of other projects may be set"},
 		{"a credential under the name of one that is gone", "the Secret that the one before owned is untouched", "owner references count with their UID"},
