@@ -49,8 +49,8 @@ func TestAChangedOriginIsSentNothingOfTheOldOne(t *testing.T) {
 		never        []string
 		want         string // the reason; empty: a token comes
 	}{
-		{"another host", "the live refresh token is the old one's", singleUse, func(s *scene) {}, nil, nil, v1alpha1.ReauthorizationRequiredReason},
-		{"another host, of a token that works again", "it is the old one's as well", reusable, func(s *scene) {}, nil, nil, v1alpha1.ReauthorizationRequiredReason},
+		{"another host", "the live refresh token is the old one's", singleUse, func(*scene) {}, nil, nil, v1alpha1.ReauthorizationRequiredReason},
+		{"another host, of a token that works again", "it is the old one's as well", reusable, func(*scene) {}, nil, nil, v1alpha1.ReauthorizationRequiredReason},
 		{"another host, and a new seed", "that is a new grant: nothing of the old one goes with it", singleUse, func(s *scene) { s.gives(third) },
 			[]asked{{elsewhere, third}}, []string{second, seed, access, device}, ""},
 		{"another host, and a login", "that is a new grant: nothing of the old one goes with it", singleUse, func(s *scene) { s.mayLogIn() },

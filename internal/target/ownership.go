@@ -94,7 +94,7 @@ func owners(credential *v1alpha1.TokenCredential, current []metav1.OwnerReferenc
 	all := []metav1.OwnerReference{*metav1.NewControllerRef(credential, credentialKind)}
 	for _, owner := range current {
 		controls := owner.Controller != nil && *owner.Controller
-		if !controls && !(IsCredential(&owner) && owner.Name == credential.Name) {
+		if !controls && (!IsCredential(&owner) || owner.Name != credential.Name) {
 			all = append(all, owner)
 		}
 	}
