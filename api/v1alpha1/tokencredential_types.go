@@ -29,7 +29,7 @@ import (
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 241",message="metadata.name must be at most 241 characters, since the state Secret is named after it"
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.target) && has(self.spec.target.name) ? self.spec.target.name : self.metadata.name) == (has(oldSelf.spec.target) && has(oldSelf.spec.target.name) ? oldSelf.spec.target.name : oldSelf.metadata.name)",message="spec.target.name is immutable: create another TokenCredential for another target",fieldPath=".spec.target.name"
-// +kubebuilder:validation:XValidation:rule="(has(self.spec.target) && has(self.spec.target.name) ? self.spec.target.name : self.metadata.name) != self.metadata.name + '-token-state'",message="spec.target.name must not be <metadata.name>-token-state: that Secret holds the refresh token",fieldPath=".spec.target.name"
+// +kubebuilder:validation:XValidation:rule="has(self.spec.target) && has(self.spec.target.name) || !self.metadata.name.endsWith('-token-state')",message="set spec.target.name: by default the target is named after the credential, and only the Secrets that hold refresh tokens have names that end with -token-state"
 // +kubebuilder:validation:XValidation:rule="!has(self.spec.appSecretRef) || self.spec.appSecretRef.name != (has(self.spec.target) && has(self.spec.target.name) ? self.spec.target.name : self.metadata.name)",message="spec.appSecretRef.name must differ from the target's name (spec.target.name, by default metadata.name): set spec.target.name to another Secret",fieldPath=".spec.appSecretRef"
 // +kubebuilder:validation:XValidation:rule="!has(self.spec.refreshTokenSecretRef) || self.spec.refreshTokenSecretRef.name != (has(self.spec.target) && has(self.spec.target.name) ? self.spec.target.name : self.metadata.name)",message="spec.refreshTokenSecretRef.name must differ from the target's name (spec.target.name, by default metadata.name): set spec.target.name to another Secret",fieldPath=".spec.refreshTokenSecretRef"
 // +kubebuilder:validation:XValidation:rule="!has(self.spec.loginSecretRef) || self.spec.loginSecretRef.name != (has(self.spec.target) && has(self.spec.target.name) ? self.spec.target.name : self.metadata.name)",message="spec.loginSecretRef.name must differ from the target's name (spec.target.name, by default metadata.name): set spec.target.name to another Secret",fieldPath=".spec.loginSecretRef"
@@ -132,6 +132,7 @@ type ProviderReference struct {
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
 // +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="write a Secret's name: lower-case letters, digits, '-' and '.', at most 253 characters"
+// +kubebuilder:validation:XValidation:rule="!self.endsWith('-token-state')",message="name another Secret: those whose names end with -token-state hold refresh tokens, and are the operator's alone"
 type SecretName string
 
 // SecretKey is a key of a Secret's data.
@@ -276,12 +277,14 @@ type TargetMetadata struct {
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule="self.all(key, key.matches('^[-._/a-zA-Z0-9]+$'))",message="write a label's key like app or example.com/app"
 	// +kubebuilder:validation:XValidation:rule="self.all(key, size(self[key]) <= 63)",message="a label's value must be at most 63 characters"
+	// +kubebuilder:validation:XValidation:rule="self.all(key, !key.matches('(?i)^([^/]*[.])?(tokenkeeper|kubernetes|k8s)[.]io/') || key.matches('(?i)^app[.]kubernetes[.]io/') || key == 'kubernetes.io/description')",message="a template sets no label of tokenkeeper.io, kubernetes.io or k8s.io, but for app.kubernetes.io/... and kubernetes.io/description"
 	Labels map[string]string `json:"labels,omitempty"`
 
 	// annotations to add.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule="self.all(key, key.matches('^[-._/a-zA-Z0-9]+$'))",message="write an annotation's key like note or example.com/note"
+	// +kubebuilder:validation:XValidation:rule="self.all(key, !key.matches('(?i)^([^/]*[.])?(tokenkeeper|kubernetes|k8s)[.]io/') || key.matches('(?i)^app[.]kubernetes[.]io/') || key == 'kubernetes.io/description')",message="a template sets no annotation of tokenkeeper.io, kubernetes.io or k8s.io, but for app.kubernetes.io/... and kubernetes.io/description"
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 

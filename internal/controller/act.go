@@ -65,6 +65,8 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal delivery.Goa
 		return a.hold(job, refresh.Unknown(credential, job.Found.Record.State.Attempt, ""), facts.Requested)
 	case decision.HoldRestored:
 		return a.hold(job, refresh.Restored(credential), facts.Requested)
+	case decision.HoldMoved:
+		a.problem = refresh.Moved(credential, job.Inputs, job.Found.Record.State)
 	case decision.HoldLost:
 		return a.hold(job, refresh.Lost(credential), facts.Requested)
 	case decision.WaitForRetry, decision.StayStalled:

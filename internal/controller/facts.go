@@ -101,6 +101,7 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 		Requested: credential.RefreshRequested() && mark.Requested != delivery.RequestDigest(credential),
 		Restored:  in.SingleUse() && found.Record.Copied,
 		Recovery:  found.Recovery,
+		Moved:     found.Moved,
 		Lost:      in.SingleUse() && state.Lost(),
 		CanLogin:  in.CanLogin(),
 	}

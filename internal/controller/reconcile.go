@@ -104,6 +104,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	case !cached.DeletionTimestamp.IsZero():
 		return ctrl.Result{}, nil
 	}
+	if err := r.remover.RemoveEarlier(ctx, request.NamespacedName); err != nil {
+		return ctrl.Result{}, err
+	}
 	credential, now := r.Reports.Current(cached), r.Clock.Now()
 	decided := r.look(ctx, credential, now)
 	isFirst := credential.Status.ObservedGeneration == 0 // it comes with thousands of others, perhaps

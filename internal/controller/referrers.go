@@ -83,7 +83,8 @@ func (r *referrers) sharing(credential *v1alpha1.TokenCredential) []types.Namesp
 	return slices.DeleteFunc(append(r.of(key), key), func(name types.NamespacedName) bool { return name.Name == credential.Name })
 }
 
-// rivals finds the other credentials that write to the same target.
+// rivals finds the other credentials that write to the same target, or take their refresh
+// token from there.
 type rivals struct {
 	credentials client.Reader // from the cache
 	catalog     *inputs.Catalog
@@ -94,7 +95,11 @@ func (r rivals) of(ctx context.Context, credential *v1alpha1.TokenCredential) []
 	var all []target.Rival
 	for _, name := range r.referrers.sharing(credential) {
 		other := &v1alpha1.TokenCredential{}
-		if r.credentials.Get(ctx, name, other, client.UnsafeDisableDeepCopy) != nil || other.TargetName() != credential.TargetName() {
+		if r.credentials.Get(ctx, name, other, client.UnsafeDisableDeepCopy) != nil {
+			continue
+		}
+		seed := other.Spec.RefreshTokenSecretRef
+		if other.TargetName() != credential.TargetName() && (seed == nil || string(seed.Name) != credential.TargetName()) {
 			continue
 		}
 		var outputs []string

@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
@@ -48,6 +49,7 @@ type watcher struct {
 	edits       *pace.Edits
 	clock       clock.PassiveClock
 	referrers   *referrers
+	remover     *delivery.Remover
 	waker       *waker
 	readsLabels bool // of namespaces, by which a provider chooses who may use it
 }
@@ -62,6 +64,7 @@ func newWatcher(r *Reconciler, waker *waker) *watcher {
 		edits:       &r.ahead.edits,
 		clock:       r.Clock,
 		referrers:   r.referrers,
+		remover:     r.remover,
 		waker:       waker,
 	}
 }
@@ -122,6 +125,9 @@ func (w *watcher) credentialEvents() handler.EventHandler {
 		UpdateFunc: func(_ context.Context, updated event.UpdateEvent, queue queue) {
 			before, after := updated.ObjectOld.(*v1alpha1.TokenCredential), updated.ObjectNew.(*v1alpha1.TokenCredential)
 			w.refer(before, after)
+			if before.UID != after.UID {
+				w.remover.Gone(before)
+			}
 			w.reports.Seen(after)
 			if before.ResourceVersion == after.ResourceVersion || // a resync
 				before.UID != after.UID || // made again, and the deletion was missed
@@ -132,6 +138,7 @@ func (w *watcher) credentialEvents() handler.EventHandler {
 		DeleteFunc: func(_ context.Context, deleted event.DeleteEvent, queue queue) {
 			credential := deleted.Object.(*v1alpha1.TokenCredential)
 			w.refer(credential, nil)
+			w.remover.Gone(credential)
 			add(queue, credential)
 			for _, rival := range w.referrers.sharing(credential) { // one that gave way goes on
 				queue.Add(reconcile.Request{NamespacedName: rival})

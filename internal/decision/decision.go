@@ -36,6 +36,7 @@ type Facts struct {
 	Restored  bool              // the state is a copy or was put back, and its token may be spent
 	Recovery  rotation.Recovery // of an attempt that somebody left
 	Lost      bool              // the refresh token is known to be spent
+	Moved     bool              // the refresh token belongs to another origin than would be asked
 	CanLogin  bool              // a token can be had without a refresh token
 	Last      Attempt
 }
@@ -75,6 +76,8 @@ const (
 	HoldRestored Decision = "HoldRestored"
 	// HoldUnknown: a token was sent and it is not known whether it was spent.
 	HoldUnknown Decision = "HoldUnknown"
+	// HoldMoved: the refresh token belongs to another origin than would be asked now.
+	HoldMoved Decision = "HoldMoved"
 	// HoldLost: the token was spent and its successor never arrived.
 	HoldLost Decision = "HoldLost"
 )
@@ -92,6 +95,8 @@ func Decide(f Facts) Decision {
 		return HoldRestored
 	case f.Recovery == rotation.Wait && !f.SeedIsNew:
 		return WaitForHolder
+	case f.Moved && !f.SeedIsNew && !f.CanLogin:
+		return HoldMoved
 	case f.Recovery == rotation.Unknown && !f.SeedIsNew && !f.CanLogin:
 		return HoldUnknown
 	case f.Lost && !f.SeedIsNew && !f.CanLogin:

@@ -49,6 +49,7 @@ func held(f *Facts)          { f.Recovery = rotation.Wait }
 func resendable(f *Facts)    { f.Recovery = rotation.Resend }
 func unknown(f *Facts)       { f.Recovery = rotation.Unknown }
 func lost(f *Facts)          { f.Lost = true }
+func moved(f *Facts)         { f.Moved = true }
 func canLogin(f *Facts)      { f.CanLogin = true }
 func stalled(f *Facts)       { f.Last.Failed, f.Last.Stalled = false, true }
 func failed(f *Facts)        { f.Last.Failed = true }
@@ -118,6 +119,18 @@ func TestDecide(t *testing.T) {
 		{"an unknown outcome, and a new seed", when(unknown, seedIsNew), Call, "the token before it does not matter any more"},
 		{"an unknown outcome that stalled, and a login was added", when(unknown, stalled, canLogin, mended), Call, "the person has acted"},
 
+		// A token of another origin, before an unknown outcome, a lost token and a stall.
+		{"a token of another origin", when(moved, sourceChanged), HoldMoved, "it is not for the host that would be asked"},
+		{"a token of another origin, while it is fresh", when(moved), HoldMoved, "a person learns of it at once, not at the expiry"},
+		{"a token of another origin, with a refresh requested", when(moved, requested), HoldMoved, "whoever may ask need not be who may send it there"},
+		{"a token of another origin, and an attempt that may be sent again", when(moved, resendable), HoldMoved, "no policy sends it there"},
+		{"a token of another origin, of unknown outcome", when(moved, unknown), HoldMoved, "the way out that it names helps with both"},
+		{"a token of another origin that stalled, and an input changed", when(moved, stalled, mended), HoldMoved, "only the old origin, a new seed or a login helps"},
+		{"a token of another origin, and a new seed", when(moved, seedIsNew), Call, "the new one belongs to nobody yet"},
+		{"a token of another origin, with a login", when(moved, sourceChanged, canLogin), Call, "a login sends nothing of it"},
+		{"another process is at a token of another origin", when(moved, held), WaitForHolder, "its reply may bring the successor"},
+		{"a token of another origin, suspended", when(moved, suspended), Suspended, "nothing is sent anyway"},
+
 		// A lost token, before a stall.
 		{"a lost token", when(lost, due), HoldLost, "a spent token is never sent"},
 		{"a lost token, with a refresh requested", when(lost, requested), HoldLost, "a request does not bring it back"},
@@ -173,7 +186,7 @@ func TestDecideAgrees(t *testing.T) {
 		live.SeedIsNew, live.SourceChanged, live.TargetNeeds = false, false, false // else something has changed
 		decided := Decide(live)
 		switch decided {
-		case HoldRestored, HoldUnknown, HoldLost:
+		case HoldRestored, HoldUnknown, HoldLost, HoldMoved:
 			live.Last = Attempt{Stalled: true, Mended: live.Last.Mended} // reported before
 		case WaitForHolder:
 			return // an open attempt is a change until it is known how it ended
@@ -185,10 +198,10 @@ func TestDecideAgrees(t *testing.T) {
 
 		byCache := live
 		byCache.Live = false
-		byCache.Restored, byCache.Recovery, byCache.Lost, byCache.CanLogin = false, "", false, false
+		byCache.Restored, byCache.Recovery, byCache.Lost, byCache.CanLogin, byCache.Moved = false, "", false, false, false
 		switch got := Decide(byCache); {
 		case got == decided, got == Call: // before a call everything is read, and decided once more
-		case got == StayStalled && (decided == HoldRestored || decided == HoldUnknown || decided == HoldLost):
+		case got == StayStalled && (decided == HoldRestored || decided == HoldUnknown || decided == HoldLost || decided == HoldMoved):
 		default:
 			t.Errorf("by the caches: %s, read live: %s, of %+v", got, decided, live)
 		}
@@ -230,6 +243,7 @@ func TestDecideNeverCalls(t *testing.T) {
 			"beside another process":                         f.Recovery == rotation.Wait && !f.SeedIsNew,
 			"with a token that may be spent":                 f.Recovery == rotation.Unknown && !f.SeedIsNew && !f.CanLogin,
 			"with a token that is spent":                     f.Lost && !f.SeedIsNew && !f.CanLogin,
+			"with a token of another origin":                 f.Moved && !f.SeedIsNew && !f.CanLogin,
 			"before the pause that the provider asked for":   f.Now.Before(f.Last.RetryAt) && !f.mayBeCured(),
 			"while a person must act and has not":            f.Last.Stalled && !f.mayBeCured(),
 			"for a fresh token that nothing asks to replace": !f.wanted(),
@@ -260,6 +274,7 @@ func drawFacts(t *rapid.T) Facts {
 		Restored:      is("restored"),
 		Recovery:      rapid.SampledFrom([]rotation.Recovery{rotation.Nothing, rotation.Wait, rotation.Resend, rotation.Unknown}).Draw(t, "recovery"),
 		Lost:          is("lost"),
+		Moved:         is("moved"),
 		CanLogin:      is("canLogin"),
 	}
 	if is("hasToken") {

@@ -29,11 +29,35 @@ type Remover struct {
 	Live client.Reader
 	// Targets deletes them.
 	Targets *target.Publisher
+
+	departed departed
 }
 
-// Remove deletes what a credential owned that is gone. One that has only left the cache,
-// because another shard has it now, is not gone.
+// Gone notes that a credential is gone, or has left the cache.
+func (r *Remover) Gone(credential *v1alpha1.TokenCredential) { r.departed.note(credential) }
+
+// RemoveEarlier deletes what a credential's forerunners of the same name owned, as far as
+// this process saw them go: it was made again before that was seen.
+func (r *Remover) RemoveEarlier(ctx context.Context, credential types.NamespacedName) error {
+	if len(r.departed.of(credential)) == 0 {
+		return nil
+	}
+	return r.Remove(ctx, credential)
+}
+
+// Remove deletes what a credential owned that is gone; of one that was made again, what its
+// forerunners owned. One that has only left the cache, because another shard has it now, is
+// not gone.
 func (r *Remover) Remove(ctx context.Context, credential types.NamespacedName) error {
+	gone := r.departed.of(credential)
+	if err := r.remove(ctx, credential, gone); err != nil {
+		return err
+	}
+	r.departed.drop(credential, gone)
+	return nil
+}
+
+func (r *Remover) remove(ctx context.Context, credential types.NamespacedName, gone []types.UID) error {
 	owned := secretList()
 	// An index by owner would cost memory for each target at all times, and serves here alone.
 	err := r.Secrets.List(ctx, owned, client.InNamespace(credential.Namespace), client.UnsafeDisableDeepCopy)
@@ -43,7 +67,11 @@ func (r *Remover) Remove(ctx context.Context, credential types.NamespacedName) e
 	if err != nil || len(owned.Items) == 0 {
 		return err
 	}
-	if err := r.Live.Get(ctx, credential, &v1alpha1.TokenCredential{}); !apierrors.IsNotFound(err) {
+	living := &v1alpha1.TokenCredential{}
+	if err = r.Live.Get(ctx, credential, living); err == nil {
+		owned.Items, err = r.leftBy(ctx, owned.Items, gone, living.UID)
+	}
+	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
 	for i := range owned.Items {
@@ -52,6 +80,23 @@ func (r *Remover) Remove(ctx context.Context, credential types.NamespacedName) e
 		}
 	}
 	return nil
+}
+
+// leftBy are those Secrets that one of the credentials which are gone controls, and not the
+// living one of their name. The cache keeps no UIDs of owners.
+func (r *Remover) leftBy(ctx context.Context, cached []metav1.PartialObjectMetadata, gone []types.UID, living types.UID) ([]metav1.PartialObjectMetadata, error) {
+	var left []metav1.PartialObjectMetadata
+	for i := range cached {
+		live := &metav1.PartialObjectMetadata{}
+		live.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(&cached[i]), live); client.IgnoreNotFound(err) != nil {
+			return nil, err
+		}
+		if owner := metav1.GetControllerOf(live); owner != nil && owner.UID != living && slices.Contains(gone, owner.UID) {
+			left = append(left, *live)
+		}
+	}
+	return left, nil
 }
 
 // RemoveOrphans deletes, once after the start, the targets of credentials that were
@@ -76,10 +121,11 @@ func (r *Remover) RemoveOrphans(ctx context.Context) error {
 	return nil
 }
 
-// OwnerOf is the credential that owns a target; empty where none does.
+// OwnerOf is the name of the credential that owns a target, living or gone; empty where none
+// does. The cache keeps no UIDs of owners.
 func OwnerOf(secret client.Object) string {
 	owner := metav1.GetControllerOf(secret)
-	if owner == nil || !target.OwnedBy(owner, owner.Name) {
+	if owner == nil || !target.IsCredential(owner) {
 		return ""
 	}
 	return owner.Name

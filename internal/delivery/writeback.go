@@ -68,6 +68,10 @@ func isWriteBackDue(job Job) bool {
 // was read: one that has changed since may hold a new seed.
 func writeSeed(ctx context.Context, writer client.Writer, job Job) *problem.Problem {
 	ref := job.Credential.Spec.RefreshTokenSecretRef
+	if why := job.Inputs.SeedUnwritable; why != "" {
+		return problem.New(v1alpha1.TargetConflictReason,
+			"the refresh token is kept in the state Secret, but is not written back: the Secret %q of spec.refreshTokenSecretRef %s: name another Secret there, or set writeBack to false", ref.Name, why)
+	}
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"resourceVersion": job.Inputs.SeedVersion},
 		"data":     map[string][]byte{inputs.SeedKey(ref): []byte(job.Record.State.RefreshToken.Reveal())},

@@ -168,6 +168,25 @@ func seedIn(t *testing.T, server client.Client) *corev1.Secret {
 	return seed
 }
 
+func TestWriteLeavesASecretThatIsNotToBeWritten(t *testing.T) {
+	t.Parallel()
+	seed := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "seed"}, Data: map[string][]byte{"rt": []byte("adopted")}}
+	server := fake.NewClientBuilder().WithObjects(seed).Build()
+	in := &inputs.Inputs{Seed: secret.New("adopted"), SeedVersion: seedIn(t, server).ResourceVersion, SeedUnwritable: `is owned by Deployment "web"`}
+	p := writeSeed(t.Context(), server, Job{Credential: wanting(), Inputs: in, Record: recordOf("live", "adopted")})
+	if p == nil || p.Reason != v1alpha1.TargetConflictReason {
+		t.Fatalf("the problem is %v, want a TargetConflict", p)
+	}
+	for _, part := range []string{`"seed"`, `owned by Deployment "web"`, "is kept in the state Secret", "writeBack to false"} {
+		if !strings.Contains(p.Message, part) {
+			t.Errorf("%s does not say %q", p, part)
+		}
+	}
+	if got := string(seedIn(t, server).Data["rt"]); got != "adopted" {
+		t.Errorf("somebody else's Secret was written: %q", got)
+	}
+}
+
 func TestOverwrittenNamesTheSecretAndTheKey(t *testing.T) {
 	t.Parallel()
 	p := overwritten(wanting())

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/guard"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -37,7 +38,10 @@ type Inputs struct {
 	// SeedVersion is the resourceVersion of the Secret that the seed is from;
 	// empty where there is none.
 	SeedVersion string
-	Login       map[string]secret.Text
+	// SeedUnwritable says what forbids to write that Secret, such as "is immutable";
+	// empty: nothing does.
+	SeedUnwritable string
+	Login          map[string]secret.Text
 	// LoginMissing says why login is not possible although the provider has it.
 	LoginMissing *problem.Problem
 
@@ -110,9 +114,15 @@ func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredentia
 	read := map[string]*Values{}
 	var versions []string
 	for _, ref := range References(credential) {
+		if refusal := guard.InputName(ref.Field, ref.Name); refusal != nil {
+			return nil, nil, refusal
+		}
 		found, err := g.Secrets.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name}, keysOf(credential, ref.Field, from)...)
 		if err != nil {
 			return nil, nil, problem.Reading(err, fmt.Sprintf("the Secret %q of %s", ref.Name, ref.Field))
+		}
+		if refusal := refused(ref.Field, found); refusal != nil {
+			return nil, nil, refusal
 		}
 		version := Absent
 		if found != nil {
@@ -155,7 +165,19 @@ func (g *Gatherer) LiveSeed(ctx context.Context, credential *v1alpha1.TokenCrede
 	if live == nil {
 		return secret.Text{}, nil
 	}
+	if refusal := refused(seedField, live); refusal != nil {
+		return secret.Text{}, refusal
+	}
 	return seedIn(live, ref), nil
+}
+
+// refused says why a Secret that was read is never sent; nil where it may be, and where
+// there is none.
+func refused(field string, found *Values) *problem.Problem {
+	if found == nil {
+		return nil
+	}
+	return guard.Input(field, found.Name, found.Type)
 }
 
 // SourceOf names what tokens are asked from: the provider and its parameters.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/yaml"
 
@@ -200,6 +201,21 @@ func TestGatherSaysWhatIsWrong(t *testing.T) {
 		{"a parameter that the provider does not take", "a typing error is not ignored", func(_ *cluster, credential *v1alpha1.TokenCredential) {
 			credential.Spec.Parameters = map[string]string{"sight": "x"}
 		}, v1alpha1.InvalidParametersReason, []string{"spec.parameters.sight"}},
+		{"a service account's token as the app", "whoever has it acts in the cluster", func(c *cluster, _ *v1alpha1.TokenCredential) {
+			c.live["app"].Type = corev1.SecretTypeServiceAccountToken
+		}, v1alpha1.InvalidParametersReason, []string{`"app"`, "spec.appSecretRef", "kubernetes.io/service-account-token", "opens this cluster"}},
+		{"a Helm release as the seed", "a chart's values hold passwords", func(c *cluster, _ *v1alpha1.TokenCredential) {
+			c.live["seed"].Type = "helm.sh/release.v1"
+		}, v1alpha1.InvalidParametersReason, []string{`"seed"`, "spec.refreshTokenSecretRef", "helm.sh/release.v1"}},
+		{"a bootstrap token as the login", "whoever has it adds a node", func(c *cluster, _ *v1alpha1.TokenCredential) {
+			c.live["login"].Type = corev1.SecretTypeBootstrapToken
+		}, v1alpha1.InvalidParametersReason, []string{`"login"`, "spec.loginSecretRef", "bootstrap.kubernetes.io/token"}},
+		{"a state under another name", "its type tells", func(c *cluster, _ *v1alpha1.TokenCredential) {
+			c.live["app"].Type = v1alpha1.StateSecretType
+		}, v1alpha1.InvalidParametersReason, []string{`"app"`, "live refresh token"}},
+		{"a name of a state", "it is refused whatever is there, and is not read", func(_ *cluster, credential *v1alpha1.TokenCredential) {
+			credential.Spec.LoginSecretRef.Name = "other-token-state"
+		}, v1alpha1.InvalidParametersReason, []string{`"other-token-state"`, "spec.loginSecretRef"}},
 		{"the API server forbids the read", "the Secret is named, and what to do", func(c *cluster, _ *v1alpha1.TokenCredential) {
 			c.fails = apierrors.NewForbidden(secretResource, "app", quoting)
 		}, v1alpha1.PersistBlockedReason, []string{`"app"`, "spec.appSecretRef", "Forbidden", "does not let"}},
@@ -305,6 +321,9 @@ func TestLiveSeedPassesTheCacheBy(t *testing.T) {
 		{"the API server forbids it", "it is not taken for a missing seed", func(c *cluster, _ *v1alpha1.TokenCredential) {
 			c.fails = apierrors.NewForbidden(secretResource, "seed", errors.New(canary))
 		}, secret.Text{}, v1alpha1.PersistBlockedReason},
+		{"a Secret of a type that is never sent has come in its place", "that is no seed, and no missing one", func(c *cluster, _ *v1alpha1.TokenCredential) {
+			c.live["seed"].Type = corev1.SecretTypeServiceAccountToken
+		}, secret.Text{}, v1alpha1.InvalidParametersReason},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()

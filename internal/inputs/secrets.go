@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/guard"
 	"github.com/tokenkeeper/tokenkeeper/internal/lru"
 )
 
@@ -62,7 +63,11 @@ type Secrets struct {
 type Values struct {
 	Name    string
 	Version string // the Secret's resourceVersion
-	pairs   []pair
+	Type    corev1.SecretType
+	// Unwritable says what forbids to write the Secret, such as "is immutable"; empty:
+	// nothing does.
+	Unwritable string
+	pairs      []pair
 }
 
 // pair is a key that was asked for, and what the Secret held under it.
@@ -108,7 +113,10 @@ func (v *Values) hasAsked(keys []string) bool {
 // valuesOf keeps the values under these keys, and what is known of others at the same
 // version. It copies, since the values of a Secret share one block of memory.
 func valuesOf(secret *corev1.Secret, keys []string, before *Values) *Values {
-	v := &Values{Name: secret.Name, Version: secret.ResourceVersion, pairs: make([]pair, 0, len(keys))}
+	v := &Values{Name: secret.Name, Version: secret.ResourceVersion, Type: unique.Make(secret.Type).Value(), pairs: make([]pair, 0, len(keys))}
+	if obstacle := guard.Unwritable(secret, nil); obstacle != nil {
+		v.Unwritable = obstacle.Why
+	}
 	if before != nil && before.Version == v.Version && len(before.pairs) < maxKeys {
 		v.pairs = append(v.pairs, before.pairs...)
 	}
@@ -117,7 +125,7 @@ func valuesOf(secret *corev1.Secret, keys []string, before *Values) *Values {
 			continue
 		}
 		read := pair{key: unique.Make(key).Value(), size: absent}
-		if value, has := secret.Data[key]; has {
+		if value, has := secret.Data[key]; has && !guard.IsNeverSent(secret.Type) {
 			if read.size = len(value); read.size <= MaxValue {
 				read.value = slices.Clone(value)
 			}

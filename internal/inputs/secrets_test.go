@@ -147,6 +147,42 @@ func TestSecretsAreReadOnce(t *testing.T) {
 	}
 }
 
+// TestSecretsKeepNothingThatIsNeverSent reads a Secret of each kind.
+func TestSecretsKeepNothingThatIsNeverSent(t *testing.T) {
+	t.Parallel()
+	yes := true
+	for _, each := range []struct {
+		name, reason string
+		change       func(*corev1.Secret)
+		kept         bool
+		unwritable   string
+	}{
+		{"a user's", "it is what the provider asks for", func(*corev1.Secret) {}, true, ""},
+		{"a user's that cannot be changed", "it is read as any other, and nothing is written back to it", func(s *corev1.Secret) { s.Immutable = &yes }, true, "is immutable"},
+		{"a Deployment's", "it is read as any other, and nothing is written back to it", func(s *corev1.Secret) {
+			s.OwnerReferences = []metav1.OwnerReference{{Kind: "Deployment", Name: "web", Controller: &yes}}
+		}, true, `is owned by Deployment "web"`},
+		{"a certificate's", "it is read as any other, and nothing is written back to it", func(s *corev1.Secret) { s.Type = corev1.SecretTypeTLS }, true, "is of type kubernetes.io/tls, which is never written"},
+		{"a service account's", "what is never sent has no place in memory", func(s *corev1.Secret) { s.Type = corev1.SecretTypeServiceAccountToken }, false,
+			"is of type kubernetes.io/service-account-token, which is never written"},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster()
+			c.put("app", "1", map[string]string{"key": canary})
+			c.live["app"].Type = corev1.SecretTypeOpaque
+			each.change(c.live["app"])
+			values, err := c.secrets().Get(t.Context(), keyOf("app"), "key")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, kept := values.Value("key"); kept != each.kept || values.Unwritable != each.unwritable {
+				t.Errorf("its values are kept: %t, want %t; it says %q, want %q\nreason: %s", kept, each.kept, values.Unwritable, each.unwritable, each.reason)
+			}
+		})
+	}
+}
+
 // TestSecretsShareARead has many credentials ask for one Secret at the same time.
 func TestSecretsShareARead(t *testing.T) {
 	t.Parallel()

@@ -50,7 +50,7 @@ func (in *Inputs) readSeed(ref *v1alpha1.RefreshTokenSecretReference, from *Valu
 	case from == nil:
 		in.SeedMissing = secretNotFound(seedField, string(ref.Name))
 	default:
-		in.Seed, in.SeedVersion = seedIn(from, ref), from.Version
+		in.Seed, in.SeedVersion, in.SeedUnwritable = seedIn(from, ref), from.Version, from.Unwritable
 		if in.Seed.IsZero() {
 			in.SeedMissing = keyMissing(from, SeedKey(ref), seedField+".key")
 		}

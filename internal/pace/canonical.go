@@ -5,6 +5,7 @@ package pace
 
 import (
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +46,20 @@ func CanonicalHost(host string) string {
 		return bare + ":" + port
 	}
 	return bare
+}
+
+// CanonicalOrigin is a URL's scheme, host and port (RFC 6454 section 4) in the one form in
+// which origins are compared, such as "https://id.example" or "http://[::1]:8080".
+func CanonicalOrigin(of *url.URL) string {
+	scheme, port := strings.ToLower(of.Scheme), of.Port()
+	host := CanonicalHost(strings.TrimSuffix(strings.TrimSuffix(of.Host, port), ":"))
+	if number, err := strconv.ParseUint(port, 10, 16); err == nil {
+		port = strconv.FormatUint(number, 10)
+	}
+	if port == "" || scheme == "https" && port == "443" || scheme == "http" && port == "80" {
+		return scheme + "://" + host
+	}
+	return scheme + "://" + host + ":" + port
 }
 
 // splitPort cuts off what follows the last colon that is not in brackets, without

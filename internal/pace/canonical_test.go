@@ -63,3 +63,34 @@ func TestACanonicalHostStaysAsItIs(t *testing.T) {
 		}
 	})
 }
+
+func TestCanonicalOrigin(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct{ reason, address, want string }{
+		{"a path is none of it", "https://id.example/oauth2/token?x=y", "https://id.example"},
+		{"scheme and host know no case", "HTTPS://ID.example./token", "https://id.example"},
+		{"https means 443", "https://id.example:443/token", "https://id.example"},
+		{"the dialler reads a number", "https://id.example:0443/token", "https://id.example"},
+		{"http means 80", "http://id.example:80/token", "http://id.example"},
+		{"plain HTTP is another origin", "http://id.example/token", "http://id.example"},
+		{"443 means nothing to http", "http://id.example:443/token", "http://id.example:443"},
+		{"80 means nothing to https", "https://id.example:80/token", "https://id.example:80"},
+		{"another port is another server", "https://id.example:08443/token", "https://id.example:8443"},
+		{"no port after the colon", "https://id.example:/token", "https://id.example"},
+		{"an address is written as netip does", "https://[2001:DB8::0001]:443/token", "https://[2001:db8::1]"},
+		{"an address with a port", "https://[2001:DB8::0001]:8443/token", "https://[2001:db8::1]:8443"},
+		{"the same endpoint", "https://[::ffff:192.0.2.1]/token", "https://192.0.2.1"},
+		{"an international name is sent as Punycode", "https://b\u00fccher.example/", "https://xn--bcher-kva.example"},
+	} {
+		t.Run(each.address, func(t *testing.T) {
+			t.Parallel()
+			address, err := url.Parse(each.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := CanonicalOrigin(address); got != each.want {
+				t.Errorf("it is %q, want %q: %s", got, each.want, each.reason)
+			}
+		})
+	}
+}

@@ -41,6 +41,7 @@ func (c *compiler) request(field string, spec v1alpha1.ProviderRequest) request 
 	}
 	r.url = c.template(field+".url", spec.URL)
 	c.checkURL(field+".url", spec.URL, r.url)
+	r.hostFromReply = r.url != nil && slices.ContainsFunc(beforePath(r.url.Parts()), func(part *expression.Expression) bool { return part.Uses(outputsVariable) })
 	r.query = c.pairs(field+".query", spec.Query)
 	if spec.Form != nil {
 		r.form = append([]pair{}, c.pairs(field+".form", spec.Form)...)

@@ -66,15 +66,17 @@ type lifetimes struct {
 
 // request is a compiled request; a nil template is absent.
 type request struct {
-	method      string
-	url         *expression.Template
-	query       []pair
-	form        []pair // nil: no form
-	json        node   // nil: no JSON
-	headers     []pair
-	username    *expression.Template
-	password    *expression.Template
-	formEncoded bool
+	method string
+	url    *expression.Template
+	// hostFromReply is true where the last reply has a say in which host is called.
+	hostFromReply bool
+	query         []pair
+	form          []pair // nil: no form
+	json          node   // nil: no JSON
+	headers       []pair
+	username      *expression.Template
+	password      *expression.Template
+	formEncoded   bool
 }
 
 // pair is a named value of a query, a form or the headers.

@@ -53,9 +53,13 @@ func (e *Exchange) Request(ctx context.Context) (*http.Request, error) {
 	return request, e.headers(request.Header)
 }
 
-// target builds the URL. url.Parse's errors quote the URL, which may hold a
-// secret, so they go no further.
-func (e *Exchange) target() (*url.URL, error) {
+// HostFromReply reports whether the last reply has a say in which host is called (its
+// outputs decide it). Else the parameters alone do: the compiler allows nothing more.
+func (c *Call) HostFromReply() bool { return c.request.hostFromReply }
+
+// URL is the address of the request, without what its query adds. url.Parse's errors quote
+// the URL, which may hold a secret, so they go no further.
+func (e *Exchange) URL() (*url.URL, error) {
 	text, present, err := e.call.request.url.Text(e.variables())
 	if err != nil {
 		return nil, err
@@ -71,6 +75,15 @@ func (e *Exchange) target() (*url.URL, error) {
 	}
 	target.Fragment, target.RawFragment = "", ""
 	target.RawQuery = strings.ReplaceAll(target.RawQuery, " ", "%20") // url.Parse lets it stand
+	return target, nil
+}
+
+// target builds the URL with its query.
+func (e *Exchange) target() (*url.URL, error) {
+	target, err := e.URL()
+	if err != nil {
+		return nil, err
+	}
 	query, err := e.values(e.call.request.query)
 	if err != nil {
 		return nil, err

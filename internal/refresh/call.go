@@ -27,6 +27,7 @@ type call struct {
 	r      *Refresher
 	job    Job
 	result *Result // where it is noted that the provider was asked
+	origin rotation.Origin
 	// spends is true where the request sends a token that works once.
 	spends bool
 
@@ -38,11 +39,15 @@ type call struct {
 // prepare builds the request of a step and checks that it may be sent.
 func (c *call) prepare(ctx context.Context, step *provider.Call, state rotation.State) error {
 	in := c.job.Inputs
+	state = c.admitted(step, state)
 	c.begun = step.Begin(in.Request(state.RefreshToken, state.Token.AccessToken, state.Token.Outputs),
 		c.r.Clock.Now().UTC().Truncate(time.Second), uuid.NewString())
 	var err error
 	if c.request, err = c.begun.Request(ctx); err != nil {
 		return problem.New(v1alpha1.InvalidParametersReason, "the request cannot be built: %s", problem.OneLine(err))
+	}
+	if err := c.mayGo(step, c.request.URL); err != nil {
+		return err
 	}
 	if err := c.r.Egress.Check(c.request); err != nil {
 		c.result.Called = true // it counts as an attempt, and backs off

@@ -26,6 +26,8 @@ type claim struct {
 	// once more. That attempt is put back where the token does not come to be sent.
 	resend   bool
 	doubtful *rotation.Attempt
+	// before is what the token was bound to before the claim.
+	before rotation.Origin
 }
 
 // contended is the pause after another credential was met that has claimed the same
@@ -45,6 +47,7 @@ func (x *renewal) claim(ctx context.Context, state rotation.State) (*claim, erro
 		c.doubtful = state.Attempt
 	}
 	attempt := c.attempt()
+	c.before, state.Origin = state.Origin, state.Origin.Or(x.origin)
 	c.sentAt, c.isFirst = x.r.Clock.Now(), !x.record.Exists()
 	if err := c.announce(ctx, state.Claim(attempt)); err != nil {
 		x.r.attempts.miss(x.key, attempt.ID)

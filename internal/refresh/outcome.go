@@ -17,7 +17,7 @@ import (
 
 // takeIn takes in the outcome of an exchange that spends nothing: that of a login,
 // or with a refresh token that works again.
-func (x *renewal) takeIn(ctx context.Context, state rotation.State, sent secret.Text, outcome provider.Outcome, err error) error {
+func (x *renewal) takeIn(ctx context.Context, state rotation.State, exchange rotation.Exchange, outcome provider.Outcome, err error) error {
 	if isUnknown(err) {
 		return problem.New(v1alpha1.ProviderUnavailableReason, "no answer came from the provider: %s; it is tried again", problem.OneLine(err))
 	}
@@ -27,9 +27,9 @@ func (x *renewal) takeIn(ctx context.Context, state rotation.State, sent secret.
 	if outcome.Reason == v1alpha1.OutcomeUnknownReason {
 		outcome.Reason = v1alpha1.ProviderUnavailableReason
 	}
-	next, _ := x.unclaimed(outcome, sent)(x.record.State)
+	next, _ := x.unclaimed(outcome, exchange)(x.record.State)
 	if outcome.Reason == v1alpha1.RefreshedReason && isWorthSaving(x.job.Inputs, x.record.State, next) || isNew(outcome.Grant, state) {
-		if err := x.commit(ctx, x.unclaimed(outcome, sent)); err != nil {
+		if err := x.commit(ctx, x.unclaimed(outcome, exchange)); err != nil {
 			return x.notSaved(err)
 		}
 		x.adopted()
@@ -37,13 +37,11 @@ func (x *renewal) takeIn(ctx context.Context, state rotation.State, sent secret.
 	return x.conclude(outcome)
 }
 
-// unclaimed is the change that saves an outcome for which nothing was claimed; sent is
-// the refresh token that was sent, zero for a login. It takes the place of what it was
-// decided on, and of nothing else: a claim that another process has made meanwhile is
-// not ended.
-func (x *renewal) unclaimed(outcome provider.Outcome, sent secret.Text) rotation.Change {
+// unclaimed is the change that saves an outcome for which nothing was claimed. It takes the
+// place of what it was decided on, and of nothing else: a claim that another process has
+// made meanwhile is not ended.
+func (x *renewal) unclaimed(outcome provider.Outcome, exchange rotation.Exchange) rotation.Change {
 	decidedOn := x.record.State.Attempt
-	exchange := rotation.Exchange{Sent: sent}
 	return func(stored rotation.State) (rotation.State, bool) {
 		if !sameAttempt(stored.Attempt, decidedOn) {
 			return stored, false
@@ -68,7 +66,7 @@ func sameAttempt(one, other *rotation.Attempt) bool {
 func following(in *inputs.Inputs, state rotation.State, outcome provider.Outcome, exchange rotation.Exchange) rotation.State {
 	next := state.Commit(kept(in, outcome), exchange)
 	if !in.KeepsAccessToken() {
-		next.Token = token.Token{} // of which the target then holds the only copy
+		next.Token, next.TokenOrigin = token.Token{}, rotation.Origin{} // of which the target then holds the only copy
 	}
 	return next
 }
@@ -91,7 +89,7 @@ func isNew(grant token.Grant, state rotation.State) bool {
 // not kept, and what came with it, are not.
 func isWorthSaving(in *inputs.Inputs, stored, next rotation.State) bool {
 	return in.Provider.RemembersReply || !next.RefreshToken.Equal(stored.RefreshToken) ||
-		next.Seed != stored.Seed || stored.Attempt != nil
+		next.Seed != stored.Seed || next.Origin != stored.Origin || stored.Attempt != nil
 }
 
 // conclude is what an outcome means once everything it brought is saved.

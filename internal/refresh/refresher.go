@@ -145,6 +145,9 @@ type Found struct {
 	Seed rotation.SeedVerdict
 	// Recovery is what becomes of an attempt that somebody left.
 	Recovery rotation.Recovery
+	// Moved is true where the refresh token belongs to another origin than the one that
+	// would be asked now.
+	Moved bool
 }
 
 // Recover reads the state, and saves what an earlier process left in the spool.
@@ -189,6 +192,7 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 		found.Record = withAdoptedSeed(record, r.adoptedSeeds(credential), in.Seed)
 		found.Recovery = r.recoveryOf(credential, in, found.Record.State)
 	}
+	found.Moved = found.Record.State.HasMoved(originOf(in, found.Record.State))
 	if found.Seed = found.Record.State.Judge(in.Seed); isWrittenBack(credential, in, found.Record) {
 		found.Seed = rotation.SeedUnchanged
 	}

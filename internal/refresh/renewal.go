@@ -15,7 +15,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
-	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
 // renewal is one refresh under way, and what has come of it so far. What it sends is a
@@ -26,6 +25,8 @@ type renewal struct {
 	key    types.NamespacedName
 	record *rotation.Record // as stored now
 	result Result
+	// origin is where the provider's calls go.
+	origin rotation.Origin
 }
 
 // Refresh asks for a token with the refresh token, where there is one, and logs in
@@ -41,7 +42,8 @@ func (r *Refresher) Refresh(ctx context.Context, job Job) (Result, error) {
 
 func (x *renewal) run(ctx context.Context) error {
 	state, in := x.adopt(x.record.State), x.job.Inputs
-	if in.Provider.Refresh == nil || state.RefreshToken.IsZero() || in.CanLogin() && isUseless(state, x.job.Found, x.r.Clock.Now()) {
+	x.origin = originOf(in, state)
+	if in.Provider.Refresh == nil || state.RefreshToken.IsZero() || in.CanLogin() && (state.HasMoved(x.origin) || isUseless(state, x.job.Found, x.r.Clock.Now())) {
 		return x.login(ctx, state)
 	}
 	err := x.refresh(ctx, state)
@@ -88,6 +90,9 @@ func (x *renewal) adopted() {
 
 // refresh sends the refresh token. A single-use one is sent only under a claim.
 func (x *renewal) refresh(ctx context.Context, state rotation.State) error {
+	if state.HasMoved(x.origin) {
+		return Moved(x.job.Credential, x.job.Inputs, state)
+	}
 	call, err := x.prepare(ctx, x.job.Inputs.Provider.Refresh, state)
 	if err != nil {
 		return err
@@ -97,7 +102,7 @@ func (x *renewal) refresh(ctx context.Context, state rotation.State) error {
 		return x.refreshOnce(ctx, state, call)
 	}
 	outcome, err := call.exchange(context.WithoutCancel(ctx))
-	return x.takeIn(ctx, state, state.RefreshToken, outcome, err)
+	return x.takeIn(ctx, state, rotation.Exchange{Sent: state.RefreshToken, Origin: state.Origin.Or(x.origin)}, outcome, err)
 }
 
 // refreshOnce sends a single-use token: claim, fence, exchange, commit.
@@ -117,7 +122,7 @@ func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, call *c
 		return err
 	}
 	if err := claim.fence(ctx); err != nil {
-		return claim.withdraw(ctx, err)
+		return claim.withdrawUnsent(ctx, err)
 	}
 	outcome, err := call.exchange(sendable)
 	return claim.settle(ctx, outcome, err)
@@ -134,12 +139,12 @@ func (x *renewal) login(ctx context.Context, state rotation.State) error {
 	}
 	defer call.leave(pace.Unasked, false)
 	outcome, err := call.exchange(context.WithoutCancel(ctx))
-	return x.takeIn(ctx, state, secret.Text{}, outcome, err)
+	return x.takeIn(ctx, state, rotation.Exchange{Origin: x.origin}, outcome, err)
 }
 
 // prepare makes a call ready to be sent, before anything is claimed for it.
 func (x *renewal) prepare(ctx context.Context, step *provider.Call, state rotation.State) (*call, error) {
-	c := &call{r: x.r, job: x.job, result: &x.result, spends: x.job.Inputs.SingleUse() && step == x.job.Inputs.Provider.Refresh}
+	c := &call{r: x.r, job: x.job, result: &x.result, origin: x.origin, spends: x.job.Inputs.SingleUse() && step == x.job.Inputs.Provider.Refresh}
 	if err := c.prepare(ctx, step, state); err != nil {
 		return nil, err
 	}

@@ -392,9 +392,13 @@ type script struct {
 	answers []func() (*egress.Reply, error)
 	// sent are the refresh tokens, or "login".
 	sent   []string
+	calls  []asked
 	denied error
 	during func() // while it has the request
 }
+
+// asked is a request to the provider.
+type asked struct{ host, body string }
 
 // Check implements egress.Caller.
 func (p *script) Check(*egress.Request) error { return p.denied }
@@ -411,6 +415,7 @@ func (p *script) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	}
 	p.lock.Lock()
 	p.sent = append(p.sent, cmp.Or(form.Get("refresh_token"), "login"))
+	p.calls = append(p.calls, asked{request.URL.Host, string(body)})
 	if len(p.answers) == 0 {
 		p.lock.Unlock()
 		return nil, errors.New("the script has no answer to this call")

@@ -23,7 +23,7 @@ func (c *claim) settle(ctx context.Context, outcome provider.Outcome, err error)
 	case isUnknown(err), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero():
 		return c.unknown(ctx, outcome, err) // the claim stays
 	case err != nil: // nothing was sent
-		return c.withdraw(ctx, c.withDoubt(err))
+		return c.withdrawUnsent(ctx, c.withDoubt(err))
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Grant.RefreshToken.IsZero():
 		return c.refused(ctx, outcome)
 	}
@@ -67,7 +67,7 @@ func (c *claim) save(ctx context.Context, outcome provider.Outcome) error {
 	if err := c.x.r.Spool.Put(c.x.key.Namespace, claimed.ID, sent, kept(c.x.job.Inputs, outcome)); err != nil {
 		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
 	}
-	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent}
+	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent, Origin: c.x.record.State.Origin}
 	return c.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		return following(c.x.job.Inputs, stored, outcome, exchange), stored.Accepts(exchange)
 	})
@@ -78,6 +78,15 @@ func (c *claim) save(ctx context.Context, outcome provider.Outcome) error {
 // Where it was to send a token again, the outcome of the first time stays unknown.
 func (c *claim) withdraw(ctx context.Context, why error) error {
 	return c.end(ctx, func(state rotation.State, attempt string) rotation.State {
+		return state.Withdraw(attempt, c.doubtful)
+	}, why)
+}
+
+// withdrawUnsent is the same where nothing was sent. A token that never was belongs to no
+// origin yet, so that it follows a corrected URL.
+func (c *claim) withdrawUnsent(ctx context.Context, why error) error {
+	return c.end(ctx, func(state rotation.State, attempt string) rotation.State {
+		state.Origin = c.before
 		return state.Withdraw(attempt, c.doubtful)
 	}, why)
 }

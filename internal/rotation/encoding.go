@@ -34,6 +34,7 @@ const (
 	keySource                = "source"
 	keyIdentity              = "identity"
 	keyAttempt               = "attempt"
+	keyOrigin                = "origin"
 )
 
 // encode writes a state into a Secret's data and leaves foreign keys alone.
@@ -59,10 +60,12 @@ func encode(s State, data map[string][]byte) error {
 		}
 		data[key] = []byte(value)
 	}
+	bound := origins{RefreshToken: s.Origin, PreviousRefreshToken: s.PreviousOrigin, Token: s.TokenOrigin}
 	return errors.Join(
 		encodeJSON(data, keyOutputs, s.Token.Outputs, len(s.Token.Outputs) == 0, jsontext.Encode),
 		encodeJSON(data, keyIdentity, s.Identity, s.Identity == Identity{}, json.Marshal),
 		encodeJSON(data, keyAttempt, s.Attempt, s.Attempt == nil, json.Marshal),
+		encodeJSON(data, keyOrigin, bound, bound == origins{}, json.Marshal),
 	)
 }
 
@@ -121,6 +124,9 @@ func decode(data map[string][]byte) (State, error) {
 	state.Token.Outputs = d.outputs()
 	d.json(keyIdentity, &state.Identity)
 	d.json(keyAttempt, &state.Attempt)
+	var bound origins
+	d.json(keyOrigin, &bound)
+	state.Origin, state.PreviousOrigin, state.TokenOrigin = bound.RefreshToken, bound.PreviousRefreshToken, bound.Token
 	return state, errors.Join(d.errs...)
 }
 

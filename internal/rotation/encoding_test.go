@@ -30,7 +30,8 @@ func TestEncodingKeepsEveryByte(t *testing.T) {
 		Sequence: 7,
 		Spent:    Ledger{"aa", "bb"},
 		Seed:     "cc", PreviousSeed: "ff",
-		Source:   "dd",
+		Source: "dd",
+		Origin: atA, PreviousOrigin: atB, TokenOrigin: Origin{Login: "https://c.example"},
 		Identity: Identity{Secret: "uid", Cluster: "cluster"},
 		Attempt:  &Attempt{ID: "1", Holder: "me", Started: noon, Token: "ee", Resend: true},
 	}
@@ -58,7 +59,7 @@ func TestEncodingKeepsEveryByte(t *testing.T) {
 
 func TestDecodeNamesWhatCannotBeReadAndQuotesNothing(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{keyIssuedAt, keyExpiresAt, keyRefreshTokenExpiresAt, keySequence, keyOutputs, keyIdentity, keyAttempt} {
+	for _, key := range []string{keyIssuedAt, keyExpiresAt, keyRefreshTokenExpiresAt, keySequence, keyOutputs, keyIdentity, keyAttempt, keyOrigin} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
 			_, err := decode(map[string][]byte{key: []byte("canary")})

@@ -64,12 +64,13 @@ func (s State) Adopt(seed secret.Text) State {
 	if undone {
 		fresh = s.PreviousRefreshToken
 	}
+	origin := boundTo(s, fresh)
 	if !fresh.Equal(s.RefreshToken) {
 		s.retire()
 	}
 	switch {
 	case s.Untried() && fresh.Equal(s.PreviousRefreshToken):
-		s.PreviousRefreshToken, s.PreviousSeed = secret.Text{}, "" // what goes is a seed, which the user has
+		s.PreviousRefreshToken, s.PreviousSeed, s.PreviousOrigin = secret.Text{}, "", Origin{} // what goes is a seed, which the user has
 	case s.Untried() && s.undoneBy(s.PreviousSeed):
 		// One seed after another, and none was accepted: the user has those, and the
 		// token before them is nowhere but here.
@@ -79,7 +80,7 @@ func (s State) Adopt(seed secret.Text) State {
 	if !undone {
 		s.Spent = s.Spent.Remove(digest) // whoever hands out a token states that it is not spent
 	}
-	s.RefreshToken, s.Seed = fresh, digest
+	s.RefreshToken, s.Seed, s.Origin = fresh, digest, origin
 	s.RefreshTokenExpiresAt = time.Time{}
 	s.supersede()
 	return s
@@ -88,7 +89,7 @@ func (s State) Adopt(seed secret.Text) State {
 // keepLive makes the live token the previous one, unless a fresh token is the same.
 func (s *State) keepLive(fresh secret.Text) {
 	if !s.RefreshToken.IsZero() && !s.RefreshToken.Equal(fresh) {
-		s.PreviousRefreshToken, s.PreviousSeed = s.RefreshToken, s.Seed
+		s.PreviousRefreshToken, s.PreviousSeed, s.PreviousOrigin = s.RefreshToken, s.Seed, s.Origin
 	}
 	if s.copied { // its original may have sent what is here: there is no way back
 		s.PreviousSeed = ""

@@ -36,6 +36,9 @@ type State struct {
 	// is now PreviousRefreshToken. It is set from the adoption of another seed until
 	// the provider accepts that one: so long the adoption can be undone.
 	PreviousSeed string
+	// Origin is what the live token is bound to, PreviousOrigin the one before, and
+	// TokenOrigin the access token with what came beside it.
+	Origin, PreviousOrigin, TokenOrigin Origin
 	// Source is a digest of what the tokens were asked from: the provider and
 	// its parameters. When it changes the token is asked for again.
 	Source string
@@ -72,6 +75,9 @@ type Exchange struct {
 	Attempt string
 	// Sent is the refresh token that was sent; zero for a login.
 	Sent secret.Text
+	// Origin is what the reply is bound to: where a login and what follows it go, or as
+	// the refresh token is that was sent; zero: as the live one is.
+	Origin Origin
 }
 
 // Accepts reports whether a reply has a place in the state. Where it does not, the
@@ -104,6 +110,7 @@ func (s State) Commit(grant token.Grant, exchange Exchange) State {
 		} else {
 			s.retire()
 			s.PreviousRefreshToken, s.RefreshToken = s.RefreshToken, fresh
+			s.PreviousOrigin = s.Origin
 		}
 	}
 	if rotated {
@@ -115,6 +122,7 @@ func (s State) Commit(grant token.Grant, exchange Exchange) State {
 	if moved {
 		return s
 	}
+	bindGrant(&s, grant, exchange)
 	s.PreviousSeed = "" // the provider accepts the new grant: nothing is left to undo
 	if !grant.RefreshTokenExpiresAt.IsZero() || !fresh.IsZero() {
 		s.RefreshTokenExpiresAt = grant.RefreshTokenExpiresAt

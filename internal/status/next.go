@@ -157,7 +157,8 @@ func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 // isOutcome reports whether a reason says how an attempt ended, whoever made it.
 func isOutcome(reason string) bool {
 	switch reason {
-	case v1alpha1.OutcomeUnknownReason, v1alpha1.RotatedTokenLostReason, v1alpha1.RestoredFromBackupReason, v1alpha1.DuplicateSourceReason:
+	case v1alpha1.OutcomeUnknownReason, v1alpha1.RotatedTokenLostReason, v1alpha1.RestoredFromBackupReason, v1alpha1.DuplicateSourceReason,
+		v1alpha1.ReauthorizationRequiredReason: // without a call: the token belongs to another origin
 		return true
 	}
 	return false

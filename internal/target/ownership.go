@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/guard"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
@@ -24,19 +25,35 @@ func missing(credential *v1alpha1.TokenCredential) *problem.Problem {
 		"the target Secret %q does not exist: create it, or set spec.target.creationPolicy to Owner", credential.TargetName())
 }
 
+// judgeName refuses the name of a state Secret, whether or not one is there yet: its
+// credential may be yet to come, and would find its state's place taken.
+func judgeName(credential *v1alpha1.TokenCredential) *problem.Problem {
+	name := credential.TargetName()
+	if !guard.IsStateName(name) {
+		return nil
+	}
+	return conflict("the target's name %q (spec.target.name, by default metadata.name) ends with %s, as those of the Secrets that hold refresh tokens do: make a new TokenCredential with another spec.target.name",
+		name, v1alpha1.StateSecretSuffix)
+}
+
+// remedies are what a person can do where a target may not be written.
+var remedies = map[guard.Kind]string{
+	guard.OfType:    "ask for another spec.target.name with a new TokenCredential",
+	guard.Immutable: "delete it, or ask for another spec.target.name with a new TokenCredential",
+	guard.Deleting:  "it is made again once it is gone",
+	guard.Owned:     "ask for another spec.target.name with a new TokenCredential",
+}
+
 // judge finds what forbids to write a Secret, nil where nothing does.
 func judge(credential *v1alpha1.TokenCredential, template *render.Template, live *corev1.Secret) *problem.Problem {
 	name := live.Name
 	owner := metav1.GetControllerOf(live)
+	obstacle := guard.Unwritable(live, func(owner *metav1.OwnerReference) bool { return OwnedBy(owner, credential) })
 	switch {
-	case !render.IsAllowed(live.Type):
-		return conflict("the target Secret %q is of type %s, which is never written: ask for another spec.target.name with a new TokenCredential", name, live.Type)
-	case live.Immutable != nil && *live.Immutable:
-		return conflict("the target Secret %q is immutable: delete it, or ask for another spec.target.name with a new TokenCredential", name)
-	case live.DeletionTimestamp != nil:
-		return conflict("the target Secret %q is being deleted: it is made again once it is gone", name)
-	case owner != nil && !OwnedBy(owner, credential.Name):
-		return conflict("the target Secret %q is owned by %s %q: ask for another spec.target.name with a new TokenCredential", name, owner.Kind, owner.Name)
+	case obstacle != nil && obstacle.Kind == guard.Owned && owner.Name == credential.Name && IsCredential(owner):
+		return conflict("the target Secret %q is owned by an earlier TokenCredential of this name, which is gone: the cluster's garbage collection deletes it, and else you can; then it is made again", name)
+	case obstacle != nil:
+		return conflict("the target Secret %q %s: %s", name, obstacle.Why, remedies[obstacle.Kind])
 	case !template.Merges() && owner == nil:
 		return conflict("the target Secret %q exists and is not owned by this credential: delete it, set spec.target.creationPolicy to Merge, or ask for another spec.target.name with a new TokenCredential", name)
 	case !template.Merges() && live.Type != template.Type():
@@ -59,14 +76,16 @@ func judgeAnnotations(credential *v1alpha1.TokenCredential, template *render.Tem
 		metadata.Name, size, apivalidation.TotalAnnotationSizeLimitB)
 }
 
-// OwnedBy reports whether an owner reference names the credential, by kind and name
-// and not by UID. At any time one credential of a namespace has a name, so a
-// reference with its name and another UID is to one that is gone: whose target,
-// left by a deletion without cascade or a restore from a backup, is taken over. A
-// reference to any other credential, living or gone, is somebody else's.
-func OwnedBy(owner *metav1.OwnerReference, credential string) bool {
-	return owner.Kind == credentialKind.Kind && owner.Name == credential &&
-		owner.APIVersion == v1alpha1.GroupVersion.String()
+// OwnedBy reports whether an owner reference is to the credential: by its UID, since
+// anyone may make a credential under the name of one that is gone, whose target is
+// garbage and not the new one's.
+func OwnedBy(owner *metav1.OwnerReference, credential *v1alpha1.TokenCredential) bool {
+	return IsCredential(owner) && owner.Name == credential.Name && owner.UID == credential.UID && owner.UID != ""
+}
+
+// IsCredential reports whether an owner reference is to a credential, living or gone.
+func IsCredential(owner *metav1.OwnerReference) bool {
+	return owner.Kind == credentialKind.Kind && owner.APIVersion == v1alpha1.GroupVersion.String()
 }
 
 // owners are the owner references of an owned target: the credential's, and those
@@ -75,7 +94,7 @@ func owners(credential *v1alpha1.TokenCredential, current []metav1.OwnerReferenc
 	all := []metav1.OwnerReference{*metav1.NewControllerRef(credential, credentialKind)}
 	for _, owner := range current {
 		controls := owner.Controller != nil && *owner.Controller
-		if !controls && !OwnedBy(&owner, credential.Name) {
+		if !controls && (!IsCredential(&owner) || owner.Name != credential.Name) {
 			all = append(all, owner)
 		}
 	}

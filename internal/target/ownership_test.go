@@ -34,7 +34,9 @@ func TestJudge(t *testing.T) {
 		want   string // part of the message; "" where nothing prevents it
 	}{
 		"our own":             {"what we own we write", v1alpha1.OwnerPolicy, owned(func(*corev1.Secret) {}), ""},
-		"an earlier one's":    {"a credential of that name that is gone left it", v1alpha1.OwnerPolicy, owned(func(s *corev1.Secret) { s.OwnerReferences[0].UID = "0" }), ""},
+		"an earlier one's":    {"a credential of that name that is gone owned it: it is garbage, and anyone may take the name", v1alpha1.OwnerPolicy, owned(func(s *corev1.Secret) { s.OwnerReferences[0].UID = "0" }), "an earlier TokenCredential of this name"},
+		"an earlier, merged":  {"Merge does not widen what may be written", v1alpha1.MergePolicy, owned(func(s *corev1.Secret) { s.OwnerReferences[0].UID = "0" }), "an earlier TokenCredential of this name"},
+		"one without a UID":   {"an owner that is nobody in particular is not the credential", v1alpha1.OwnerPolicy, owned(func(s *corev1.Secret) { s.OwnerReferences[0].UID = "" }), "an earlier TokenCredential of this name"},
 		"nobody's":            {"a Secret that a user made is not overwritten", v1alpha1.OwnerPolicy, owned(func(s *corev1.Secret) { s.OwnerReferences = nil }), "Merge"},
 		"another's":           {"what someone else owns is never touched", v1alpha1.OwnerPolicy, owned(func(s *corev1.Secret) { s.OwnerReferences[0].Name = "other" }), `owned by TokenCredential "other"`},
 		"another kind's":      {"what someone else owns is never touched", v1alpha1.OwnerPolicy, owned(func(s *corev1.Secret) { s.OwnerReferences[0].Kind = "Certificate" }), `owned by Certificate "shop"`},
@@ -58,6 +60,30 @@ func TestJudge(t *testing.T) {
 			got := judge(credential, compiled(t, v1alpha1.Target{CreationPolicy: c.policy}), c.live)
 			if (c.want == "") != (got == nil) || got != nil && (!strings.Contains(got.Message, c.want) || got.Reason != v1alpha1.TargetConflictReason) {
 				t.Errorf("%s: got %v, want a TargetConflict that contains %q", c.reason, got, c.want)
+			}
+		})
+	}
+}
+
+func TestJudgeNameKeepsThePlacesOfStates(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason       string
+		credential, target string
+		refused            bool
+	}{
+		{"a name as any other", "it is nobody's state", "shop", "shop-token", false},
+		{"the credential's own state", "the live refresh token is there", "shop", "shop-token-state", true},
+		{"another's state", "that credential would find its state's place taken, or be yet to come", "shop", "other-token-state", true},
+		{"the default, of a credential that is named like a state", "the default counts like any name", "other-token-state", "", true},
+		{"another name, of a credential that is named like a state", "its target is nobody's state", "other-token-state", "other", false},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Name: each.credential}}
+			credential.Spec.Target.Name = v1alpha1.SecretName(each.target)
+			if p := judgeName(credential); (p != nil) != each.refused || p != nil && p.Reason != v1alpha1.TargetConflictReason {
+				t.Errorf("the problem is %v\nreason: %s", p, each.reason)
 			}
 		})
 	}

@@ -35,6 +35,9 @@ type Publisher struct {
 // resourceVersion that was last written, as status or memory has it; "": none is
 // known. An error is a *problem.Problem.
 func (p *Publisher) Inspect(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, cached *metav1.PartialObjectMetadata, known string) (View, error) {
+	if refusal := judgeName(credential); refusal != nil {
+		return View{}, refusal
+	}
 	if cached == nil && known == "" && !template.Merges() {
 		return View{}, nil
 	}

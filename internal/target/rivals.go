@@ -4,6 +4,7 @@
 package target
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
-// Rival is another TokenCredential, which may write to the same target Secret.
+// Rival is another TokenCredential, which may write to the same target Secret, or read its
+// refresh token from there.
 type Rival struct {
 	Credential *v1alpha1.TokenCredential
 	// Keys that it writes, as the function Keys gives them.
@@ -27,6 +29,9 @@ type Rival struct {
 // goes on later; one that is being deleted does not. Others that have nothing to do
 // with the target may be passed.
 func Rivals(credential *v1alpha1.TokenCredential, template *render.Template, others []Rival) *problem.Problem {
+	if fed := feeds(credential, template, others); fed != nil {
+		return fed
+	}
 	var first *Rival
 	for _, other := range others {
 		rival := other.Credential
@@ -46,6 +51,25 @@ func Rivals(credential *v1alpha1.TokenCredential, template *render.Template, oth
 	return conflict("the older TokenCredential %q writes to the target Secret %q too, and both would write %s: delete one of the two, give this one another spec.target.name (in a new TokenCredential, since the name cannot change), or set creationPolicy Merge and different keys in spec.target.template.data in both",
 		first.Credential.Name, credential.TargetName(), shared(template, *first))
 }
+
+// feeds finds whether a credential would write the refresh token that another one starts
+// from, older or younger: whoever may not write that Secret could put a grant of theirs
+// under somebody else's pods.
+func feeds(credential *v1alpha1.TokenCredential, template *render.Template, others []Rival) *problem.Problem {
+	for _, other := range others {
+		ref := other.Credential.Spec.RefreshTokenSecretRef
+		if ref == nil || string(ref.Name) != credential.TargetName() || other.Credential.Namespace != credential.Namespace ||
+			!slices.Contains(template.Keys(), string(cmp.Or(ref.Key, defaultSeedKey))) {
+			continue
+		}
+		return conflict("the TokenCredential %q takes its refresh token from the Secret %q, and this one would write the key that holds it: ask for another spec.target.name with a new TokenCredential, or set other keys in spec.target.template.data",
+			other.Credential.Name, credential.TargetName())
+	}
+	return nil
+}
+
+// defaultSeedKey is the key of a seed where a credential names none, as in the CRD.
+const defaultSeedKey = "refresh_token"
 
 // older reports whether a was created before b; the UID decides within a second.
 func older(a, b *v1alpha1.TokenCredential) bool {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestTheYoungerOfTwoWritersGivesWay(t *testing.T) {
@@ -69,6 +71,40 @@ func TestTheYoungerOfTwoWritersGivesWay(t *testing.T) {
 			got := Rivals(ours.Credential, compiled(t, c.ours), c.others)
 			if (c.want == "") != (got == nil) || got != nil && (got.Reason != v1alpha1.TargetConflictReason || !contains(got.Message, c.want) || !contains(got.Message, `"token"`)) {
 				t.Errorf("%s: got %v, want it to contain %q", c.reason, got, c.want)
+			}
+		})
+	}
+}
+
+func TestNobodyWritesTheRefreshTokenOfAnother(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a target that is another credential's seed")
+	ours := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ours", UID: "m"}}
+	for _, each := range []struct {
+		name, reason string
+		policy       v1alpha1.CreationPolicy
+		writes       string // the key of the target
+		reads        v1alpha1.RefreshTokenSecretReference
+		namespace    string
+		refused      bool
+	}{
+		{"the key of its seed", "its grant would be ours", v1alpha1.MergePolicy, "rt", v1alpha1.RefreshTokenSecretReference{Name: "shared", Key: "rt"}, "team", true},
+		{"the key of its seed, by default", "its grant would be ours", v1alpha1.MergePolicy, "refresh_token", v1alpha1.RefreshTokenSecretReference{Name: "shared"}, "team", true},
+		{"the Secret that it waits for", "a Secret that is yet to come may be made", v1alpha1.OwnerPolicy, "rt", v1alpha1.RefreshTokenSecretReference{Name: "shared", Key: "rt"}, "team", true},
+		{"another key of that Secret", "a user may keep all in one Secret", v1alpha1.MergePolicy, "token", v1alpha1.RefreshTokenSecretReference{Name: "shared", Key: "rt"}, "team", false},
+		{"another Secret", "it has nothing to do with it", v1alpha1.MergePolicy, "rt", v1alpha1.RefreshTokenSecretReference{Name: "other", Key: "rt"}, "team", false},
+		{"another namespace", "it has nothing to do with it", v1alpha1.MergePolicy, "rt", v1alpha1.RefreshTokenSecretReference{Name: "shared", Key: "rt"}, "else", false},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			credential := ours.DeepCopy()
+			credential.Spec.Target = templated(map[string]string{each.writes: "${accessToken}"})
+			credential.Spec.Target.Name, credential.Spec.Target.CreationPolicy = "shared", each.policy
+			other := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: each.namespace, Name: "theirs", UID: "z"}}
+			other.Spec.RefreshTokenSecretRef = &each.reads
+			p := Rivals(credential, compiled(t, credential.Spec.Target), []Rival{{Credential: other}})
+			if (p != nil) != each.refused || p != nil && p.Reason != v1alpha1.TargetConflictReason {
+				t.Errorf("the problem is %v\nreason: %s", p, each.reason)
 			}
 		})
 	}

@@ -78,7 +78,9 @@ func secretName(field string) []validation {
 	const message = "write a Secret's name: lower-case letters, digits, '-' and '.', at most 253 characters"
 	return append(text(field, 253, "a-1.b", "-a", message),
 		validation{field, "rule", edit{field: "a.b"}, edit{field: "a..b"}, message},
-		validation{field, "rule", edit{field: "a-b"}, edit{field: "A"}, message})
+		validation{field, "rule", edit{field: "a-b"}, edit{field: "A"}, message},
+		validation{field, "rule", edit{field: "token-state"}, edit{field: "other-token-state"},
+			"name another Secret: those whose names end with -token-state hold refresh tokens, and are the operator's alone"})
 }
 
 func secretKey(field string) []validation {
@@ -112,8 +114,10 @@ func credentialValidations() []validation {
 			{"object", "required spec", nil, edit{"spec": nil}, "spec: Required value"},
 			{"object", "rule", edit{"metadata.name": letters(241)}, edit{"metadata.name": letters(242)},
 				"metadata.name must be at most 241 characters, since the state Secret is named after it"},
-			{"object", "rule", edit{"spec.target.name": "other-token-state"}, edit{"spec.target.name": "shop-token-state"},
-				"spec.target.name must not be <metadata.name>-token-state: that Secret holds the refresh token"},
+			{"object", "rule", edit{"metadata.name": "other-token-state"}, edit{"metadata.name": "other-token-state", "spec.target.name": nil},
+				"set spec.target.name: by default the target is named after the credential, and only the Secrets that hold refresh tokens have names that end with -token-state"},
+			{"object", "rule", edit{"metadata.name": "other-token-states", "spec.target": nil}, edit{"metadata.name": "other-token-state", "spec.target": nil},
+				"set spec.target.name: by default the target is named after the credential, and only the Secrets that hold refresh tokens have names that end with -token-state"},
 			{"object", "rule", edit{"spec.appSecretRef.name": "shop"}, edit{"spec.appSecretRef.name": "shop-token"},
 				"spec.appSecretRef.name must differ from the target's name " + target},
 			{"object", "rule", edit{"spec.refreshTokenSecretRef.name": "shop"}, edit{"spec.refreshTokenSecretRef.name": "shop-token"},
@@ -166,6 +170,9 @@ func templateValidations(template string) []validation {
 		labelValueMessage    = "a label's value must be at most 63 characters"
 		annotationKeyMessage = "write an annotation's key like note or example.com/note"
 
+		labelDomainMessage      = "a template sets no label of tokenkeeper.io, kubernetes.io or k8s.io, but for app.kubernetes.io/... and kubernetes.io/description"
+		annotationDomainMessage = "a template sets no annotation of tokenkeeper.io, kubernetes.io or k8s.io, but for app.kubernetes.io/... and kubernetes.io/description"
+
 		dockerMessage = "a target of type kubernetes.io/dockerconfigjson needs data['.dockerconfigjson']"
 		basicMessage  = "a target of type kubernetes.io/basic-auth needs data.username or data.password"
 		docker        = "kubernetes.io/dockerconfigjson"
@@ -188,7 +195,16 @@ func templateValidations(template string) []validation {
 		maxProperties(labels, 64, "a"),
 		{labels, "rule", edit{labels: with("example.com/App_1")}, edit{labels: with("a b")}, labelKeyMessage},
 		{labels, "rule", edit{labels: is(letters(63))}, edit{labels: is(letters(64))}, labelValueMessage},
+		{labels, "rule", edit{labels: map[string]any{"app.kubernetes.io/name": "a", "kubernetes.io/description": "a", "external-secrets.io/type": "webhook", "cluster.x-k8s.io/a": "a"}},
+			edit{labels: with("kubernetes.io/a")}, labelDomainMessage},
+		{labels, "rule", nil, edit{labels: with("token.tokenkeeper.io/live")}, labelDomainMessage},
+		{labels, "rule", nil, edit{labels: with("addonmanager.kubernetes.io/mode")}, labelDomainMessage},
+		{labels, "rule", nil, edit{labels: with("k8s.io/a")}, labelDomainMessage},
 		maxProperties(annotations, 64, "a"),
+		{annotations, "rule", edit{annotations: map[string]any{"app.kubernetes.io/name": "a", "kubernetes.io/description": "a", "argocd.argoproj.io/a": "a"}},
+			edit{annotations: with("kubernetes.io/service-account.name")}, annotationDomainMessage},
+		{annotations, "rule", nil, edit{annotations: with("TokenKeeper.io/credential")}, annotationDomainMessage},
+		{annotations, "rule", nil, edit{annotations: with("kubernetes.io/Description")}, annotationDomainMessage},
 		{annotations, "rule", edit{annotations: map[string]any{"example.com/note": "any text, ${even} this"}}, edit{annotations: with("a b")}, annotationKeyMessage},
 	}
 }

@@ -103,6 +103,7 @@ type validation struct {
 func TestTokenCredentialValidation(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "kubectl apply of bad specs")
+	faults.Shows(t, "a template that sets a label of tokenkeeper.io or kubernetes.io")
 	testValidations(t, credentialManifest, "tokenkeeper.io_tokencredentials.yaml", credentialValidations(),
 		"object rule: "+targetNameImmutable)
 }

@@ -39,6 +39,15 @@ func confusedDeputy() []Attack {
 	return []Attack{
 		known("a target that someone else owns", "the operator writes what its credential owns, or what it was told to merge into"),
 		known("a target that is a service-account token", "only Opaque, `dockerconfigjson` and `basic-auth` are written"),
+		{"a Secret of the cluster's own as an input", "it is not sent; the credential stalls and says why", "service-account and bootstrap tokens, Helm releases and states are refused by type"},
+		{"another credential's state as an input", "it is not sent; the credential stalls and says why", "names of states are refused before they are read, and states by their type"},
+		{"a write-back into a Secret of others", "untouched; the credential says why, and renewal goes on", "the judgement of a target to merge into: type, owner, immutability"},
+		{"a target that is another credential's seed", "untouched; the credential stalls and says why", "no credential writes the key that another takes its refresh token from"},
+		{"a target in the place of a state that is yet to come", "no Secret of that name is made", "no target has the name of a state"},
+		{"a template that sets a label of tokenkeeper.io or kubernetes.io", "refused, by the CRD and by the operator", "reserved keys; those of other projects may be set"},
+		{"a credential under the name of one that is gone", "the Secret that the one before owned is untouched", "owner references count with their UID"},
+		{"an edited URL that would send the live refresh token elsewhere", "nothing that the old origin gave or was given is sent; the credential stalls until the edit is undone, or a new seed begins another grant", "a state is bound to the origin (scheme, host, port) of its tokens"},
+		{"a credential made again, with another URL, over a state that was kept", "nothing of the state is sent; the credential stalls", "a state is bound to the origin (scheme, host, port) of its tokens"},
 		{"a state Secret as target", "untouched", "state Secrets have a type of their own, which no target has"},
 		{"a namespace in a reference", "refused, or dropped, by the API server", "there is no such field: all references are to the credential's own namespace"},
 	}

@@ -42,7 +42,9 @@
 // status that it owed (where the clocks agree); a token that was refused is not sent again by the process that
 // knows, until users have changed something; and a single-use token is unspent, or inside
 // the provider's window, or this is the one retry that RetryOnce allows and the claim
-// records; and it was sent without a clear answer once at most. A process that has seen
+// records; and it was sent without a clear answer once at most; and no token goes to
+// another host than the one that it came from or was first sent to, wherever users point
+// the credential meanwhile. A process that has seen
 // a later state does not send a spent token after etcd was put back either.
 //
 // At every write: no target shows an access token that no state held (or whose refresh

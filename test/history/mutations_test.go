@@ -107,6 +107,16 @@ func mutationsOfTheProtocol() []mutation {
 				return err`,
 		},
 		{
+			name: "an edited URL is followed", why: "the live refresh token is sent to another host",
+			pkg: "rotation", function: "State.HasMoved",
+			body: `return false`,
+		},
+		{
+			name: "a claim binds nothing", why: "nobody knows later where the token was sent",
+			pkg: "rotation", function: "Origin.Or",
+			body: `return o`,
+		},
+		{
 			name: "a commit gives up", why: "the successor is dropped while its process lives",
 			pkg: "rotation", function: "Store.Commit",
 			body: `err := (&commit{store: s, credential: credential, record: record, change: change, sent: record.State}).try(ctx)
@@ -146,8 +156,7 @@ func mutationsAroundIt() []mutation {
 		{
 			name: "a login ends another's claim", why: "what the other brings has no place any more",
 			pkg: "refresh", function: "renewal.unclaimed",
-			body: `exchange := rotation.Exchange{Sent: sent}
-				return func(stored rotation.State) (rotation.State, bool) {
+			body: `return func(stored rotation.State) (rotation.State, bool) {
 					if stored.Attempt != nil {
 						stored = stored.Lose(stored.Attempt.ID)
 					}

@@ -46,6 +46,7 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 		return nil, fmt.Errorf("%w: in time", egress.ErrNotSent)
 	}
 	w.sending(visit, sent.token)
+	w.judgeOrigin(visit, sent.token, request.URL.Host)
 	w.now = w.now.Add(time.Second) // an exchange takes time: no two tokens are of the same second
 	reply := c.befall(visit, sent, decided)
 	if reply == nil {
@@ -66,6 +67,7 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	if strings.Contains(string(reply.Body), "invalid_grant") {
 		w.fateOf(sent.token).refusal = &refusal{visit.process, visit.credential, visit.version}
 	}
+	w.noteOrigin(visit, tokenIn(reply.Body, "refresh_token"), request.URL.Host)
 	visit.holds, visit.brings = tokenIn(reply.Body, "refresh_token"), tokenIn(reply.Body, "access_token")
 	return &egress.Reply{Status: reply.Status, Header: reply.Header, Body: reply.Body}, nil
 }
@@ -120,6 +122,9 @@ func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
 // act has the provider answer a request. A login is answered by another grant, of
 // which nobody but the reply knows.
 func (w *world) act(sent *request) *reply {
+	if sent.URL.Host == elsewhereHost {
+		return &reply{Status: http.StatusBadRequest, Body: []byte(`{"error":"invalid_request"}`)}
+	}
 	if sent.isLogin() {
 		sent = sent.refreshing(w.authorize())
 	}

@@ -126,7 +126,7 @@ func (w *world) isTrue(name, reason string, state stored) bool {
 		// Of a state that its user has deleted nobody can tell more.
 		return !state.exists || grant.Current != token || grant.Revoked || known != nil && known.refused
 	case v1alpha1.ReauthorizationRequiredReason:
-		return known != nil && known.refused
+		return known != nil && known.refused || state.host == elsewhereHost
 	case v1alpha1.AppRejectedReason:
 		return w.appWrong
 	case v1alpha1.RestoredFromBackupReason:

@@ -22,6 +22,8 @@ type tokenFate struct {
 	abandoned bool
 	// mistyped is true of what a user typed, and no provider ever issued.
 	mistyped bool
+	// hosts that the token was sent to or came from, by the credential.
+	hosts map[string]string
 }
 
 // refusal of a token.
@@ -116,6 +118,37 @@ func (w *world) judgeSpent(visit *visit, token string) {
 		return
 	}
 	w.violated(fmt.Sprintf("the spent token %s is sent", token))
+}
+
+// judgeOrigin: a token goes to the host alone that it came from or was first sent to,
+// whatever users write into the URL. A reusable seed may be tried elsewhere until its
+// acceptance is saved.
+func (w *world) judgeOrigin(visit *visit, token, host string) {
+	if token == "" || w.putBack || w.stateDeleted {
+		return
+	}
+	if w.variant.reusable {
+		if state := w.state(visit.credential); state.host != "" && state.refreshToken == token && state.host != host {
+			w.violated(fmt.Sprintf("the token %s belongs to %s, and is sent to %s", token, state.host, host))
+		}
+		return
+	}
+	if known := w.fateOf(token).hosts[visit.credential]; known != "" && known != host {
+		w.violated(fmt.Sprintf("the token %s belongs to %s, and is sent to %s", token, known, host))
+	}
+	w.noteOrigin(visit, token, host)
+}
+
+// noteOrigin notes to which host a token belongs.
+func (w *world) noteOrigin(visit *visit, token, host string) {
+	if token == "" {
+		return
+	}
+	known := w.fateOf(token)
+	if known.hosts == nil {
+		known.hosts = map[string]string{}
+	}
+	known.hosts[visit.credential] = host
 }
 
 // mayNotKnow reports whether etcd was put back, and the process of a visit has not seen

@@ -6,6 +6,7 @@ package history
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -28,6 +29,11 @@ func (w *world) settle() {
 			w.start(r)
 		}
 	}
+	for _, name := range w.names {
+		if w.api.credential(name) != nil {
+			change(w.api, credentials, name, func(c *v1alpha1.TokenCredential) { c.Spec.Parameters = map[string]string{"tokenURL": homeURL} })
+		}
+	}
 	if w.appWrong && len(w.seeds)%2 == 0 {
 		w.appWrong = false
 		w.correctApp(true)
@@ -37,6 +43,7 @@ func (w *world) settle() {
 			change(w.api, credentials, name, func(c *v1alpha1.TokenCredential) { c.Spec.Suspend = false })
 		}
 	}
+	w.collectGarbage()
 	w.done()
 	w.check()
 	w.rest()
@@ -46,6 +53,20 @@ func (w *world) settle() {
 		w.checkAtRest(name)
 	}
 	w.check()
+}
+
+// collectGarbage does what the cluster does: it deletes what belongs to an owner that is
+// gone, whoever has its name now.
+func (w *world) collectGarbage() {
+	for _, name := range w.names {
+		target, credential := w.api.secret(targetOf(name)), w.api.credential(name)
+		if target == nil || credential == nil { // what is left of one that was not made again, the operator removes
+			continue
+		}
+		if owner := metav1.GetControllerOf(target); owner != nil && owner.UID != credential.UID {
+			w.must(w.api.remove(secrets, target.Name))
+		}
+	}
 }
 
 const (

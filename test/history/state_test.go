@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,7 +28,8 @@ type stored struct {
 	seed         string
 	spent        string
 	attempt      *rotation.Attempt
-	restored     bool // a copy
+	restored     bool   // a copy
+	host         string // to which the refresh token belongs; empty: to none yet
 }
 
 func (w *world) state(credential string) stored {
@@ -54,6 +56,13 @@ func (w *world) read(secret *corev1.Secret) stored {
 	if encoded := secret.Data["identity"]; encoded != nil {
 		w.must(json.Unmarshal(encoded, &identity))
 	}
+	var origin struct {
+		RefreshToken rotation.Origin `json:"refreshToken"`
+	}
+	if encoded := secret.Data["origin"]; encoded != nil {
+		w.must(json.Unmarshal(encoded, &origin))
+	}
+	s.host = strings.TrimPrefix(origin.RefreshToken.Refresh, "https://")
 	s.restored = identity.Secret != "" && identity.Secret != string(secret.UID)
 	return s
 }

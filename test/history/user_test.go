@@ -34,10 +34,22 @@ func (w *world) user(t *rapid.T) {
 		"policy on targets":  func(*rapid.T) { w.refusesTargets = !w.refusesTargets },
 		"policy on states":   func(*rapid.T) { w.refusesStates = !w.refusesStates },
 		"etcd is put back":   w.rollBack,
+		"another host":       w.pointElsewhere,
 	}
 	deed := rapid.SampledFrom(sorted(deeds)).Draw(t, "deed")
 	deeds[deed](t)
 	w.done()
+}
+
+// pointElsewhere names another host in the URL of a credential, or the provider's again.
+func (w *world) pointElsewhere(t *rapid.T) {
+	w.edit(t, func(c *v1alpha1.TokenCredential) {
+		if url := &c.Spec.Parameters; (*url)["tokenURL"] == homeURL {
+			*url = map[string]string{"tokenURL": elsewhereURL}
+		} else {
+			*url = map[string]string{"tokenURL": homeURL}
+		}
+	})
 }
 
 // suspend suspends a credential, or resumes it.
@@ -112,7 +124,9 @@ func (w *world) putSpentSeedBack(t *rapid.T) {
 	if len(w.names) > 1 || w.stateDeleted || w.restored || len(w.seeds) == 0 {
 		t.Skip("nobody remembers")
 	}
-	w.put(seedName, map[string]string{"refresh_token": rapid.SampledFrom(w.seeds).Draw(t, "seed")})
+	seed := rapid.SampledFrom(w.seeds).Draw(t, "seed")
+	w.fateOf(seed).hosts = nil // one that was refused, and has been replaced since, begins anew
+	w.put(seedName, map[string]string{"refresh_token": seed})
 }
 
 // touchApp writes the app's Secret, with a wrong secret at times.

@@ -17,6 +17,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 )
 
+// Where a credential may point: to the provider, or to a host that refuses all that comes.
+const (
+	homeURL       = "https://id.example/oauth/token"
+	elsewhereHost = "elsewhere.example"
+	elsewhereURL  = "https://" + elsewhereHost + "/oauth/token"
+)
+
 // variant is a kind of provider.
 type variant struct {
 	name     string
@@ -95,7 +102,7 @@ func (v variant) newCredential(name string) *v1alpha1.TokenCredential {
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: v1alpha1.TokenCredentialSpec{
 			ProviderRef:           v1alpha1.ProviderReference{Kind: v1alpha1.BuiltInProvider, Name: v.name},
-			Parameters:            map[string]string{"tokenURL": "https://id.example/oauth/token"},
+			Parameters:            map[string]string{"tokenURL": homeURL},
 			AppSecretRef:          &v1alpha1.AppSecretReference{Name: appName},
 			RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: seedName},
 			Renewal:               v1alpha1.Renewal{Percentage: 80},

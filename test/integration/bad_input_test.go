@@ -36,6 +36,10 @@ type badInput struct {
 	condition string // reason of Refreshed
 	ready     string // reason of Ready where there is no token; default: condition
 	says      []string
+	// later is what it comes to, and what is said, once a token was obtained; default: as
+	// before.
+	later     string
+	laterSays []string
 	// harmlessLater: once a token was obtained it is not needed any more.
 	harmlessLater bool
 	// takesToken: what is wrong is that the token is not in the target.
@@ -106,6 +110,9 @@ func (each badInput) wrongLater(w *world, name string) {
 		w.awaitLook(name)
 		w.awaitFresh(name)
 	} else {
+		if each.later != "" {
+			each.condition, each.says = each.later, each.laterSays
+		}
 		c, refreshed := w.awaitCondition(name, v1alpha1.RefreshedCondition, metav1.ConditionFalse, each.condition)
 		each.checkTold(w, c, refreshed)
 		if ready := meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ReadyCondition); ready == each.takesToken {
@@ -381,18 +388,21 @@ func deniedAddresses() []badInput {
 			name: "the address is plain HTTP", reason: "a token must not travel in clear", provider: "oauth2",
 			spoil: call("http://" + simulator.DemoAuthHost + "/token"), mend: mend,
 			condition: v1alpha1.EgressDeniedReason, says: []string{"plain HTTP", "--egress-allow-plain-http"},
+			later: v1alpha1.ReauthorizationRequiredReason, laterSays: []string{"https://" + simulator.DemoAuthHost, "http://" + simulator.DemoAuthHost},
 		},
 		{
 			name: "the address is private", reason: "a tenant must not reach into the network", provider: "oauth2",
 			shows: "169.254.169.254, ::1, IPv4 in IPv6, private ranges",
 			spoil: call("https://169.254.169.254/token"), mend: mend,
 			condition: v1alpha1.EgressDeniedReason, says: []string{"169.254.169.254", "--egress-allow-cidrs"},
+			later: v1alpha1.ReauthorizationRequiredReason, laterSays: []string{"https://" + simulator.DemoAuthHost, "https://169.254.169.254"},
 		},
 		{
 			name: "the host is not allowed", reason: "the admin has narrowed the hosts", provider: "oauth2",
 			prepare: func(w *world) { must(w.t, w.policy.AllowHosts.Set(simulator.DemoAuthHost)) },
 			spoil:   call("https://" + simulator.DemoShopHost + "/token"), mend: mend,
 			condition: v1alpha1.EgressDeniedReason, says: []string{simulator.DemoShopHost, "--egress-allow-hosts"},
+			later: v1alpha1.ReauthorizationRequiredReason, laterSays: []string{"https://" + simulator.DemoAuthHost, "https://" + simulator.DemoShopHost},
 		},
 	}
 }

@@ -188,7 +188,7 @@ func (w *world) refuseWriteBack() {
 	w.start()
 	for n := int64(1); n <= 4; n++ {
 		w.awaitRefreshes(xiaomi, n)
-		c, refreshed := w.awaitCondition(xiaomi, v1alpha1.RefreshedCondition, metav1.ConditionFalse, v1alpha1.PersistBlockedReason)
+		c, refreshed := w.awaitCondition(xiaomi, v1alpha1.RefreshedCondition, metav1.ConditionFalse, v1alpha1.TargetConflictReason)
 		if !strings.Contains(refreshed.Message, `"xiaomi-seed"`) || !strings.Contains(refreshed.Message, "writeBack to false") {
 			w.t.Errorf("the message does not say what to do: %s", refreshed.Message)
 		}

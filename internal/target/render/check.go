@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/guard"
 )
 
 // The API server's rules that a spec alone can break, by its own functions where it
@@ -23,13 +24,6 @@ import (
 
 // markReserve is what a mark takes beside the names of labels and annotations.
 const markReserve = 1 << 10
-
-// allowedTypes are the types of Secret that the operator ever writes. A
-// service-account token is never among them.
-var allowedTypes = []corev1.SecretType{corev1.SecretTypeOpaque, corev1.SecretTypeDockerConfigJson, corev1.SecretTypeBasicAuth}
-
-// IsAllowed reports whether the operator ever writes Secrets of a type.
-func IsAllowed(kind corev1.SecretType) bool { return slices.Contains(allowedTypes, kind) }
 
 // checkPolicy refuses a policy of a newer version of the API, which must not be
 // taken for the default.
@@ -58,9 +52,9 @@ func checkSize(t *Template) error {
 
 // checkType refuses a type that is never written, and one whose keys are missing.
 func checkType(t *Template) error {
-	if !IsAllowed(t.kind) {
+	if !slices.Contains(guard.Writable, t.kind) {
 		return fmt.Errorf("spec.target.template.type: this version of the operator does not write Secrets of type %q: write one of %s, %s, %s, or upgrade the operator",
-			t.kind, allowedTypes[0], allowedTypes[1], allowedTypes[2])
+			t.kind, guard.Writable[0], guard.Writable[1], guard.Writable[2])
 	}
 	_, docker := t.source.Data[corev1.DockerConfigJsonKey]
 	_, username := t.source.Data[corev1.BasicAuthUsernameKey]
@@ -98,18 +92,26 @@ func checkMetadata(t *Template) error {
 	for _, key := range slices.Sorted(maps.Keys(metadata.Labels)) {
 		problems = append(problems,
 			complaints(labels, key, validation.IsQualifiedName(key)),
-			complaints(labels, key, validation.IsValidLabelValue(metadata.Labels[key])))
+			complaints(labels, key, validation.IsValidLabelValue(metadata.Labels[key])),
+			reserved(labels, key))
 	}
 	for _, key := range slices.Sorted(maps.Keys(metadata.Annotations)) {
-		problems = append(problems, complaints(annotations, key, validation.IsQualifiedName(strings.ToLower(key))))
-		if strings.HasPrefix(key, v1alpha1.TokenAnnotationPrefix) {
-			problems = append(problems, fmt.Errorf("%s[%s]: the operator alone writes annotations that begin with %s: remove it", annotations, key, v1alpha1.TokenAnnotationPrefix))
-		}
+		problems = append(problems,
+			complaints(annotations, key, validation.IsQualifiedName(strings.ToLower(key))),
+			reserved(annotations, key))
 	}
 	if size := AnnotationsSize(metadata.Annotations) + t.MarkSize(); size > apivalidation.TotalAnnotationSizeLimitB {
 		problems = append(problems, fmt.Errorf("%s: they come to %d bytes with the operator's own, and the API server takes %d: shorten them", annotations, size, apivalidation.TotalAnnotationSizeLimitB))
 	}
 	return errors.Join(problems...)
+}
+
+// reserved refuses the key of a label or annotation that no template sets.
+func reserved(field, key string) error {
+	if complaint := guard.MetadataKey(key); complaint != "" {
+		return fmt.Errorf("%s[%s]: %s", field, key, complaint)
+	}
+	return nil
 }
 
 func complaints(field, key string, faults []string) error {

@@ -128,7 +128,9 @@ func TestCompileSaysWhereATemplateIsWrong(t *testing.T) {
 		"a bad annotation":           {late, annotated("a/b/c", "d"), "spec.target.template.metadata.annotations[a/b/c]"},
 		"annotations that are long":  {late, annotated("a", strings.Repeat("x", 270_000)), "the API server takes 262144"},
 		"annotations just too long":  {"the mark needs room beside them", annotated("a", strings.Repeat("x", 262_100)), "with the operator's own"},
-		"a mark":                     {"a mark that no token goes with would be believed", annotated("token.tokenkeeper.io/1", "x"), "the operator alone writes annotations"},
+		"a mark":                     {"a mark that no token goes with would be believed", annotated("token.tokenkeeper.io/1", "x"), "spec.target.template.metadata.annotations[token.tokenkeeper.io/1]: a template sets nothing of tokenkeeper.io"},
+		"a label of a state":         {"it would make a Secret look like another credential's state", labelled("token.tokenkeeper.io/live", "x"), "spec.target.template.metadata.labels[token.tokenkeeper.io/live]: a template sets nothing of tokenkeeper.io"},
+		"a label of Kubernetes":      {"an add-on manager deletes what bears it", labelled("addonmanager.kubernetes.io/mode", "Reconcile"), "a template sets nothing of kubernetes.io"},
 		"a key ..token":              {late, templated(map[string]string{"..token": "x"}), "spec.target.template.data[..token]"},
 		"a key .":                    {late, templated(map[string]string{".": "x"}), "spec.target.template.data[.]"},
 		"a key ..":                   {late, templated(map[string]string{"..": "x"}), "spec.target.template.data[..]"},
@@ -157,6 +159,7 @@ func TestCompileTakesWhatTheAPIServerTakes(t *testing.T) {
 		spec   v1alpha1.Target
 	}{
 		"nothing":                   {"everything has a default", v1alpha1.Target{}},
+		"External Secrets' label":   {"its webhook generator reads no Secret without it", v1alpha1.Target{Template: &v1alpha1.TargetTemplate{Metadata: v1alpha1.TargetMetadata{Labels: map[string]string{"external-secrets.io/type": "webhook", "app.kubernetes.io/part-of": "shop"}}}}},
 		"an annotation in capitals": {"the API server minds no case in their names", v1alpha1.Target{Template: &v1alpha1.TargetTemplate{Metadata: v1alpha1.TargetMetadata{Annotations: map[string]string{"Example.COM/Note": "any\ntext"}}}}},
 		"a key with a dot":          {"one dot hides a file and is no parent", templated(map[string]string{".token": "x", "a..b": "y"})},
 		"a password alone":          {"basic-auth needs one of two keys", v1alpha1.Target{Template: &v1alpha1.TargetTemplate{Type: "kubernetes.io/basic-auth", Data: map[string]string{"password": "${accessToken}"}}}},

@@ -1,0 +1,79 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rotation
+
+import (
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
+)
+
+// Origin is what a secret of the state is bound to: the origins (scheme, host and port,
+// in canonical form) that the calls of its grant go to. What the one gave, or was given,
+// is not for another to see: whoever may edit a URL could have it sent to a host of
+// theirs otherwise.
+//
+// The zero Origin binds to nothing: a seed that was never sent, or what a version
+// before this one kept.
+type Origin struct {
+	// Refresh and Login are the origins of the provider's calls; empty where it has no
+	// such call.
+	Refresh string `json:"refresh,omitempty"`
+	Login   string `json:"login,omitempty"`
+}
+
+// IsZero reports whether nothing is bound.
+func (o Origin) IsZero() bool { return o == Origin{} }
+
+// Or is the origin itself, or, where it binds to nothing, another: what is bound stays so.
+func (o Origin) Or(other Origin) Origin {
+	if o.IsZero() {
+		return other
+	}
+	return o
+}
+
+// AdmitsRefresh reports whether a refresh that goes to the origin of now may hold what
+// is bound to this one.
+func (o Origin) AdmitsRefresh(now Origin) bool { return o.IsZero() || o.Refresh == now.Refresh }
+
+// AdmitsLogin is the same for a login.
+func (o Origin) AdmitsLogin(now Origin) bool { return o.IsZero() || o.Login == now.Login }
+
+// origins are those of the secrets in a state, as they are stored.
+type origins struct {
+	RefreshToken         Origin `json:"refreshToken,omitzero"`
+	PreviousRefreshToken Origin `json:"previousRefreshToken,omitzero"`
+	Token                Origin `json:"token,omitzero"`
+}
+
+// HasMoved reports whether the live token must not be sent, since a refresh goes to
+// another origin now than the one that gave it or was given it.
+func (s State) HasMoved(now Origin) bool {
+	return !s.RefreshToken.IsZero() && now.Refresh != "" && !s.Origin.AdmitsRefresh(now)
+}
+
+// boundTo is what a token is bound to that is to become the live one: as it was, where the
+// state holds it already. A seed that is new here was never sent.
+func boundTo(s State, fresh secret.Text) Origin {
+	switch {
+	case fresh.Equal(s.RefreshToken):
+		return s.Origin
+	case fresh.Equal(s.PreviousRefreshToken):
+		return s.PreviousOrigin
+	default:
+		return Origin{}
+	}
+}
+
+// bindGrant binds what an exchange brought: a login begins a grant, and a refresh goes on
+// with that of the token which was sent.
+func bindGrant(s *State, grant token.Grant, exchange Exchange) {
+	origin := exchange.Origin.Or(s.Origin) // an earlier process has sent the token, under its claim
+	if !exchange.Sent.IsZero() || !grant.RefreshToken.IsZero() {
+		s.Origin = origin
+	}
+	if !grant.AccessToken.IsZero() {
+		s.TokenOrigin = origin
+	}
+}
