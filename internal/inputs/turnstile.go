@@ -30,9 +30,15 @@ type passage struct {
 // enter waits for a slot, until ctx ends; with no error, leave gives it back.
 func (t *turnstile) enter(ctx context.Context, namespace string) (leave func(), err error) {
 	through := t.join(namespace)
+	leave = func() { <-through.slots; t.quit(namespace) }
 	select {
 	case through.slots <- struct{}{}:
-		return func() { <-through.slots; t.quit(namespace) }, nil
+		return leave, nil
+	default: // else a context that has ended might win over a slot that is free
+	}
+	select {
+	case through.slots <- struct{}{}:
+		return leave, nil
 	case <-ctx.Done():
 		t.quit(namespace)
 		return nil, ctx.Err()
