@@ -32,6 +32,10 @@ const (
 	// refresh token and its rotation state.
 	StateSecretType = "tokenkeeper.io/token-state"
 
+	// DigestKeySecretType is the type of the Secret in the operator's own namespace that
+	// holds the key of its digests.
+	DigestKeySecretType = "tokenkeeper.io/digest-key"
+
 	// StateSecretSuffix is appended to a credential's name to name its state
 	// Secret.
 	StateSecretSuffix = "-token-state"

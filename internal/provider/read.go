@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -225,7 +226,7 @@ func (r *reader) explain(grant token.Grant) string {
 		return explained
 	}
 	text, _ := expression.TextOf(value)
-	if safe := sanitize(text, r.secrets(grant)); safe != "" {
+	if safe := redact.Message(text, r.secrets(grant)); safe != "" {
 		explained += ": " + safe
 	}
 	return explained
