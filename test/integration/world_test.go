@@ -84,6 +84,7 @@ func newWorld(t *testing.T, lifetime simulator.Duration) *world {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	must(t, w.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
+	t.Cleanup(func() { w.showTo(bystander) })
 	w.trust(w.server.CAPEM())
 	must(t, w.policy.AllowCIDRs.Set("127.0.0.0/8"))
 	must(t, w.policy.Resolve.Set(strings.Join(w.server.Resolve(simulator.Hosts()...), ",")))
