@@ -112,9 +112,9 @@ api-docs: $(CRD_REF_DOCS) ## Generate docs/api.md from the types.
 	@$(CRD_REF_DOCS) --log-level=ERROR --source-path=api/v1alpha1 --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/api.md
 
 .PHONY: reliability-docs
-reliability-docs: ## Generate docs/reliability.md from the list of faults and the tests.
-	@mkdir -p $(BIN); go run ./hack/reliability > $(BIN)/reliability.md
-	@mv $(BIN)/reliability.md docs/reliability.md
+reliability-docs: ## Generate docs/reliability.md and docs/security.md from the lists of faults and attacks and the tests.
+	@mkdir -p $(BIN); for page in reliability security; do \
+		go run ./hack/reliability $$page > $(BIN)/$$page.md; mv $(BIN)/$$page.md docs/$$page.md; done
 
 .PHONY: control-plane
 control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,11 +65,46 @@ func TestWhatIsShownMustBeALiteral(t *testing.T) {
 
 func TestEveryRowNeedsATestAndEveryTestARow(t *testing.T) {
 	t.Parallel()
-	sections := []faults.Section{{Title: "S", Faults: []faults.Fault{{Name: "shown"}, {Name: "not shown"}}}}
-	err := complete(sections, map[string][]test{"shown": {{name: "TestA"}}, "no row": {{name: "TestB"}}})
-	for _, want := range []string{`no test shows "not shown"`, `TestB shows "no row"`} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("complete = %v, want it to say: %s", err, want)
-		}
+	shown := map[string][]test{"shown": {{name: "TestA"}}, "no row": {{name: "TestB"}}}
+	faultsOf := func(all ...faults.Fault) []faults.Section { return []faults.Section{{Title: "S", Faults: all}} }
+	attacksOf := func(all ...faults.Attack) []faults.Threat { return []faults.Threat{{Title: "T", Attacks: all}} }
+	for _, each := range []struct {
+		name, reason string
+		sections     []faults.Section
+		threats      []faults.Threat
+		want         string // part of the error; "": not in it
+		not          string
+	}{
+		{"a fault without a test", "a promise that nothing shows is none", faultsOf(faults.Fault{Name: "alone", Promise: "p"}), nil, `no test shows "alone" (S)`, ""},
+		{"an attack without a test", "a promise that nothing shows is none", nil, attacksOf(faults.Attack{Name: "alone", Promise: "p"}), `no test shows "alone" (T)`, ""},
+		{"an attack without a promise", "a fault of that name was renamed", nil, attacksOf(faults.Attack{Name: "shown"}), `"shown" (T) promises nothing`, ""},
+		{"a test without a row", "the page would not tell of it", nil, nil, `TestB shows "no row"`, ""},
+		{"a test of an attack", "it has its row", nil, attacksOf(faults.Attack{Name: "no row", Promise: "p"}), "", "TestB"},
+		{"a row on both lists", "a fault may be an attack too", faultsOf(faults.Fault{Name: "shown", Promise: "p"}), attacksOf(faults.Attack{Name: "shown", Promise: "p"}), "", "twice"},
+		{"a row twice on a list", "it is one of them that the test means", nil,
+			attacksOf(faults.Attack{Name: "shown", Promise: "p"}, faults.Attack{Name: "shown", Promise: "p"}), `"shown" twice`, ""},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			got := fmt.Sprint(complete(each.sections, each.threats, shown))
+			if each.want != "" && !strings.Contains(got, each.want) {
+				t.Errorf("complete = %v, want it to say: %s\nreason: %s", got, each.want, each.reason)
+			}
+			if each.not != "" && strings.Contains(got, each.not) {
+				t.Errorf("complete = %v, want nothing of: %s\nreason: %s", got, each.not, each.reason)
+			}
+		})
+	}
+}
+
+func TestThePageOfAttacksNamesControlAndTest(t *testing.T) {
+	t.Parallel()
+	var page strings.Builder
+	if err := write(&page, "../..", "security"); err != nil {
+		t.Fatal(err)
+	}
+	const want = "| a name that resolves to them | refused, and nothing is spent | the address is checked as it is dialled | [TestTheDialledAddressIsChecked](../internal/egress/client_test.go), "
+	if !strings.Contains(page.String(), want) {
+		t.Errorf("the page has no row that begins with %s", want)
 	}
 }

@@ -188,6 +188,7 @@ func TestPlainHTTPWhereItIsAllowed(t *testing.T) {
 
 func TestProxiesOfTheEnvironmentAreIgnored(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a proxy in the environment")
 	client := clientFor(t, nil)
 	if client.own.Proxy != nil || client.shared.Proxy != nil {
 		t.Error("a proxy would be dialled in the provider's place, and its address checked")

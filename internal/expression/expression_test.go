@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func environment(t *testing.T) *expression.Environment {
@@ -215,6 +216,7 @@ func TestResultTypesAreChecked(t *testing.T) {
 
 func TestEvaluationErrorsHoldNoValue(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "an expression that fails on a secret")
 	cases := map[string]struct{ reason, source, want string }{
 		"a missing field":      {"the expression names it, so it may be told", "a ${parameters.scope}", "field:1:15: parameters.scope is missing"},
 		"a missing key":        {"the key is a value", "${headers[body.text]}", "field:1:10: a key that it names is missing"},
@@ -255,6 +257,7 @@ func TestEvaluationErrorsHoldNoValue(t *testing.T) {
 
 func TestCostIsBoundedWhenItRuns(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "an expression that costs too much for the values at hand")
 	compiled, err := environment(t).Condition("field", "body.list.all(x, x == body.text)")
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,8 @@ package pace
 import (
 	"testing"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestAHostIsDownForWhomItFails(t *testing.T) {
@@ -96,6 +98,7 @@ func TestAHostIsDownForWhomItFails(t *testing.T) {
 // three of four neighbours from a token for a minute.
 func TestNeighboursOfAFailingPathAreServed(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a path of a shared host that always fails")
 	g := newGate(t, 16)
 	for second := range 60 {
 		g.now = noon.Add(time.Duration(second) * time.Second)
@@ -117,6 +120,7 @@ func TestNeighboursOfAFailingPathAreServed(t *testing.T) {
 // and although the others' calls take their slots until a time-out.
 func TestTwoNamespacesTogetherDoNotHarmAThird(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "two namespaces that let a shared host time out")
 	const timeout = 30 // s
 	g := newGate(t, 16)
 	ends := map[int][]Waiter{}

@@ -8,10 +8,13 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestCanonicalHost(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a host spelt in many ways")
 	cases := map[string]struct{ reason, host, want string }{
 		"as it is":                       {"most hosts are written so", "auth.example", "auth.example"},
 		"capitals":                       {"DNS does not know them", "Auth.EXAMPLE", "auth.example"},

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestEdits(t *testing.T) {
@@ -65,6 +67,7 @@ func TestFullBucketsAreForgotten(t *testing.T) {
 
 func TestNoScriptGetsMoreThanTheBucketHolds(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "an edit, again and again")
 	rapid.Check(t, func(t *rapid.T) {
 		edits, now, granted := &Edits{}, noon, 0
 		for range rapid.IntRange(1, 300).Draw(t, "edits") {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestASlowHostLeavesWorkersToTheOthers(t *testing.T) {
@@ -264,6 +266,7 @@ func TestASlotThatLapsesDoesNotGoToWhoAsksAnotherHost(t *testing.T) {
 
 func TestSpellingsOfAHostAreOneHost(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a host spelt in many ways")
 	g := newGate(t, 4)
 	g.enter("auth.example", "a", 0, Go)
 	g.enter("AUTH.example.", "b", 1, Go)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // renewal of credential n, whose token expires so many minutes after noon.
@@ -134,6 +136,7 @@ func TestClassesShareByWeight(t *testing.T) {
 // credentials with tokens of 2 s and 762 new ones.
 func TestNewOnesAreServedWhileTokensOfSecondsAreAlwaysLate(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "tokens that live for seconds, always late")
 	const late, fresh = 238, 762
 	o := &Order{}
 	for n := range late {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func spec(t testing.TB, text string) v1alpha1.ClusterTokenProviderSpec {
@@ -109,6 +110,8 @@ spec.refresh.response.failures[1].reason: write ReauthorizationRequired, AppReje
 
 func TestOnlyWhatIsBoundedDecidesTheHost(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a parameter that names another host")
+	faults.Shows(t, "an app's key or a token as host")
 	const unbounded = "parameters.free decides which host is called: give it a pattern in spec.inputs.parameters"
 	cases := map[string]struct{ url, want string }{
 		"a bounded host":                    {"https://${parameters.host}/x", ""},

@@ -14,7 +14,6 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
-
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
@@ -239,6 +238,7 @@ func TestRetryAfter(t *testing.T) {
 
 func TestMessagesAreSafe(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a reply whose message echoes a secret, whole, in part or encoded")
 	cases := map[string]struct{ reason, message, want string }{
 		"plain words":                    {"they help", "The redirect_uri does not match, see docs.", "The redirect_uri does not match, see docs."},
 		"an OAuth error":                 {"it is no token", "unsupported_grant_type", "unsupported_grant_type"},

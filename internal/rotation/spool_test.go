@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func openSpool(t *testing.T, directory string) *Spool {
@@ -60,6 +61,7 @@ func TestTheSpoolCarriesAGrantOverARestart(t *testing.T) {
 
 func TestAFileOfTheSpoolDisclosesNothing(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a file of the spool")
 	directory := t.TempDir()
 	if err := openSpool(t, directory).Put(&Attempt{ID: "1"}, text("sent"), token.Grant{RefreshToken: text("canary")}); err != nil {
 		t.Fatal(err)

@@ -11,10 +11,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a state Secret as target")
 	credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "shop", UID: "1"}}
 	owned := func(change func(*corev1.Secret)) *corev1.Secret {
 		s := &corev1.Secret{

@@ -23,6 +23,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 
 	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 const (
@@ -166,6 +167,7 @@ func TestTheTargetsNameIsImmutable(t *testing.T) {
 
 func TestUnknownFieldsAreRefused(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a namespace in a reference")
 	tests := map[string]struct {
 		manifest string
 		change   edit

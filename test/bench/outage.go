@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// What an outage of half of a lifetime may leave behind.
+// What an outage of half of a lifetime may leave behind, at goalRate.
 const (
 	outageCredentials = 6150
 	recovery          = 22 * time.Second // until all tokens are well again
@@ -58,7 +58,7 @@ func measureOutage(ctx context.Context, l *lab) (*result, error) {
 	r.add("outage", back.Sub(began).Seconds(), "s")
 	r.add("most calls in a second: before", float64(steady), "")
 	r.add("most calls in a second: during the outage", float64(down), "")
-	err = l.recover(ctx, r, observer, back)
+	err = l.recover(ctx, r, raw, observer, back)
 	r.add("most calls in a second: after it", float64(peak.most.Swap(0)), "")
 	l.reportOutage(r, observer.forget(), began, back)
 	return r, err
@@ -74,7 +74,7 @@ func (l *lab) interrupt(ctx context.Context, peak *peak) (most int64, err error)
 }
 
 // recover waits until all tokens are well again, and then until all statuses are.
-func (l *lab) recover(ctx context.Context, r *result, o *observer, back time.Time) error {
+func (l *lab) recover(ctx context.Context, r *result, raw *rawRates, o *observer, back time.Time) error {
 	from, err := l.read(ctx)
 	if err != nil {
 		return err
@@ -85,18 +85,18 @@ func (l *lab) recover(ctx context.Context, r *result, o *observer, back time.Tim
 	}
 	r.add("tokens overdue when the provider is back", float64(overdue), "")
 	if err := l.awaitRecovery(ctx, o); err != nil {
-		r.judge("until none is expired and none overdue", math.NaN(), "s", atMost(recovery.Seconds()))
+		r.judge("until none is expired and none overdue", math.NaN(), "s", raw.seconds(recovery.Seconds()))
 		return err
 	}
 	well := time.Now()
-	r.judge("until none is expired and none overdue", well.Sub(back).Seconds(), "s", atMost(recovery.Seconds()))
+	r.judge("until none is expired and none overdue", well.Sub(back).Seconds(), "s", raw.seconds(recovery.Seconds()))
 	r.add("statuses that do not agree with their targets then", float64(o.staleStatuses()), "")
 	right, err := l.awaitStatuses(ctx, o, l.patience)
 	if err != nil {
-		r.judge("until each of these agrees, from there", math.NaN(), "s", atMost(statusRecovery.Seconds()))
+		r.judge("until each of these agrees, from there", math.NaN(), "s", raw.seconds(statusRecovery.Seconds()))
 		return err
 	}
-	r.judge("until each of these agrees, from there", right.Sub(well).Seconds(), "s", atMost(statusRecovery.Seconds()))
+	r.judge("until each of these agrees, from there", right.Sub(well).Seconds(), "s", raw.seconds(statusRecovery.Seconds()))
 	to, err := l.read(ctx)
 	if err != nil {
 		return err

@@ -96,6 +96,28 @@ func (l *lab) rawLimits(ctx context.Context) (*rawRates, error) {
 	return raw, nil
 }
 
+// goalRate is the raw limit, in writes a second on two processors, of the machine for
+// which the goals in seconds, and in milliseconds of processor time, were set. A raw
+// limit differs by half between two machines, and by a third between two minutes.
+const goalRate, goalProcessors = 1351, 2
+
+// seconds is the goal of a time that was set for goalRate, where a plain client
+// reaches r.
+func (r *rawRates) seconds(bound float64) goal {
+	best, _ := r.best()
+	return scaled(bound, best)
+}
+
+// processorTime is the goal of a cost that was set for goalRate, where a plain client
+// writes so many a second with all processors.
+func processorTime(bound, raw float64) goal {
+	return scaled(bound, raw*goalProcessors/float64(thisMachine().Processors))
+}
+
+func scaled(bound, raw float64) goal {
+	return atMost(bound*goalRate/raw).because("%s at %d writes a second", number(bound), goalRate)
+}
+
 // secretWrites is how many Secrets a plain client writes in a second: the raw limit
 // that goals are shares of. It leaves nothing behind.
 func (l *lab) secretWrites(ctx context.Context, parallel int, span time.Duration) (float64, error) {

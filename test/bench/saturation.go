@@ -29,7 +29,7 @@ type kind struct {
 	// share of the raw limit, divided by the writes that come before a token is out,
 	// that is to be reached.
 	share, before float64
-	// cost in processor time of everything that is allowed, in ms; 0: no goal.
+	// cost in processor time of everything that is allowed, in ms at goalRate; 0: no goal.
 	cost float64
 }
 
@@ -77,7 +77,7 @@ func measureSaturation(ctx context.Context, l *lab) (*result, error) {
 		r.note("%s: the raw limit was %.0f before and %.0f after", kind.name, before, after)
 		r.judge(kind.name+": tokens published", span.rate(), "/s", kind.goal(mean))
 		r.add(kind.name+": share of raw / "+number(kind.before), 100*span.rate()/(mean/kind.before), "%")
-		span.report(r, kind)
+		span.report(r, kind, mean)
 		r.judge(kind.name+": tokens overdue at the end (0: it was not saturated)", float64(waiting), "", atLeast(1))
 		r.add(kind.name+": what a plain client reaches with the same requests", raw.refreshes[kind.name], "/s")
 		r.add(kind.name+": share of that", 100*span.rate()/raw.refreshes[kind.name], "%")

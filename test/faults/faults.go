@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package faults lists what TokenKeeper survives, and what it promises in each
-// case. A test says which row it shows, and docs/reliability.md is the list with
-// the tests beside it: a row that no test shows is an error.
+// case: faults in docs/reliability.md, attacks in docs/security.md. A test says
+// which row it shows; a row that no test shows is an error.
 package faults
 
 import (
@@ -42,7 +42,7 @@ func All() []Section {
 	}
 }
 
-// Shows declares that a test shows what is promised for a fault of the list.
+// Shows declares that a test shows what is promised for a fault or an attack.
 func Shows(t *testing.T, name string) {
 	t.Helper()
 	for _, section := range All() {
@@ -50,7 +50,12 @@ func Shows(t *testing.T, name string) {
 			return
 		}
 	}
-	t.Errorf("the list of faults has no row %q", name)
+	for _, threat := range Attacks() {
+		if slices.ContainsFunc(threat.Attacks, func(a Attack) bool { return a.Name == name }) {
+			return
+		}
+	}
+	t.Errorf("neither the list of faults nor that of attacks has a row %q", name)
 }
 
 func crashes() []Fault {

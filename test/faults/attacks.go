@@ -1,0 +1,102 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+// Attack is one row of the threat model: what somebody who means ill may try.
+type Attack struct {
+	// Name of the attack, unique among attacks.
+	Name string
+	// Promise is what holds all the same.
+	Promise string
+	// Control is what keeps the promise.
+	Control string
+}
+
+// Threat groups attacks with the same aim.
+type Threat struct {
+	Title string
+	// About says who attacks, and what for.
+	About   string
+	Attacks []Attack
+}
+
+// Attacks are the threats in the order of docs/security.md. A row comes together
+// with its test: one that no test shows is an error, as in the list of faults.
+func Attacks() []Threat {
+	return []Threat{
+		{"Confused deputy", "A *tenant* has the operator read or write a Secret that it may not read or write itself.", confusedDeputy()},
+		{"Nobody stops the others", "A *tenant* or a *provider* stops, slows or kills the operator for the *neighbours*.", neighbours()},
+		{"Onlookers", "An *onlooker* learns a secret, a part of one, or whether a guess is right.", onlookers()},
+		{"The way out", "A *tenant* or a *provider* has the operator call what it should not, or has a token go astray.", wayOut()},
+		{"Grants", "Somebody has a refresh token spent, or takes over what it brought.", grants()},
+	}
+}
+
+func confusedDeputy() []Attack {
+	return []Attack{
+		known("a target that someone else owns", "the operator writes what its credential owns, or what it was told to merge into"),
+		known("a target that is a service-account token", "only Opaque, `dockerconfigjson` and `basic-auth` are written"),
+		{"a state Secret as target", "untouched", "state Secrets have a type of their own, which no target has"},
+		{"a namespace in a reference", "refused, or dropped, by the API server", "there is no such field: all references are to the credential's own namespace"},
+	}
+}
+
+func neighbours() []Attack {
+	return []Attack{
+		known("one tenant with 5,000 failing credentials", "namespaces take turns; failing credentials have the smallest share, and back off"),
+		known("one namespace that saturates workers and a host", "a namespace gets at most half of the workers and slots that others are not using"),
+		{"a path of a shared host that always fails", "neighbours that call another path of it are served", "the breaker counts failures by namespace"},
+		{"two namespaces that let a shared host time out", "a third one's calls go through", "a host is down for all only where it does not even accept a connection"},
+		{"a host spelt in many ways", "it counts as one", "hosts are compared in canonical form"},
+		{"an edit, again and again", "no more calls than the credential's own bucket holds", "edits draw on a token bucket of the credential"},
+		{"tokens that live for seconds, always late", "new credentials get a third of the turns", "classes share turns by weight"},
+		known("a body of 10 GiB", "the bound on a reply"),
+		known("a compressed bomb", "the bound on a reply, after expansion too"),
+		known("one byte a second", "one deadline for all of an exchange"),
+		known("a spec that an older CRD let in", "a spec is judged again before it is used"),
+		{"an expression that costs too much for the values at hand", "its evaluation ends with an error", "CEL's cost limit, at run time"},
+	}
+}
+
+func onlookers() []Attack {
+	return []Attack{
+		known("canary tokens in every input and reply", "secrets are of a type that prints as `[redacted]`"),
+		known("metrics without a token", "TokenReview and SubjectAccessReview"),
+		{"a reply whose message echoes a secret, whole, in part or encoded", "that part is left out of the status", "the provider's words are compared with all secrets of the exchange"},
+		{"an expression that fails on a secret", "the error names its place, and no value", "errors of expressions are worded by their kind"},
+		{"a file of the spool", "it discloses nothing", "sealed under a key derived from the token that was sent"},
+	}
+}
+
+func wayOut() []Attack {
+	return []Attack{
+		known("169.254.169.254, ::1, IPv4 in IPv6, private ranges", "addresses must be public, unless a flag allows them"),
+		known("a name that resolves to them", "the address is checked as it is dialled"),
+		known("a redirect to another host", "redirects are replies"),
+		{"a proxy in the environment", "it is not used", "the clients know no proxy"},
+		{"a parameter that names another host", "the provider does not compile unless the parameter has a pattern", "the compiler of providers"},
+		{"an app's key or a token as host", "the provider does not compile", "the compiler of providers"},
+	}
+}
+
+func grants() []Attack {
+	return []Attack{
+		known("one token copied into two namespaces", "twins are looked for before an untried seed is sent"),
+		known("a connection that HTTP/2 or keep-alive would resend on", "a connection of its own for a token that works once"),
+		known("state restored from a backup in another cluster", "a state holds the UIDs of its Secret and its cluster"),
+	}
+}
+
+// known is an attack that is on the list of faults as well: the promise is the
+// same.
+func known(fault, control string) Attack {
+	for _, section := range All() {
+		for _, each := range section.Faults {
+			if each.Name == fault {
+				return Attack{each.Name, each.Promise, control}
+			}
+		}
+	}
+	return Attack{Name: fault, Control: control}
+}
