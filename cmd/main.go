@@ -25,7 +25,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 )
 
 func main() {
@@ -71,7 +71,7 @@ func run(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
-	spool, err := rotation.OpenSpool(options.spoolDir)
+	spool, err := spool.Open(options.spoolDir)
 	if err != nil {
 		return err
 	}

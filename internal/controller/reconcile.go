@@ -29,6 +29,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 // +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials,verbs=get;list;watch
@@ -59,7 +60,7 @@ type Reconciler struct {
 	repairs    *target.Repairs
 	writeBacks *target.Repairs
 	edits      pace.Edits
-	templates  target.Compiler
+	templates  render.Compiler
 	dryRuns    dryRuns
 	retries    retries
 	referrers  referrers

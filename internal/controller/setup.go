@@ -30,6 +30,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
 
@@ -45,7 +46,7 @@ type Options struct {
 	// the same.
 	Holder string
 	// Spool outlives the process; nil: there is none.
-	Spool *rotation.Spool
+	Spool *spool.Spool
 	// InFlight counts the exchanges and commits in flight; whoever ends the
 	// process waits for it first.
 	InFlight *sync.WaitGroup

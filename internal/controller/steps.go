@@ -22,6 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
@@ -62,7 +63,7 @@ func (r *Reconciler) keepsNoState(ctx context.Context, credential *v1alpha1.Toke
 
 // goal is the target as it is to be: what it is rendered from, and what is there.
 type goal struct {
-	template *target.Template
+	template *render.Template
 	view     target.View
 }
 
@@ -106,7 +107,7 @@ func (r *Reconciler) rivals(ctx context.Context, credential *v1alpha1.TokenCrede
 		if found, err := r.Inputs.Catalog.Find(ctx, other.Spec.ProviderRef); err == nil {
 			outputs = found.Outputs
 		}
-		all = append(all, target.Rival{Credential: other, Keys: target.Keys(other.Spec.Target, outputs)})
+		all = append(all, target.Rival{Credential: other, Keys: render.Keys(other.Spec.Target, outputs)})
 	}
 	return all
 }

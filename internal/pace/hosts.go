@@ -10,28 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Answer is how a call went, as far as the host matters.
-type Answer string
-
-const (
-	// Served: the host answered, whatever it said.
-	Served Answer = "Served"
-	// Throttled: it asks for fewer calls.
-	Throttled Answer = "Throttled"
-	// Unreachable: there was no connection (DNS, dial, TLS), and so nothing was sent.
-	// That says something of the host for everybody, so it must not be said of a
-	// handshake that failed by the credential's own client certificate.
-	Unreachable Answer = "Unreachable"
-	// Unavailable: it was reached, and gave no answer or cannot serve. That may be of
-	// the credential's own making, such as the path that it calls.
-	Unavailable Answer = "Unavailable"
-	// Unclear: as Unavailable, and what was sent works once and may be spent. Each
-	// such call may need a person's attention, so they are made more seldom.
-	Unclear Answer = "Unclear"
-	// Unasked: the call was not made after all.
-	Unasked Answer = "Unasked"
-)
-
 // Verdict is whether a call may be made.
 type Verdict string
 
@@ -75,33 +53,25 @@ const (
 // forgotten once it makes no difference, or ten minutes after the last call. Safe for
 // concurrent use.
 type Hosts struct {
-	workers int
-	wake    func(types.NamespacedName)
+	wake func(types.NamespacedName)
 
-	mu         sync.Mutex
-	inFlight   int            // calls to all hosts, made or admitted
-	namespaces map[string]int // in flight
-	hosts      map[string]*host
-	crowded    map[*host]bool // those that somebody waits for
-	waiting    map[types.NamespacedName]*host
-	admitted   map[types.NamespacedName]*admission
-	pending    []*admission // in the order in which they lapse
-	woken      []types.NamespacedName
-	changed    bool // somebody who waits may have room since update last looked
-	sweeper    sweeper
+	mu       sync.Mutex
+	hosts    map[string]*host
+	slots    slots
+	waiting  crowd
+	admitted admissions
+	sweeper  sweeper
 }
 
 // NewHosts shares the workers among all hosts. wake is called, without a lock held,
 // for who had to wait and may now go; it must not block.
 func NewHosts(workers int, wake func(types.NamespacedName)) *Hosts {
 	return &Hosts{
-		workers:    workers,
-		wake:       wake,
-		namespaces: map[string]int{},
-		hosts:      map[string]*host{},
-		crowded:    map[*host]bool{},
-		waiting:    map[types.NamespacedName]*host{},
-		admitted:   map[types.NamespacedName]*admission{},
+		wake:     wake,
+		hosts:    map[string]*host{},
+		slots:    slots{workers: workers, namespaces: map[string]int{}},
+		waiting:  crowd{hosts: map[*host]bool{}, who: map[types.NamespacedName]*host{}},
+		admitted: admissions{who: map[types.NamespacedName]*admission{}},
 	}
 }
 
@@ -111,27 +81,27 @@ func (h *Hosts) Enter(name string, waiter Waiter, now time.Time) Verdict {
 	h.mu.Lock()
 	defer h.unlock()
 	name = CanonicalHost(name)
-	if h.claim(waiter.Who, name) {
+	if h.admitted.claim(waiter.Who, name) {
 		return Go
 	}
 	arrival := h.yield(waiter.Who, name)
-	if other := h.waiting[waiter.Who]; other != nil && other.name != name {
-		h.unwait(waiter.Who) // else it may be admitted there now
+	if other := h.waiting.who[waiter.Who]; other != nil && other.name != name {
+		h.waiting.remove(waiter.Who) // else it may be admitted there now
 	}
 	h.update(now)
-	if h.claim(waiter.Who, name) {
+	if h.admitted.claim(waiter.Who, name) {
 		return Go
 	}
 	at := h.at(name, now)
-	if !h.room(at, waiter.Who.Namespace, at.classOf(waiter), now) {
-		h.wait(at, waiter, arrival)
+	if !h.slots.room(at, waiter.Who.Namespace, at.classOf(waiter), now) {
+		h.waiting.add(at, waiter, arrival)
 		if at.down(waiter.Who.Namespace) {
 			return Down
 		}
 		return Busy
 	}
-	h.unwait(waiter.Who)
-	h.take(at, waiter.Who.Namespace, now)
+	h.waiting.remove(waiter.Who)
+	h.slots.take(at, waiter.Who.Namespace, now)
 	return Go
 }
 
@@ -142,19 +112,19 @@ func (h *Hosts) Full(name string, waiter Waiter, now time.Time) bool {
 	h.mu.Lock()
 	defer h.unlock()
 	name = CanonicalHost(name)
-	if h.holds(waiter.Who, name) {
+	if h.admitted.holds(waiter.Who, name) {
 		return false
 	}
 	h.update(now)
-	if h.holds(waiter.Who, name) {
+	if h.admitted.holds(waiter.Who, name) {
 		return false
 	}
 	at := h.at(name, now)
-	if at.down(waiter.Who.Namespace) || h.room(at, waiter.Who.Namespace, at.classOf(waiter), now) {
+	if at.down(waiter.Who.Namespace) || h.slots.room(at, waiter.Who.Namespace, at.classOf(waiter), now) {
 		h.forgetIfIdle(at, now)
 		return false
 	}
-	h.wait(at, waiter, h.yield(waiter.Who, at.name))
+	h.waiting.add(at, waiter, h.yield(waiter.Who, at.name))
 	h.update(now)
 	return true
 }
@@ -166,15 +136,15 @@ func (h *Hosts) Leave(name string, waiter Waiter, answer Answer, patient bool, n
 	h.mu.Lock()
 	defer h.unlock()
 	at := h.at(CanonicalHost(name), now)
-	h.give(at, waiter.Who.Namespace)
-	at.note(waiter.Who.Namespace, answer, h.workers, now)
+	h.slots.give(at, waiter.Who.Namespace)
+	at.note(waiter.Who.Namespace, answer, h.slots.workers, now)
 	failed := answer == Unavailable || answer == Unclear || answer == Unreachable
 	if failed && !patient && at.down(waiter.Who.Namespace) {
-		h.wait(at, waiter, h.yield(waiter.Who, at.name))
+		h.waiting.add(at, waiter, h.yield(waiter.Who, at.name))
 	}
-	h.changed = true
+	h.slots.freed = true
 	h.update(now)
-	at.forgetTenant(waiter.Who.Namespace, h.workers, now)
+	at.forgetTenant(waiter.Who.Namespace, h.slots.workers, now)
 	h.forgetIfIdle(at, now)
 }
 
@@ -192,7 +162,7 @@ func (h *Hosts) Yield(who types.NamespacedName, now time.Time) {
 func (h *Hosts) Forget(who types.NamespacedName, now time.Time) {
 	h.mu.Lock()
 	defer h.unlock()
-	h.unwait(who)
+	h.waiting.remove(who)
 	h.yield(who, "")
 	h.update(now)
 }
@@ -203,7 +173,7 @@ func (h *Hosts) Forget(who types.NamespacedName, now time.Time) {
 func (h *Hosts) Admitted(who types.NamespacedName) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.admitted[who] != nil
+	return h.admitted.who[who] != nil
 }
 
 // Tick passes on the slots of those who were woken and did not come.
@@ -211,4 +181,109 @@ func (h *Hosts) Tick(now time.Time) {
 	h.mu.Lock()
 	defer h.unlock()
 	h.update(now)
+}
+
+// unlock wakes, without the lock, who was admitted under it.
+func (h *Hosts) unlock() {
+	woken := h.admitted.toWake()
+	h.mu.Unlock()
+	for _, who := range woken {
+		h.wake(who)
+	}
+}
+
+// at is the host of a canonical name.
+func (h *Hosts) at(name string, now time.Time) *host {
+	known := h.hosts[name]
+	if known == nil {
+		known = &host{name: name, limit: h.slots.workers, tenants: map[string]*tenant{}}
+		h.hosts[name] = known
+	}
+	known.used = now
+	return known
+}
+
+// yield drops an admission. If its slot was at that host and has lapsed, it returns the
+// number of arrival with which the waiter waits again.
+func (h *Hosts) yield(who types.NamespacedName, host string) uint64 {
+	kept := h.admitted.drop(who)
+	switch {
+	case kept == nil:
+		return 0
+	case !kept.lapsed:
+		h.slots.give(h.hosts[kept.host], who.Namespace)
+		return 0
+	case kept.host == host:
+		return kept.arrival
+	default:
+		return 0
+	}
+}
+
+// update takes back the slots of those who did not come, and admits those for whom
+// there is room. After it nobody waits for whom there is room, unless the host is down.
+func (h *Hosts) update(now time.Time) {
+	for _, late := range h.admitted.lapse(now) {
+		h.slots.give(h.hosts[late.host], late.who.Namespace)
+	}
+	if h.slots.freed {
+		h.slots.freed = false
+		for at := range h.waiting.hosts {
+			for h.admit(at, now) {
+			}
+		}
+	}
+	if h.sweeper.due(now) {
+		h.sweep(now)
+	}
+}
+
+// admit keeps a slot at a host for the next waiter, if there is room for one, and has it
+// woken. An equal part is for each namespace that waits; what they cannot use is for
+// any. Nobody is woken for a host that is down.
+func (h *Hosts) admit(at *host, now time.Time) bool {
+	share := h.slots.share(at)
+	if at.waiting.Len() == 0 || at.unreachable() || at.inFlight >= share {
+		return false
+	}
+	waiting := at.waiting.Namespaces()
+	equalPart := (min(at.limit, share) + waiting - 1) / waiting
+	fits := func(namespace string, class Class) bool {
+		return !at.down(namespace) && h.slots.room(at, namespace, class, now)
+	}
+	next := at.waiting.popWhere(func(namespace string, class Class) bool {
+		t := at.tenants[namespace]
+		return (t == nil || t.inFlight < equalPart) && fits(namespace, class)
+	})
+	if next == nil {
+		next = at.waiting.popWhere(fits)
+	}
+	if next == nil {
+		return false
+	}
+	h.waiting.remove(next.Who)
+	h.slots.take(at, next.Who.Namespace, now)
+	h.admitted.keep(next, at.name, now)
+	return true
+}
+
+// sweep forgets what makes no difference any more.
+func (h *Hosts) sweep(now time.Time) {
+	h.admitted.forget(now)
+	for _, at := range h.hosts {
+		for namespace := range at.tenants {
+			at.forgetTenant(namespace, h.slots.workers, now)
+		}
+		h.forgetIfIdle(at, now)
+	}
+}
+
+// forgetIfIdle forgets a host of which nothing needs to be remembered. Who waits for a
+// host that nobody has asked for in all the time is gone.
+func (h *Hosts) forgetIfIdle(at *host, now time.Time) {
+	if !at.idle(h.slots.workers, now) {
+		return
+	}
+	h.waiting.forget(at)
+	delete(h.hosts, at.name)
 }

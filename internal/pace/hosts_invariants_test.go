@@ -64,14 +64,14 @@ func (w *traffic) check() {
 		slots[[2]string{host, who.Namespace}]++
 		total++
 	}
-	for who, kept := range w.admitted {
+	for who, kept := range w.admitted.who {
 		if !kept.lapsed {
 			slots[[2]string{kept.host, who.Namespace}]++
 			total++
 		}
 	}
-	if w.inFlight != total {
-		w.Fatalf("%d slots are counted, %d are held", w.inFlight, total)
+	if w.slots.inFlight != total {
+		w.Fatalf("%d slots are counted, %d are held", w.slots.inFlight, total)
 	}
 	for name, at := range w.hosts {
 		counted := 0
@@ -81,12 +81,12 @@ func (w *traffic) check() {
 				w.Fatalf("%d slots of %s at %s are counted, %d are held", t.inFlight, namespace, name, slots[[2]string{name, namespace}])
 			}
 		}
-		if at.inFlight != counted || at.limit < 1 || at.waiting.Len() > 0 != w.crowded[at] {
+		if at.inFlight != counted || at.limit < 1 || at.waiting.Len() > 0 != w.waiting.hosts[at] {
 			w.Fatalf("%s: %d slots counted, its tenants hold %d; limit %d; %d wait", name, at.inFlight, counted, at.limit, at.waiting.Len())
 		}
 	}
 	held := 0
-	for namespace, n := range w.namespaces {
+	for namespace, n := range w.slots.namespaces {
 		if held += n; n < 1 {
 			w.Fatalf("%s holds %d slots", namespace, n)
 		}
@@ -100,19 +100,19 @@ func (w *traffic) check() {
 // checkNobodyWaitsInVain: a slot that somebody may have is not left free.
 func (w *traffic) checkNobodyWaitsInVain() {
 	waiting := 0
-	for at := range w.crowded {
+	for at := range w.waiting.hosts {
 		waiting += at.waiting.Len()
 		for who, waiter := range at.waiting.waiters {
-			if w.waiting[who] != at {
+			if w.waiting.who[who] != at {
 				w.Fatalf("%s waits for two hosts", who)
 			}
-			if !at.down(who.Namespace) && w.room(at, who.Namespace, waiter.Class, w.now) {
+			if !at.down(who.Namespace) && w.slots.room(at, who.Namespace, waiter.Class, w.now) {
 				w.Fatalf("%s waits for %s, where there is room", who, at.name)
 			}
 		}
 	}
-	if waiting != len(w.waiting) {
-		w.Fatalf("%d wait, %d are known to", waiting, len(w.waiting))
+	if waiting != len(w.waiting.who) {
+		w.Fatalf("%d wait, %d are known to", waiting, len(w.waiting.who))
 	}
 }
 
@@ -137,21 +137,21 @@ func TestNobodyWaitsForGood(t *testing.T) {
 			w.step()
 		}
 		w.now = w.now.Add(costlyProbe)
-		for round := 0; len(w.calls)+len(w.admitted)+len(w.waiting) > 0; round++ {
+		for round := 0; len(w.calls)+len(w.admitted.who)+len(w.waiting.who) > 0; round++ {
 			if round > 100 {
-				t.Fatalf("%d still wait, %d in flight", len(w.waiting), len(w.calls))
+				t.Fatalf("%d still wait, %d in flight", len(w.waiting.who), len(w.calls))
 			}
 			for who, host := range w.calls {
 				w.Leave(host, Waiter{Who: who}, Served, false, w.now)
 				delete(w.calls, who)
 			}
-			for who, kept := range w.admitted {
+			for who, kept := range w.admitted.who {
 				if w.Enter(kept.host, Waiter{Who: who}, w.now) == Go {
 					w.calls[who] = kept.host
 				}
 			}
 			// Of those who wait for a host that is down one comes by itself.
-			for who, at := range w.waiting {
+			for who, at := range w.waiting.who {
 				if at.down(who.Namespace) && w.Enter(at.name, Waiter{Who: who}, w.now) == Go {
 					w.calls[who] = at.name
 				}
@@ -161,7 +161,7 @@ func TestNobodyWaitsForGood(t *testing.T) {
 		}
 		w.now = w.now.Add(time.Hour)
 		w.Tick(w.now)
-		if left := len(w.hosts) + len(w.namespaces) + len(w.crowded); left > 0 {
+		if left := len(w.hosts) + len(w.slots.namespaces) + len(w.waiting.hosts); left > 0 {
 			t.Fatalf("%d things are remembered", left)
 		}
 	})

@@ -6,7 +6,6 @@ package refresh
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,67 +13,17 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
-
-// save commits what a claimed exchange brought. Until that is done it is in the
-// spool too.
-func (x *renewal) save(ctx context.Context, outcome provider.Outcome) error {
-	claim, sent := x.record.State.Attempt, x.record.State.RefreshToken
-	if err := x.Spool.Put(claim, sent, x.grant(outcome)); err != nil {
-		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
-	}
-	exchange := rotation.Exchange{Attempt: claim.ID, Sent: sent}
-	return x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		return x.next(stored, outcome, exchange), stored.Accepts(exchange)
-	})
-}
-
-// withdraw ends the claim after nothing was spent, and says why. It is as
-// stubborn as a commit: a claim that stays would look like a token that was sent.
-// Where it was to send a token again, the outcome of the first time stays unknown.
-func (x *renewal) withdraw(ctx context.Context, why error) error {
-	return x.end(ctx, func(state rotation.State, attempt string) rotation.State {
-		return state.Withdraw(attempt, x.doubtful)
-	}, why)
-}
-
-// end ends the claim without a successor of its token, and says why, also where that
-// cannot be saved: a token that was refused is not sent again. Where another process
-// has taken the claim over, how this one fared does not matter any more.
-func (x *renewal) end(ctx context.Context, transition func(state rotation.State, attempt string) rotation.State, why error) error {
-	own := x.record.State.Attempt.ID
-	err := x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		return transition(stored, own), stored.Attempt != nil && stored.Attempt.ID == own
-	})
-	switch {
-	case errors.Is(err, rotation.ErrSuperseded):
-		return &Pause{Until: x.Clock.Now(), Why: "another process has taken the claim over"}
-	case err != nil:
-		return withUnsaved(why, x.notSaved(err))
-	}
-	return why
-}
-
-// withUnsaved adds to an outcome that it could not be saved. What is no outcome gives
-// way to that.
-func withUnsaved(outcome, unsaved error) error {
-	answered, blocked := problem.Of(outcome), problem.Of(unsaved)
-	if answered == nil || blocked == nil {
-		return unsaved
-	}
-	return extended(answered, "; and "+blocked.Message)
-}
 
 // commit makes a change of the state durable. Neither a shutdown nor a deadline
 // cuts it off. Where the API server refuses it again and again, it goes on outside
 // the worker, which returns with what is to be reported.
 func (x *renewal) commit(ctx context.Context, change rotation.Change) error {
 	claim := x.record.State.Attempt
-	err := x.Refresher.commit(ctx, x.job.Credential, x.record, change)
+	err := x.r.commit(ctx, x.job.Credential, x.record, change)
 	if err == nil && claim != nil {
-		x.Spool.Drop(claim.ID)
+		x.r.Spool.Drop(claim.ID)
 	}
 	return err
 }
@@ -124,7 +73,10 @@ func (r *Refresher) commit(ctx context.Context, credential *v1alpha1.TokenCreden
 // save.
 func (r *Refresher) unspool(ctx context.Context, credential *v1alpha1.TokenCredential, record *rotation.Record) (*rotation.Record, error) {
 	attempt, sent := record.State.Attempt, record.State.Sent()
-	grant, found := r.Spool.Find(attempt, sent)
+	if attempt == nil {
+		return record, nil
+	}
+	grant, found := r.Spool.Find(attempt.ID, sent)
 	if !found {
 		return record, nil
 	}
@@ -148,41 +100,9 @@ const conflictPause = time.Second
 func (x *renewal) notSaved(err error) error {
 	switch {
 	case errors.Is(err, rotation.ErrConflict), errors.Is(err, rotation.ErrSuperseded), errors.Is(err, rotation.ErrGone):
-		return &Pause{Until: x.Clock.Now().Add(conflictPause), Why: problem.OneLine(err)}
+		return &Pause{Until: x.r.Clock.Now().Add(conflictPause), Why: problem.OneLine(err)}
 	case errors.Is(err, context.Canceled):
-		return &Pause{Until: x.Clock.Now(), Why: "the process is ending"}
+		return x.r.pause("the process is ending")
 	}
 	return saveProblem(err, x.job.Credential, x.result.Called)
-}
-
-// saveProblem says what stands in the way of saving a state.
-func saveProblem(err error, credential *v1alpha1.TokenCredential, called bool) error {
-	if problem.Of(err) != nil {
-		return err
-	}
-	if isTransient(err) {
-		return transient(err)
-	}
-	consequence := "so the provider is not asked"
-	if called {
-		consequence = "so the provider is asked again"
-	}
-	return problem.New(v1alpha1.PersistBlockedReason, "%s, %s: see whether %s", problem.OneLine(err), consequence, whatForbids(credential))
-}
-
-// isTransient reports whether the API server could not serve a request, as against
-// refusing it.
-func isTransient(err error) bool {
-	return errors.Is(err, rotation.ErrUnreachable) || errors.Is(err, rotation.ErrUnavailable)
-}
-
-func transient(err error) *problem.Problem {
-	p := problem.New(v1alpha1.PersistBlockedReason, "%s: it is tried again", problem.OneLine(err))
-	p.Transient = true
-	return p
-}
-
-// whatForbids names what a person can look at where the state cannot be written.
-func whatForbids(credential *v1alpha1.TokenCredential) string {
-	return fmt.Sprintf("a quota, a policy, an admission webhook or its immutability forbids to change the Secret %q", credential.StateSecretName())
 }

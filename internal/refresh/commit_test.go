@@ -55,7 +55,7 @@ func TestACommitThatIsRefusedGoesOnOutsideTheWorker(t *testing.T) {
 		if _, err := s.renew(t.Context()); reasonOf(err) != v1alpha1.PersistBlockedReason || len(s.provider.sent) != 1 {
 			t.Errorf("meanwhile it ends with %v and sends %v", err, s.provider.sent)
 		}
-		if kept, _ := s.Spool.Attempts(); len(kept) != 1 || s.metrics.unsaved != 1 || !s.Pending(s.key(), true) {
+		if kept := s.spooled(); len(kept) != 1 || s.metrics.unsaved != 1 || !s.Pending(s.key(), true) {
 			t.Errorf("meanwhile the spool keeps %v, and %d are counted as unsaved, pending: %t", kept, s.metrics.unsaved, s.Pending(s.key(), true))
 		}
 		s.restored()
@@ -64,7 +64,7 @@ func TestACommitThatIsRefusedGoesOnOutsideTheWorker(t *testing.T) {
 		if got := tokens(s.stored()); got != "second, spent: seed" || s.wokenTimes() != 1 {
 			t.Errorf("once it is allowed the state is %q, and it is woken %d times", got, s.wokenTimes())
 		}
-		if kept, _ := s.Spool.Attempts(); len(kept) > 0 || s.metrics.unsaved != 0 || s.Pending(s.key(), true) {
+		if kept := s.spooled(); len(kept) > 0 || s.metrics.unsaved != 0 || s.Pending(s.key(), true) {
 			t.Errorf("then the spool keeps %v, and %d are counted as unsaved, pending: %t", kept, s.metrics.unsaved, s.Pending(s.key(), true))
 		}
 		s.isBalanced()
@@ -230,7 +230,7 @@ func TestWhatAnEarlierProcessLeftIsTakenUp(t *testing.T) {
 			}
 			s.keeps(func(state rotation.State) rotation.State { return adopts(state).Claim(attempt) })
 			if each.spooled {
-				if err := s.Spool.Put(&attempt, secret.New(seed), token.Grant{RefreshToken: secret.New(second)}); err != nil {
+				if err := s.Spool.Put(attempt.ID, secret.New(seed), token.Grant{RefreshToken: secret.New(second)}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -241,7 +241,7 @@ func TestWhatAnEarlierProcessLeftIsTakenUp(t *testing.T) {
 			if got := tokens(s.stored()); got != each.state {
 				t.Errorf("the state is %q, want %q\nreason: %s", got, each.state, each.reason)
 			}
-			if kept, _ := s.Spool.Attempts(); len(kept) > 0 {
+			if kept := s.spooled(); len(kept) > 0 {
 				t.Errorf("the spool keeps %v", kept)
 			}
 			s.clock.SetTime(noon.Add(rotation.HolderTimeout))

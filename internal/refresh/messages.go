@@ -30,6 +30,24 @@ func advice(job Job, reason, words string) string {
 	return strings.TrimSuffix(next+" ("+words+")", " ()")
 }
 
+// nothingToStartFrom says what a credential without a refresh token and without
+// a login needs.
+func nothingToStartFrom(job Job) error {
+	in, spec := job.Inputs, job.Credential.Spec
+	switch {
+	case in.SeedMissing != nil:
+		return in.SeedMissing
+	case spec.LoginSecretRef != nil && in.LoginMissing != nil:
+		return in.LoginMissing
+	case in.Provider.Login != nil:
+		return problem.New(v1alpha1.InvalidParametersReason,
+			"the credential has nothing to start from: set spec.refreshTokenSecretRef, or spec.loginSecretRef with what the provider %s needs to log in", in.Provider.Name)
+	default:
+		return problem.New(v1alpha1.InvalidParametersReason,
+			"the provider %s needs a refresh token: set spec.refreshTokenSecretRef", in.Provider.Name)
+	}
+}
+
 // reauthorize is the step that brings a new refresh token.
 func reauthorize(credential *v1alpha1.TokenCredential) string {
 	ref := credential.Spec.RefreshTokenSecretRef

@@ -6,9 +6,8 @@ package refresh
 import (
 	"context"
 
-	"sigs.k8s.io/controller-runtime/pkg/log"
-
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
@@ -29,7 +28,7 @@ func (x *renewal) takeIn(ctx context.Context, state rotation.State, sent secret.
 		outcome.Reason = v1alpha1.ProviderUnavailableReason
 	}
 	next, _ := x.unclaimed(outcome, sent)(x.record.State)
-	if outcome.Reason == v1alpha1.RefreshedReason && x.isWorthSaving(next) || isNew(outcome.Grant, state) {
+	if outcome.Reason == v1alpha1.RefreshedReason && isWorthSaving(x.job.Inputs, x.record.State, next) || isNew(outcome.Grant, state) {
 		if err := x.commit(ctx, x.unclaimed(outcome, sent)); err != nil {
 			return x.notSaved(err)
 		}
@@ -53,7 +52,7 @@ func (x *renewal) unclaimed(outcome provider.Outcome, sent secret.Text) rotation
 			stored = stored.Lose(decidedOn.ID)
 		}
 		adopted := x.adopt(stored)
-		return x.next(adopted, outcome, exchange), adopted.Accepts(exchange)
+		return following(x.job.Inputs, adopted, outcome, exchange), adopted.Accepts(exchange)
 	}
 }
 
@@ -64,64 +63,20 @@ func sameAttempt(one, other *rotation.Attempt) bool {
 	return one.ID == other.ID
 }
 
-// takeInClaimed takes in the outcome of an exchange under a claim.
-func (x *renewal) takeInClaimed(ctx context.Context, outcome provider.Outcome, err error, resent bool) error {
-	switch {
-	case isUnknown(err), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero():
-		return x.unknown(ctx, outcome, err) // the claim stays
-	case err != nil: // nothing was sent
-		return x.withdraw(ctx, x.withDoubt(err))
-	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Grant.RefreshToken.IsZero():
-		return x.refused(ctx, outcome, resent)
-	}
-	if err := x.save(ctx, outcome); err != nil {
-		return x.notSaved(err)
-	}
-	if outcome.Reason == v1alpha1.OutcomeUnknownReason {
-		outcome.Reason = v1alpha1.ProviderUnavailableReason // nothing is unknown: the successor is there
-	}
-	return x.conclude(outcome)
-}
-
-// unknown leaves the claim, which says that the token may be spent, and says how to
-// go on.
-func (x *renewal) unknown(ctx context.Context, outcome provider.Outcome, err error) error {
-	words := outcome.Message
-	if err != nil {
-		words = problem.OneLine(err)
-	}
-	log.FromContext(ctx).Info("no clear answer came to a single-use token", "answer", words)
-	if x.recoveryOf(x.job.Credential, x.job.Inputs, x.record.State) == rotation.Resend {
-		return &Pause{Until: x.Clock.Now(), Why: "the token is sent once more"}
-	}
-	return Unknown(x.job.Credential, x.record.State.Attempt, words)
-}
-
-// refused takes in the provider's word that nothing was spent.
-func (x *renewal) refused(ctx context.Context, outcome provider.Outcome, resent bool) error {
-	if resent && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
-		return x.end(ctx, rotation.State.Lose, Lost(x.job.Credential))
-	}
-	if resent {
-		return x.withDoubt(x.conclude(outcome)) // this one was not spent, and nothing says so of the first: the claim stays
-	}
-	return x.withdraw(ctx, x.conclude(outcome))
-}
-
-// next is the state after an outcome. The access token is kept only where it is
-// not simply asked for again.
-func (x *renewal) next(state rotation.State, outcome provider.Outcome, exchange rotation.Exchange) rotation.State {
-	next := state.Commit(x.grant(outcome), exchange)
-	if !x.job.Inputs.KeepsAccessToken() {
-		next = next.WithoutAccessToken()
+// following is the state that follows an outcome. The access token is kept only where
+// it is not simply asked for again.
+func following(in *inputs.Inputs, state rotation.State, outcome provider.Outcome, exchange rotation.Exchange) rotation.State {
+	next := state.Commit(kept(in, outcome), exchange)
+	if !in.KeepsAccessToken() {
+		next.Token = token.Token{} // of which the target then holds the only copy
 	}
 	return next
 }
 
-// grant is what of an outcome is kept.
-func (x *renewal) grant(outcome provider.Outcome) token.Grant {
+// kept is what of an outcome is kept.
+func kept(in *inputs.Inputs, outcome provider.Outcome) token.Grant {
 	grant := outcome.Grant
-	if outcome.Reason != v1alpha1.RefreshedReason || !x.job.Inputs.KeepsAccessToken() {
+	if outcome.Reason != v1alpha1.RefreshedReason || !in.KeepsAccessToken() {
 		grant.AccessToken = secret.Text{}
 	}
 	return grant
@@ -132,11 +87,10 @@ func isNew(grant token.Grant, state rotation.State) bool {
 	return !grant.RefreshToken.IsZero() && !grant.RefreshToken.Equal(state.RefreshToken)
 }
 
-// isWorthSaving reports whether the state says anything new. An access token that is
+// isWorthSaving reports whether the next state says anything new. An access token that is
 // not kept, and what came with it, are not.
-func (x *renewal) isWorthSaving(next rotation.State) bool {
-	stored := x.record.State
-	return x.job.Inputs.Provider.RemembersReply || !next.RefreshToken.Equal(stored.RefreshToken) ||
+func isWorthSaving(in *inputs.Inputs, stored, next rotation.State) bool {
+	return in.Provider.RemembersReply || !next.RefreshToken.Equal(stored.RefreshToken) ||
 		next.Seed != stored.Seed || stored.Attempt != nil
 }
 
@@ -153,21 +107,4 @@ func (x *renewal) conclude(outcome provider.Outcome) error {
 	x.result.Token = outcome.Grant.Token
 	x.result.RefreshTokenExpiresAt = outcome.Grant.RefreshTokenExpiresAt
 	return nil
-}
-
-// withDoubt adds to a failure of a retry that the outcome of the first time is still
-// unknown.
-func (x *renewal) withDoubt(err error) error {
-	p := problem.Of(err)
-	if x.doubtful == nil || p == nil {
-		return err
-	}
-	return extended(p, "; whether the refresh token was spent when it was sent at "+rfc3339(x.doubtful.Started)+" is still unknown")
-}
-
-// extended is a problem with more to say.
-func extended(p *problem.Problem, more string) *problem.Problem {
-	longer := *p
-	longer.Message += more
-	return &longer
 }

@@ -14,7 +14,6 @@ package refresh
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -26,8 +25,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
-	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -68,7 +67,7 @@ type Refresher struct {
 	// Holder names this process in the claims it makes.
 	Holder string
 	// Spool outlives this process; nil: there is none.
-	Spool *rotation.Spool
+	Spool *spool.Spool
 	// InFlight counts the exchanges and commits in flight: whoever ends the process
 	// waits for it first.
 	InFlight *sync.WaitGroup
@@ -129,6 +128,9 @@ type Pause struct {
 
 // Error implements error.
 func (p *Pause) Error() string { return p.Why }
+
+// pause asks for the next reconcile at once.
+func (r *Refresher) pause(why string) *Pause { return &Pause{Until: r.Clock.Now(), Why: why} }
 
 // Found is a credential's state as a reconcile finds it.
 type Found struct {
@@ -194,7 +196,7 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 		return found, err
 	}
 	if !live.Equal(in.Seed) {
-		return found, &Pause{Until: r.Clock.Now(), Why: "the refresh token has been replaced meanwhile"}
+		return found, r.pause("the refresh token has been replaced meanwhile")
 	}
 	return found, nil
 }
@@ -273,21 +275,4 @@ func (r *Refresher) Forget(credential types.NamespacedName) {
 // not known yet.
 func (r *Refresher) HostOf(credential *v1alpha1.TokenCredential) string {
 	return r.hosts.of(inputs.SourceOf(credential.Spec.ProviderRef, credential.Spec.Parameters))
-}
-
-// loadProblem says why a state cannot be used.
-func loadProblem(err error, credential *v1alpha1.TokenCredential) error {
-	name := credential.StateSecretName()
-	switch {
-	case errors.Is(err, rotation.ErrForeign):
-		return problem.New(v1alpha1.TargetConflictReason,
-			"the Secret %q has the name of this credential's state Secret and is none: delete or rename it, or rename the credential", name)
-	case errors.Is(err, rotation.ErrUnreadable):
-		return problem.New(v1alpha1.PersistBlockedReason,
-			"the state Secret %q was changed by hand (%s): restore it; or put a new refresh token into the Secret of spec.refreshTokenSecretRef, and then delete it", name, problem.OneLine(err))
-	case isTransient(err):
-		return transient(err)
-	default:
-		return problem.New(v1alpha1.PersistBlockedReason, "%s: allow the operator to read the Secret %q; it is tried again", problem.OneLine(err), name)
-	}
 }

@@ -5,7 +5,7 @@ package refresh
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,20 +13,19 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
-// renewal is one refresh under way.
+// renewal is one refresh under way, and what has come of it so far. What it sends is a
+// call; a token that works once is sent under a claim.
 type renewal struct {
-	*Refresher
+	r      *Refresher
 	job    Job
 	key    types.NamespacedName
 	record *rotation.Record // as stored now
 	result Result
-	// doubtful is the attempt of unknown outcome whose token is sent again. It is
-	// put back where that does not come to be sent.
-	doubtful *rotation.Attempt
 }
 
 // Refresh asks for a token with the refresh token, where there is one, and logs in
@@ -34,7 +33,7 @@ type renewal struct {
 // *problem.Problem or a *Pause.
 func (r *Refresher) Refresh(ctx context.Context, job Job) (Result, error) {
 	record := *job.Found.Record
-	x := &renewal{Refresher: r, job: job, key: client.ObjectKeyFromObject(job.Credential), record: &record}
+	x := &renewal{r: r, job: job, key: client.ObjectKeyFromObject(job.Credential), record: &record}
 	err := x.run(ctx)
 	x.result.Record = x.record
 	return x.result, err
@@ -42,19 +41,19 @@ func (r *Refresher) Refresh(ctx context.Context, job Job) (Result, error) {
 
 func (x *renewal) run(ctx context.Context) error {
 	state, in := x.adopt(x.record.State), x.job.Inputs
-	if in.Provider.Refresh == nil || state.RefreshToken.IsZero() || in.CanLogin() && x.isUseless(state) {
+	if in.Provider.Refresh == nil || state.RefreshToken.IsZero() || in.CanLogin() && isUseless(state, x.job.Found, x.r.Clock.Now()) {
 		return x.login(ctx, state)
 	}
 	err := x.refresh(ctx, state)
 	if !problem.Is(err, v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason, v1alpha1.OutcomeUnknownReason) {
 		return err
 	}
-	if x.unsaved.of(x.key) != nil {
+	if x.r.unsaved.of(x.key) != nil {
 		return err // what a login brings cannot be saved either
 	}
 	// Where the look itself fails, the outcome stays: the seed's next change is seen.
 	if moved, lookErr := x.seedMoved(ctx, state); lookErr == nil && moved {
-		return &Pause{Until: x.Clock.Now(), Why: "the refresh token has been replaced meanwhile"}
+		return x.r.pause("the refresh token has been replaced meanwhile")
 	}
 	if in.CanLogin() {
 		return x.login(ctx, x.adopt(x.record.State))
@@ -64,10 +63,10 @@ func (x *renewal) run(ctx context.Context) error {
 
 // isUseless reports whether the refresh token is known not to be accepted any more,
 // or may not be sent.
-func (x *renewal) isUseless(state rotation.State) bool {
+func isUseless(state rotation.State, found Found, now time.Time) bool {
 	expires := state.RefreshTokenExpiresAt
-	return state.Lost() || !expires.IsZero() && !x.Clock.Now().Before(expires) ||
-		x.job.Found.Recovery == rotation.Unknown && x.job.Found.Seed != rotation.SeedNew
+	return state.Lost() || !expires.IsZero() && !now.Before(expires) ||
+		found.Recovery == rotation.Unknown && found.Seed != rotation.SeedNew
 }
 
 // adopt takes over what the user has changed: the seed, and what is asked.
@@ -79,50 +78,69 @@ func (x *renewal) adopt(state rotation.State) rotation.State {
 	return state
 }
 
+// adopted notes that a new seed is in use, once that is saved: it is not adopted a
+// second time, which would take it for unspent after it was sent.
+func (x *renewal) adopted() {
+	if x.job.Found.Seed == rotation.SeedNew {
+		x.job.Found.Seed, x.result.SeedAdopted = rotation.SeedUnchanged, true
+	}
+}
+
 // refresh sends the refresh token. A single-use one is sent only under a claim.
 func (x *renewal) refresh(ctx context.Context, state rotation.State) error {
-	prepared, err := x.prepare(ctx, x.job.Inputs.Provider.Refresh, state)
+	call, err := x.prepare(ctx, x.job.Inputs.Provider.Refresh, state)
 	if err != nil {
 		return err
 	}
-	defer prepared.leave(pace.Unasked, false)
+	defer call.leave(pace.Unasked, false)
 	if x.job.Inputs.SingleUse() {
-		return x.refreshOnce(ctx, state, prepared)
+		return x.refreshOnce(ctx, state, call)
 	}
-	outcome, err := x.exchange(context.WithoutCancel(ctx), prepared)
+	outcome, err := call.exchange(context.WithoutCancel(ctx))
 	return x.takeIn(ctx, state, state.RefreshToken, outcome, err)
+}
+
+// refreshOnce sends a single-use token: claim, fence, exchange, commit.
+func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, call *call) error {
+	if err := x.r.contended(x.key); err != nil {
+		return err
+	}
+	x.r.InFlight.Add(1) // the process does not end before what comes is saved
+	defer x.r.InFlight.Done()
+	sendable, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
+	defer cancel()
+	claim, err := x.claim(ctx, state)
+	if err != nil {
+		return err
+	}
+	if err := claim.fence(ctx); err != nil {
+		return claim.withdraw(ctx, err)
+	}
+	outcome, err := call.exchange(sendable)
+	return claim.settle(ctx, outcome, err)
 }
 
 // login asks for a token with what the login step needs. Nothing is spent.
 func (x *renewal) login(ctx context.Context, state rotation.State) error {
 	if !x.job.Inputs.CanLogin() {
-		return x.nothingToStartFrom()
+		return nothingToStartFrom(x.job)
 	}
-	prepared, err := x.prepare(ctx, x.job.Inputs.Provider.Login, state)
+	call, err := x.prepare(ctx, x.job.Inputs.Provider.Login, state)
 	if err != nil {
 		return err
 	}
-	defer prepared.leave(pace.Unasked, false)
-	outcome, err := x.exchange(context.WithoutCancel(ctx), prepared)
+	defer call.leave(pace.Unasked, false)
+	outcome, err := call.exchange(context.WithoutCancel(ctx))
 	return x.takeIn(ctx, state, secret.Text{}, outcome, err)
 }
 
-// nothingToStartFrom says what a credential without a refresh token and without
-// a login needs.
-func (x *renewal) nothingToStartFrom() error {
-	in, spec := x.job.Inputs, x.job.Credential.Spec
-	switch {
-	case in.SeedMissing != nil:
-		return in.SeedMissing
-	case spec.LoginSecretRef != nil && in.LoginMissing != nil:
-		return in.LoginMissing
-	case in.Provider.Login != nil:
-		return problem.New(v1alpha1.InvalidParametersReason,
-			"the credential has nothing to start from: set spec.refreshTokenSecretRef, or spec.loginSecretRef with what the provider %s needs to log in", in.Provider.Name)
-	default:
-		return problem.New(v1alpha1.InvalidParametersReason,
-			"the provider %s needs a refresh token: set spec.refreshTokenSecretRef", in.Provider.Name)
+// prepare makes a call ready to be sent, before anything is claimed for it.
+func (x *renewal) prepare(ctx context.Context, step *provider.Call, state rotation.State) (*call, error) {
+	c := &call{r: x.r, job: x.job, result: &x.result, spends: x.job.Inputs.SingleUse() && step == x.job.Inputs.Provider.Refresh}
+	if err := c.prepare(ctx, step, state); err != nil {
+		return nil, err
 	}
+	return c, nil
 }
 
 // seedMoved reports whether the user has replaced the refresh token since it was
@@ -131,12 +149,9 @@ func (x *renewal) seedMoved(ctx context.Context, state rotation.State) (bool, er
 	if x.job.Credential.Spec.RefreshTokenSecretRef == nil {
 		return false, nil
 	}
-	live, err := x.Inputs.LiveSeed(ctx, x.job.Credential)
+	live, err := x.r.Inputs.LiveSeed(ctx, x.job.Credential)
 	if err != nil || live.IsZero() {
 		return false, err
 	}
 	return !live.Equal(x.job.Inputs.Seed) && x.record.State.Judge(live) == rotation.SeedNew && !live.Equal(state.RefreshToken), nil
 }
-
-// isUnknown reports whether bytes were sent and no clear answer came.
-func isUnknown(err error) bool { return errors.Is(err, errUnknownOutcome) }

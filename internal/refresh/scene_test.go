@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 )
 
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
@@ -129,7 +131,7 @@ func (s *scene) start(described, process string) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	spool, err := rotation.OpenSpool(s.spool)
+	spool, err := spool.Open(s.spool)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -305,6 +307,16 @@ func (s *scene) recovery() rotation.Recovery {
 		s.Fatal(err)
 	}
 	return found.Recovery
+}
+
+// spooled are the files that the spool keeps.
+func (s *scene) spooled() []string {
+	s.Helper()
+	files, err := filepath.Glob(filepath.Join(s.spool, "*.sealed"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	return files
 }
 
 // stored is the state as the API server has it.

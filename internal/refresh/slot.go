@@ -27,25 +27,26 @@ type slot struct {
 
 // enter takes a slot. It comes before the claim, so that nothing is claimed for a
 // call that must wait.
-func (x *renewal) enter(host string) (*slot, error) {
-	waiter := Waiter(x.job.Credential, x.Clock.Now())
-	x.hosts.remember(inputs.SourceOf(x.job.Credential.Spec.ProviderRef, x.job.Credential.Spec.Parameters), host)
-	switch x.Hosts.Enter(host, waiter, x.Clock.Now()) {
+func (c *call) enter(host string) error {
+	waiter := Waiter(c.job.Credential, c.r.Clock.Now())
+	c.r.hosts.remember(inputs.SourceOf(c.job.Credential.Spec.ProviderRef, c.job.Credential.Spec.Parameters), host)
+	switch c.r.Hosts.Enter(host, waiter, c.r.Clock.Now()) {
 	case pace.Go:
 	case pace.Busy:
-		return nil, &Pause{Until: x.Clock.Now().Add(slotPause), Why: "the host's concurrency limit is reached"}
+		return &Pause{Until: c.r.Clock.Now().Add(slotPause), Why: "the host's concurrency limit is reached"}
 	case pace.Down:
-		x.result.Called = true // it counts as an attempt, and backs off
-		return nil, problem.New(v1alpha1.ProviderUnavailableReason,
+		c.result.Called = true // it counts as an attempt, and backs off
+		return problem.New(v1alpha1.ProviderUnavailableReason,
 			"the host %s does not answer: call after call failed; it is probed every 1 to 30 s, and all is tried again at once when it is back", host)
 	}
 	left := false
-	return &slot{leave: func(answer pace.Answer, patient bool) {
+	c.slot = &slot{leave: func(answer pace.Answer, patient bool) {
 		if !left {
 			left = true
-			x.Hosts.Leave(host, waiter, answer, patient, x.Clock.Now())
+			c.r.Hosts.Leave(host, waiter, answer, patient, c.r.Clock.Now())
 		}
-	}}, nil
+	}}
+	return nil
 }
 
 // answer is what the outcome of a call means for its host; failure is how the call itself

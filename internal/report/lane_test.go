@@ -319,7 +319,7 @@ func TestLaneWrites(t *testing.T) {
 				t.Errorf("(-want +got)\n%sreason: %s", diff, each.reason)
 			}
 			w.Current(w.get(shop.Name))
-			if held := len(w.entries); held != each.want.Unwritten {
+			if held := len(w.book.entries); held != each.want.Unwritten {
 				t.Errorf("the lane holds %d credentials of which %d are unwritten, although the cache has caught up", held, each.want.Unwritten)
 			}
 		})
@@ -431,8 +431,8 @@ func TestCurrentIsAheadOfTheCache(t *testing.T) {
 			if got := current.Status.RefreshCount; got != each.want {
 				t.Errorf("Current gives %d refreshes, want %d\nreason: %s", got, each.want, each.reason)
 			}
-			if len(w.entries) != each.held {
-				t.Errorf("the lane holds %d entries, want %d\nreason: %s", len(w.entries), each.held, each.reason)
+			if len(w.book.entries) != each.held {
+				t.Errorf("the lane holds %d entries, want %d\nreason: %s", len(w.book.entries), each.held, each.reason)
 			}
 			if diff := cmp.Diff(untouched, cached); diff != "" {
 				t.Errorf("what is in the cache was changed (-before +after)\n%s", diff)

@@ -43,16 +43,19 @@ const (
 
 type queue = priorityqueue.PriorityQueue[types.NamespacedName]
 
-// enqueue asks a writer to come to a status. The caller holds the lock.
-func (l *Lane) enqueue(key types.NamespacedName, isUrgent bool) {
-	if l.queue == nil {
-		return
+// enqueue asks a writer to come to a status that is in the book, and reports whether one
+// will: what is in the book before the lane closes is written in the end.
+func (l *Lane) enqueue(key types.NamespacedName, isUrgent bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.queue != nil {
+		priority := notUrgent
+		if isUrgent {
+			priority = urgent
+		}
+		l.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, key)
 	}
-	priority := notUrgent
-	if isUrgent {
-		priority = urgent
-	}
-	l.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, key)
+	return !l.ending
 }
 
 // Start writes statuses until ctx ends, and then what is still unwritten. The lane
@@ -79,15 +82,14 @@ func (l *Lane) Start(ctx context.Context) error {
 	return nil
 }
 
-// open lets writers come to what was added before the lane ran, and is from now on.
+// open lets writers come to what was added before the lane ran, and is from now on. What
+// is added in between is asked for twice, which makes no difference.
 func (l *Lane) open(queue queue) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.queue = queue
-	for key, known := range l.entries {
-		if known.unwritten != nil {
-			l.enqueue(key, known.unwritten.urgent)
-		}
+	l.mu.Unlock()
+	for key, isUrgent := range l.book.unwritten() {
+		l.enqueue(key, isUrgent)
 	}
 }
 

@@ -37,11 +37,11 @@ func (w *world) held() {
 	for _, known := range w.Unwritten() {
 		w.t.Errorf("the status of %s is not written", known.Name)
 	}
-	for key := range w.entries {
+	for key := range w.book.entries {
 		w.Seen(w.get(key.Name))
 	}
-	if len(w.entries) > 0 {
-		w.t.Errorf("the lane holds %d credentials although all is written and cached", len(w.entries))
+	if len(w.book.entries) > 0 {
+		w.t.Errorf("the lane holds %d credentials although all is written and cached", len(w.book.entries))
 	}
 }
 
@@ -113,7 +113,7 @@ func TestUrgencyEndsWithItsWrite(t *testing.T) {
 	w.addOf(shop.Name, true)
 	w.before = once(func() error { w.addOf(shop.Name, false); return nil })
 	w.do(w.Write(t.Context(), shop))
-	if w.entries[shop].unwritten.urgent {
+	if w.book.entries[shop].unwritten.urgent {
 		t.Error("the calm update is urgent: a credential that changes often would be so for good")
 	}
 }

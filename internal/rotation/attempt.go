@@ -32,15 +32,6 @@ func OpenAttempt(metadata metav1.Object) (started time.Time, open bool) {
 	return started, true
 }
 
-// annotate notes the attempt in the metadata of its Secret.
-func (s State) annotate(metadata *metav1.ObjectMeta) {
-	if s.Attempt == nil {
-		delete(metadata.Annotations, v1alpha1.AttemptAnnotation)
-		return
-	}
-	metav1.SetMetaDataAnnotation(metadata, v1alpha1.AttemptAnnotation, s.Attempt.Started.UTC().Format(time.RFC3339))
-}
-
 // Attempt is a claim on the live refresh token.
 type Attempt struct {
 	// ID is unique to the attempt.
@@ -53,6 +44,18 @@ type Attempt struct {
 	Token string `json:"token"`
 	// Resend marks the one retry of a token whose fate is unknown.
 	Resend bool `json:"resend,omitempty"`
+}
+
+// is reports whether this is the attempt of that ID; nil is none.
+func (a *Attempt) is(id string) bool { return id != "" && a != nil && a.ID == id }
+
+// annotate notes the attempt, or that there is none, in the metadata of its Secret.
+func (a *Attempt) annotate(metadata *metav1.ObjectMeta) {
+	if a == nil {
+		delete(metadata.Annotations, v1alpha1.AttemptAnnotation)
+		return
+	}
+	metav1.SetMetaDataAnnotation(metadata, v1alpha1.AttemptAnnotation, a.Started.UTC().Format(time.RFC3339))
 }
 
 // Claim announces that the live token is about to be sent. It takes the place of
@@ -68,7 +71,7 @@ func (s State) Claim(attempt Attempt) State {
 // retry an attempt of unknown outcome, that one is unresolved and stands again;
 // nil: there is none. The claim of anyone else stays.
 func (s State) Withdraw(attempt string, unresolved *Attempt) State {
-	if s.owns(attempt) {
+	if s.Attempt.is(attempt) {
 		s.supersede()
 		s.Attempt = unresolved
 	}
@@ -78,7 +81,7 @@ func (s State) Withdraw(attempt string, unresolved *Attempt) State {
 // Lose gives up the token of the attempt of that ID: it was spent, and its
 // successor never arrived. The claim of anyone else stays, and so does its token.
 func (s State) Lose(attempt string) State {
-	if s.owns(attempt) {
+	if s.Attempt.is(attempt) {
 		s.Spent = s.Spent.Add(s.Attempt.Token)
 		s.supersede()
 	}
@@ -94,18 +97,6 @@ func (s State) Sent() secret.Text {
 		}
 	}
 	return secret.Text{}
-}
-
-// owns reports whether the attempt in the state is the one of that ID.
-func (s State) owns(attempt string) bool {
-	return attempt != "" && s.Attempt != nil && s.Attempt.ID == attempt
-}
-
-// end removes the attempt of that ID, and no other.
-func (s *State) end(attempt string) {
-	if s.owns(attempt) {
-		s.supersede()
-	}
 }
 
 // supersede removes the attempt in the state, whosoever it is.

@@ -74,7 +74,7 @@ func (c *commit) try(ctx context.Context) error {
 			latest.State = c.sent
 		}
 		*c.record = *latest
-		if latest.Exists() && c.unanswered == latest.State.digest() {
+		if latest.Exists() && c.unanswered == sendDigest(latest.State) {
 			return nil
 		}
 	}
@@ -84,7 +84,7 @@ func (c *commit) try(ctx context.Context) error {
 	}
 	err := c.store.Save(ctx, c.record, next)
 	if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnavailable) {
-		c.unanswered = next.digest()
+		c.unanswered = sendDigest(next)
 	}
 	return err
 }

@@ -36,8 +36,8 @@ const (
 	keyAttempt               = "attempt"
 )
 
-// encode writes the state into a Secret's data and leaves foreign keys alone.
-func (s State) encode(data map[string][]byte) error {
+// encode writes a state into a Secret's data and leaves foreign keys alone.
+func encode(s State, data map[string][]byte) error {
 	text := map[string]string{
 		keyRefreshToken:          s.RefreshToken.Reveal(),
 		keyPreviousRefreshToken:  s.PreviousRefreshToken.Reveal(),

@@ -35,7 +35,7 @@ func TestEncodingKeepsEveryByte(t *testing.T) {
 		Attempt:  &Attempt{ID: "1", Holder: "me", Started: noon, Token: "ee", Resend: true},
 	}
 	data := map[string][]byte{"foreign": []byte("kept")}
-	if err := state.encode(data); err != nil {
+	if err := encode(state, data); err != nil {
 		t.Fatal(err)
 	}
 	if string(data[keyRefreshToken]) != state.RefreshToken.Reveal() {
@@ -48,7 +48,7 @@ func TestEncodingKeepsEveryByte(t *testing.T) {
 	if diff := cmp.Diff(state, got, cmp.Comparer(secret.Text.Equal), cmpopts.IgnoreUnexported(State{})); diff != "" {
 		t.Errorf("what is read is what was written (-want +got):\n%s", diff)
 	}
-	if err := (State{}).encode(data); err != nil {
+	if err := encode(State{}, data); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string][]byte{"foreign": []byte("kept"), keySequence: []byte("0")}, data); diff != "" {

@@ -57,7 +57,7 @@ func (s *Store) mark(digest string) string {
 
 // marked are the Secrets that bear a mark. A label is only an index: anyone may put
 // one on a Secret of theirs, and it may be older than what the Secret holds.
-type marked map[string][]metav1.PartialObjectMetadata
+type marked = map[string][]metav1.PartialObjectMetadata
 
 // listMarked finds the Secrets that bear one of the marks. It asks for live tokens
 // first: a token that is sent and replaced between the two requests moves from live

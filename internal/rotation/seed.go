@@ -70,7 +70,7 @@ func (s State) Adopt(seed secret.Text) State {
 	switch {
 	case s.Untried() && fresh.Equal(s.PreviousRefreshToken):
 		s.PreviousRefreshToken, s.PreviousSeed = secret.Text{}, "" // what goes is a seed, which the user has
-	case s.Untried() && s.canUndo():
+	case s.Untried() && s.undoneBy(s.PreviousSeed):
 		// One seed after another, and none was accepted: the user has those, and the
 		// token before them is nowhere but here.
 	default:
@@ -97,11 +97,6 @@ func (s *State) keepLive(fresh secret.Text) {
 
 // undoneBy reports whether a seed is the one before, whose token can return.
 func (s State) undoneBy(digest string) bool {
-	return digest != "" && digest == s.PreviousSeed && s.canUndo()
-}
-
-// canUndo reports whether the adoption of the present seed can be undone.
-func (s State) canUndo() bool {
 	previous := s.PreviousRefreshToken.Digest()
-	return s.PreviousSeed != "" && previous != "" && !s.copied && !s.Spent.Contains(previous)
+	return digest != "" && digest == s.PreviousSeed && previous != "" && !s.copied && !s.Spent.Contains(previous)
 }

@@ -31,7 +31,7 @@ func (r *Record) Seen() Seen {
 		UID:             r.secret.UID,
 		Sequence:        r.State.Sequence,
 		ResourceVersion: r.secret.ResourceVersion,
-		Digest:          r.State.digest(),
+		Digest:          sendDigest(r.State),
 	}
 }
 
@@ -55,8 +55,8 @@ func (r *Record) IsBefore(seen Seen) bool {
 // tokens in it may have been sent since.
 func (r *Record) MarkCopied() { r.Copied, r.State.copied = true, true }
 
-// digest of what decides about the next send.
-func (s State) digest() string {
+// sendDigest is a digest of what decides about the next send.
+func sendDigest(s State) string {
 	attempt := ""
 	if s.Attempt != nil {
 		attempt = s.Attempt.ID

@@ -59,11 +59,11 @@ func TestAStateIsAsItWasSeenAfterItWasStored(t *testing.T) {
 	t.Parallel()
 	for _, state := range []State{{}, holding("G"), sending(rotated(holding("G"), "G2")), rotated(holding("G"), "G2").Adopt(text("W"))} {
 		data := map[string][]byte{}
-		if err := state.encode(data); err != nil {
+		if err := encode(state, data); err != nil {
 			t.Fatal(err)
 		}
 		stored, err := decode(data)
-		if err != nil || stored.digest() != state.digest() {
+		if err != nil || sendDigest(stored) != sendDigest(state) {
 			t.Errorf("what is written and what is read differ (%v)", err)
 		}
 	}

@@ -78,19 +78,15 @@ type Exchange struct {
 // state has moved on to another refresh token.
 func (s State) Accepts(exchange Exchange) bool {
 	switch {
-	case s.owns(exchange.Attempt):
+	case s.Attempt.is(exchange.Attempt):
 		return true
 	case exchange.Sent.IsZero(): // a login needs nothing that is there
 		return exchange.Attempt == ""
-	default:
-		return exchange.Sent.Equal(s.RefreshToken) || s.sentBeforeSeed(exchange.Sent)
+	case exchange.Sent.Equal(s.RefreshToken):
+		return true
+	default: // it was live until the user put another seed in its place, which its exchange could not know
+		return s.PreviousSeed != "" && exchange.Sent.Equal(s.PreviousRefreshToken)
 	}
-}
-
-// sentBeforeSeed reports whether a token was live until the user put another seed
-// in its place, which its exchange could not know.
-func (s State) sentBeforeSeed(sent secret.Text) bool {
-	return s.PreviousSeed != "" && !sent.IsZero() && sent.Equal(s.PreviousRefreshToken)
 }
 
 // Commit takes in what a reply brought and ends the attempt of its exchange. The
@@ -113,7 +109,9 @@ func (s State) Commit(grant token.Grant, exchange Exchange) State {
 	if rotated {
 		s.Spent = s.Spent.Add(exchange.Sent.Digest()).Remove(fresh.Digest())
 	}
-	s.end(exchange.Attempt)
+	if s.Attempt.is(exchange.Attempt) {
+		s.supersede()
+	}
 	if moved {
 		return s
 	}
@@ -135,13 +133,6 @@ func (s State) Lost() bool { return s.Spent.Contains(s.RefreshToken.Digest()) }
 // Untried reports whether the live token is the seed itself, of which another
 // credential may have a copy.
 func (s State) Untried() bool { return s.Seed != "" && s.RefreshToken.Digest() == s.Seed }
-
-// WithoutAccessToken forgets the access token and what came with it, of which
-// the target then holds the only copy.
-func (s State) WithoutAccessToken() State {
-	s.Token = token.Token{}
-	return s
-}
 
 // retire enters the live token into the ledger if it may have been sent: an
 // attempt stands on it, or the original of this copy may have sent it.

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/look"
 )
 
 // roomForClaim is how large a state Secret may be when a token is claimed, so that
@@ -46,7 +47,7 @@ type Store struct {
 	// cache; nil: Client reads both.
 	Live client.Reader
 
-	looks        looks
+	looks        look.Looks[[]metav1.PartialObjectMetadata]
 	oldMarksLock sync.Mutex
 	oldMarks     marked // nil until the first look
 }
@@ -128,14 +129,14 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 	if stored.Data == nil {
 		stored.Data = map[string][]byte{}
 	}
-	if err := next.encode(stored.Data); err != nil {
+	if err := encode(next, stored.Data); err != nil {
 		return err
 	}
 	if next.Attempt != nil && size(stored.Data) > roomForClaim {
 		return &APIError{Action: action(record), Reason: metav1.StatusReasonRequestEntityTooLarge, kind: ErrBlocked}
 	}
 	s.label(stored, next)
-	next.annotate(&stored.ObjectMeta)
+	next.Attempt.annotate(&stored.ObjectMeta)
 	// No one else writes this Secret. Who owns which field of it is not worth what it
 	// costs the API server to work that out at each write; an empty entry says so.
 	stored.ManagedFields = []metav1.ManagedFieldsEntry{{}}

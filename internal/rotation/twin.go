@@ -38,7 +38,7 @@ type Twin struct {
 // and the twin, where that has a claim on the token and may be sending it.
 func (s *Store) OlderTwin(ctx context.Context, record *Record) (*Twin, error) {
 	digest := record.State.RefreshToken.Digest()
-	found, err := s.looks.find(ctx, s.mark(digest), s.listMarked)
+	found, err := s.looks.Find(ctx, s.mark(digest), s.listMarked)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (s *Store) compare(ctx context.Context, other *metav1.PartialObjectMetadata
 	state, err := decode(stored.Data)
 	damaged := err != nil
 	live := state.RefreshToken.Digest() == digest
-	spent := state.hasSpent(digest) || damaged && !live
+	spent := hasSpent(state, digest) || damaged && !live
 	if !live && !spent {
 		return nil, nil // it has moved on, and did not spend the token
 	}
@@ -108,9 +108,9 @@ func (s *Store) compare(ctx context.Context, other *metav1.PartialObjectMetadata
 	}
 }
 
-// hasSpent reports whether the state has spent a token: by the ledger, or, since that
+// hasSpent reports whether a state has spent a token: by the ledger, or, since that
 // is bounded, because another token has followed a seed.
-func (s State) hasSpent(digest string) bool {
+func hasSpent(s State, digest string) bool {
 	return s.Spent.Contains(digest) ||
 		digest == s.Seed && digest != s.RefreshToken.Digest() ||
 		digest == s.PreviousSeed && digest != s.PreviousRefreshToken.Digest()

@@ -5,6 +5,8 @@ package rotation
 
 import (
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -233,5 +235,65 @@ func TestOfTwoTwinsOneIsOlderForBoth(t *testing.T) {
 				t.Errorf("%s, and not otherwise", c.reason)
 			}
 		})
+	}
+}
+
+func TestManyFirstSendsCostFewLists(t *testing.T) {
+	t.Parallel()
+	api := newAPIServer(t)
+	store := api.store()
+	var records []*Record
+	for i := range 50 {
+		records = append(records, saved(t, store, credentialOf("team", fmt.Sprintf("c%d", i)), sending(holding(fmt.Sprintf("token-%d", i)))))
+	}
+	var all sync.WaitGroup
+	for _, record := range records {
+		all.Go(func() {
+			if twin, err := store.OlderTwin(t.Context(), record); twin != nil || err != nil {
+				t.Errorf("each has a token of its own: got %v, %v", twin, err)
+			}
+		})
+	}
+	all.Wait()
+	if _, err := store.OlderTwin(t.Context(), records[0]); err != nil {
+		t.Fatal(err)
+	}
+	before := api.lists.Load()
+	if _, err := store.OlderTwin(t.Context(), records[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got := api.lists.Load() - before; got != 2 {
+		t.Errorf("one that looks alone makes %d lists, want one for each key", got)
+	}
+}
+
+func TestTwoThatLookAtTheSameTimeDoNotBothSend(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		api := newAPIServer(t)
+		store := api.store()
+		for _, credential := range []string{"one", "two"} {
+			api.must(t, api.Create(t.Context(), credentialOf("team", credential)))
+		}
+		var mu sync.Mutex
+		var free int
+		var both sync.WaitGroup
+		for _, name := range []string{"one", "two"} {
+			both.Go(func() {
+				record := store.None(credentialOf("team", name))
+				if err := store.Save(t.Context(), record, sending(holding("G"))); err != nil {
+					t.Error(err)
+				}
+				if twin, err := store.OlderTwin(t.Context(), record); twin == nil && err == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					free++
+				}
+			})
+		}
+		both.Wait()
+		if free > 1 {
+			t.Fatal("both would send the token")
+		}
 	}
 }

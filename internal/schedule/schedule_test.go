@@ -242,25 +242,3 @@ func TestWake(t *testing.T) {
 		})
 	}
 }
-
-func TestDeadline(t *testing.T) {
-	t.Parallel()
-	cases := map[string]struct {
-		reason  string
-		expires time.Time
-		want    time.Time
-	}{
-		"expires in an hour":       {"until then the token works", issued.Add(time.Hour), issued.Add(time.Hour)},
-		"expired an hour ago":      {"it goes ahead of those that expired later", issued.Add(-time.Hour), issued.Add(-time.Hour)},
-		"there never was a token":  {"a pod waits for it, but not for one that has worked till now", time.Time{}, issued.Add(firstTokenWithin)},
-		"expires this very moment": {"an expiry is no missing token", issued, issued},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if got := Deadline(c.expires, issued); !got.Equal(c.want) {
-				t.Errorf("%s: got %s, want %s", c.reason, got, c.want)
-			}
-		})
-	}
-}

@@ -10,11 +10,11 @@
 // restart knows a fresh credential from the metadata cache alone.
 //
 // Whatever could refuse a write is found before a provider is asked for anything:
-// what the template alone tells by Compile, what the live Secret tells (another
+// what the template alone tells by its compiler (package render), what the live Secret tells (another
 // owner, an immutable Secret, a wrong type) by Inspect, and what only the API
 // server knows (quota, admission, policies) by DryRun.
 //
-// Values go in and come out: nothing is kept between two calls but compiled
-// templates and the pace of repairs. The package asks no provider, decides on no
+// Values go in and come out: nothing is kept between two calls but the pace of
+// repairs. The package asks no provider, decides on no
 // renewal, and never sees a refresh token. No value of a Secret gets into an error.
 package target

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 // changes are what labels or annotations need in order to be as the template sets
@@ -22,11 +23,11 @@ type dressing struct{ labels, annotations changes }
 // undressed compares a target's metadata with what the template sets. A label or
 // annotation goes where an earlier template set it, by the mark, and this one does
 // not. Those of others do not count.
-func (t *Template) undressed(metadata *metav1.ObjectMeta, mark Mark) dressing {
-	labels, annotations := mark.set()
+func undressed(template *render.Template, metadata *metav1.ObjectMeta, mark Mark) dressing {
+	labels, annotations := render.ParseSet(mark.Set)
 	return dressing{
-		labels:      compare(metadata.Labels, t.labels(), labels),
-		annotations: compare(metadata.Annotations, t.annotations(), annotations),
+		labels:      compare(metadata.Labels, template.Labels(), labels),
+		annotations: compare(metadata.Annotations, template.Annotations(), annotations),
 	}
 }
 
@@ -48,10 +49,7 @@ func compare(current, wanted map[string]string, earlier []string) changes {
 
 // apply gives the map with the changes made. The map itself stays as it is.
 func (c changes) apply(current map[string]string) map[string]string {
-	next := maps.Clone(current)
-	if next == nil {
-		next = make(map[string]string, len(c))
-	}
+	next := cloned(current)
 	for key, value := range c {
 		if value == nil {
 			delete(next, key)
@@ -60,6 +58,14 @@ func (c changes) apply(current map[string]string) map[string]string {
 		}
 	}
 	return next
+}
+
+// cloned is a copy that can be written to.
+func cloned(current map[string]string) map[string]string {
+	if current == nil {
+		return map[string]string{}
+	}
+	return maps.Clone(current)
 }
 
 // fields names what differs, as field paths.
@@ -78,37 +84,3 @@ func (d dressing) fields() []string {
 func labelField(key string) string      { return fmt.Sprintf("metadata.labels[%s]", key) }
 func annotationField(key string) string { return fmt.Sprintf("metadata.annotations[%s]", key) }
 func dataField(key string) string       { return fmt.Sprintf("data[%s]", key) }
-
-// Names of labels and annotations in a mark. No name holds a "+".
-const (
-	setSeparator     = "+"
-	labelPrefix      = "l:"
-	annotationPrefix = "a:"
-)
-
-// setNames names the labels and annotations that the template sets, for the mark.
-// The label of every owned target is never dropped, and not among them.
-func (t *Template) setNames() string {
-	var names []string
-	for key := range t.source.Metadata.Labels {
-		names = append(names, labelPrefix+key)
-	}
-	for key := range t.source.Metadata.Annotations {
-		names = append(names, annotationPrefix+key)
-	}
-	slices.Sort(names)
-	return strings.Join(names, setSeparator)
-}
-
-// set gives the names of the labels and annotations that the template of the mark
-// has set.
-func (m Mark) set() (labels, annotations []string) {
-	for name := range strings.SplitSeq(m.Set, setSeparator) {
-		if key, ok := strings.CutPrefix(name, labelPrefix); ok {
-			labels = append(labels, key)
-		} else if key, ok := strings.CutPrefix(name, annotationPrefix); ok {
-			annotations = append(annotations, key)
-		}
-	}
-	return labels, annotations
-}

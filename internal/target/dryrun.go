@@ -16,7 +16,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
@@ -28,11 +28,11 @@ const longestToken = 32 << 10
 // itself renders to is checked first, without it. The caller decides when: before
 // the first token, after a changed spec, after a refusal. An error is a
 // *problem.Problem.
-func (p *Publisher) DryRun(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View) error {
-	if refusal := template.checkRendering(); refusal != nil {
+func (p *Publisher) DryRun(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, view View) error {
+	if refusal := checkRendering(template); refusal != nil {
 		return refusal
 	}
-	content := marked(credential, template, template.sample(), sampleMark())
+	content := marked(credential, template, sample(template), sampleMark())
 	dry := &Publisher{Client: client.NewDryRunClient(p.Client)}
 	_, err := dry.write(ctx, credential, template, view, content)
 	if outdated(err) {
@@ -56,24 +56,24 @@ func (p *Publisher) DryRun(ctx context.Context, credential *v1alpha1.TokenCreden
 // checkRendering checks what made-up tokens render to by the rules for a Secret's
 // size and type. A template may need a token of a certain form, which is not made
 // up: what cannot be rendered is not judged.
-func (t *Template) checkRendering() *problem.Problem {
+func checkRendering(template *render.Template) *problem.Problem {
 	size := 0
-	for _, value := range t.trial(strings.Repeat("x", longestToken), "x") {
+	for _, value := range try(template, strings.Repeat("x", longestToken), "x") {
 		size += len(value)
 	}
 	if size > corev1.MaxSecretSize {
 		return problem.New(v1alpha1.InvalidParametersReason,
 			"spec.target.template.data: with an access token of %d bytes the Secret would hold %d bytes, and the API server takes %d: write the token to fewer keys", longestToken, size, corev1.MaxSecretSize)
 	}
-	if t.kind != corev1.SecretTypeDockerConfigJson || t.merge {
+	if template.Type() != corev1.SecretTypeDockerConfigJson || template.Merges() {
 		return nil
 	}
 	// A token may itself be JSON, so what fails must fail with one that is, too.
-	plain, hasPlain := t.trial("x", "x")[corev1.DockerConfigJsonKey]
-	object, hasObject := t.trial("{}", "{}")[corev1.DockerConfigJsonKey]
+	plain, hasPlain := try(template, "x", "x")[corev1.DockerConfigJsonKey]
+	object, hasObject := try(template, "{}", "{}")[corev1.DockerConfigJsonKey]
 	if hasPlain && hasObject && !isObject(plain) && !isObject(object) {
 		return problem.New(v1alpha1.InvalidParametersReason,
-			"spec.target.template.data[%s]: it does not render to a JSON object, which the type %s needs: write it as ${json.encode({\"auths\": ...})}", corev1.DockerConfigJsonKey, t.kind)
+			"spec.target.template.data[%s]: it does not render to a JSON object, which the type %s needs: write it as ${json.encode({\"auths\": ...})}", corev1.DockerConfigJsonKey, template.Type())
 	}
 	return nil
 }
@@ -81,32 +81,10 @@ func (t *Template) checkRendering() *problem.Problem {
 // isObject applies the API server's rule for a docker configuration.
 func isObject(text []byte) bool { return json.Unmarshal(text, &map[string]any{}) == nil }
 
-// trial renders a made-up token, key by key. A key that cannot be rendered from it
-// is left out.
-func (t *Template) trial(accessToken, output string) map[string][]byte {
-	granted := token.Token{
-		AccessToken: secret.New(accessToken),
-		Type:        "Bearer",
-		Validity:    sampleMark().Validity,
-		Outputs:     make(map[string]any, len(t.outputs)),
-	}
-	for _, name := range t.declared {
-		granted.Outputs[name] = output
-	}
-	data := t.plainData(granted)
-	variables := variables(granted, t.parameters)
-	for key, template := range t.data {
-		if text, present, err := template.Text(variables); err == nil && present {
-			data[key] = []byte(text)
-		}
-	}
-	return data
-}
-
 // sample is a content for a dry run. Every key has a value that the type allows.
-func (t *Template) sample() Content {
-	data := t.trial(strings.Repeat("x", longestToken), "x")
-	for key := range t.data {
+func sample(template *render.Template) render.Content {
+	data := try(template, strings.Repeat("x", longestToken), "x")
+	for _, key := range template.Keys() {
 		_, rendered := data[key]
 		if !rendered {
 			data[key] = []byte("x")
@@ -115,7 +93,11 @@ func (t *Template) sample() Content {
 			data[key] = []byte("{}")
 		}
 	}
-	return Content{Labels: t.labels(), Annotations: t.annotations(), Data: data}
+	return render.Content{Labels: template.Labels(), Annotations: template.Annotations(), Data: data}
+}
+
+func try(template *render.Template, accessToken, output string) map[string][]byte {
+	return template.Try(accessToken, output, sampleMark().Validity)
 }
 
 // sampleMark is the mark of a made-up token.

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 // Contest is a field of ours that another writer has changed.
@@ -60,8 +61,8 @@ func paths(entry metav1.ManagedFieldsEntry) []string {
 // ownData is the data of a live target that is the credential's: all of it, or with
 // Merge the keys that the API server knows as applied by it. Where somebody has
 // cleared managedFields, those are the keys that the template names.
-func ownData(credential *v1alpha1.TokenCredential, template *Template, live *corev1.Secret) map[string][]byte {
-	if !template.merge {
+func ownData(credential *v1alpha1.TokenCredential, template *render.Template, live *corev1.Secret) map[string][]byte {
+	if !template.Merges() {
 		return live.Data
 	}
 	for _, entry := range live.ManagedFields {
@@ -112,4 +113,15 @@ func contests(credential *v1alpha1.TokenCredential, live *corev1.Secret, fields 
 		return strings.Compare(a.Manager+"\n"+a.Field, b.Manager+"\n"+b.Field)
 	})
 	return slices.Compact(found)
+}
+
+// only keeps the entries whose keys are wanted.
+func only(data map[string][]byte, wanted []string) map[string][]byte {
+	kept := make(map[string][]byte, len(wanted))
+	for _, key := range wanted {
+		if value, ok := data[key]; ok {
+			kept[key] = value
+		}
+	}
+	return kept
 }

@@ -6,7 +6,6 @@ package target
 import (
 	"context"
 	"encoding/json"
-	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 // Mend restores the labels and annotations that the template sets, from what is
@@ -21,7 +21,7 @@ import (
 // view holds its token and is not dressed, else it returns the view as it is. A
 // Secret that changed since is looked at again, once. An error is a
 // *problem.Problem.
-func (p *Publisher) Mend(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View) (View, error) {
+func (p *Publisher) Mend(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, view View) (View, error) {
 	if !view.mendable() {
 		return view, nil
 	}
@@ -40,8 +40,8 @@ func (p *Publisher) Mend(ctx context.Context, credential *v1alpha1.TokenCredenti
 
 func (v *View) mendable() bool { return v.Exists && v.Holds && !v.Dressed }
 
-func (p *Publisher) mend(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View) (View, error) {
-	if template.merge {
+func (p *Publisher) mend(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, view View) (View, error) {
+	if template.Merges() {
 		return p.reapply(ctx, credential, template, view)
 	}
 	return p.patch(ctx, credential, template, view)
@@ -49,10 +49,10 @@ func (p *Publisher) mend(ctx context.Context, credential *v1alpha1.TokenCredenti
 
 // patch changes what differs in the metadata of an owned target, and reads nothing
 // but metadata back. The version makes sure that the data is what was looked at.
-func (p *Publisher) patch(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View) (View, error) {
-	dressing := template.undressed(&view.metadata, view.Mark)
+func (p *Publisher) patch(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, view View) (View, error) {
+	dressing := undressed(template, &view.metadata, view.Mark)
 	mark := view.Mark
-	if mark.Set = template.setNames(); !mark.IsZero() {
+	if mark.Set = template.Set(); !mark.IsZero() {
 		encoded := mark.Encode()
 		dressing.annotations[MarkKey(credential.UID)] = &encoded
 	}
@@ -81,18 +81,18 @@ func (p *Publisher) patch(ctx context.Context, credential *v1alpha1.TokenCredent
 // are there. A patch of the metadata alone would make the fields those of a second
 // entry in managedFields, which then keeps a label that a later template drops. The
 // version keeps a token that was published meanwhile from being put back.
-func (p *Publisher) reapply(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View) (View, error) {
+func (p *Publisher) reapply(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, view View) (View, error) {
 	live, err := p.get(ctx, credential)
 	if err != nil {
 		return View{}, err
 	}
-	content := Content{
-		Labels:      template.labels(),
-		Annotations: maps.Clone(orEmpty(template.annotations())),
+	content := render.Content{
+		Labels:      template.Labels(),
+		Annotations: cloned(template.Annotations()),
 		Data:        ownData(credential, template, live),
 	}
 	mark := view.Mark
-	if mark.Set = template.setNames(); !mark.IsZero() {
+	if mark.Set = template.Set(); !mark.IsZero() {
 		content.Annotations[MarkKey(credential.UID)] = mark.Encode()
 	}
 	applied, err := p.merge(ctx, credential, view, content, view.ResourceVersion)

@@ -4,21 +4,16 @@
 package target
 
 import (
-	"slices"
-
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 var credentialKind = v1alpha1.GroupVersion.WithKind("TokenCredential")
-
-// allowedTypes are the types of Secret that the operator ever writes. A
-// service-account token is never among them.
-var allowedTypes = []corev1.SecretType{corev1.SecretTypeOpaque, corev1.SecretTypeDockerConfigJson, corev1.SecretTypeBasicAuth}
 
 func conflict(format string, args ...any) *problem.Problem {
 	return problem.New(v1alpha1.TargetConflictReason, format, args...)
@@ -30,11 +25,11 @@ func missing(credential *v1alpha1.TokenCredential) *problem.Problem {
 }
 
 // judge finds what forbids to write a Secret, nil where nothing does.
-func judge(credential *v1alpha1.TokenCredential, template *Template, live *corev1.Secret) *problem.Problem {
+func judge(credential *v1alpha1.TokenCredential, template *render.Template, live *corev1.Secret) *problem.Problem {
 	name := live.Name
 	owner := metav1.GetControllerOf(live)
 	switch {
-	case !slices.Contains(allowedTypes, live.Type):
+	case !render.IsAllowed(live.Type):
 		return conflict("the target Secret %q is of type %s, which is never written: ask for another spec.target.name with a new TokenCredential", name, live.Type)
 	case live.Immutable != nil && *live.Immutable:
 		return conflict("the target Secret %q is immutable: delete it, or ask for another spec.target.name with a new TokenCredential", name)
@@ -42,21 +37,21 @@ func judge(credential *v1alpha1.TokenCredential, template *Template, live *corev
 		return conflict("the target Secret %q is being deleted: it is made again once it is gone", name)
 	case owner != nil && !OwnedBy(owner, credential.Name):
 		return conflict("the target Secret %q is owned by %s %q: ask for another spec.target.name with a new TokenCredential", name, owner.Kind, owner.Name)
-	case !template.merge && owner == nil:
+	case !template.Merges() && owner == nil:
 		return conflict("the target Secret %q exists and is not owned by this credential: delete it, set spec.target.creationPolicy to Merge, or ask for another spec.target.name with a new TokenCredential", name)
-	case !template.merge && live.Type != template.kind:
-		return conflict("the target Secret %q is of type %s and a Secret's type cannot change: delete it, and it is made again as %s", name, live.Type, template.kind)
+	case !template.Merges() && live.Type != template.Type():
+		return conflict("the target Secret %q is of type %s and a Secret's type cannot change: delete it, and it is made again as %s", name, live.Type, template.Type())
 	}
 	return judgeAnnotations(credential, template, &live.ObjectMeta)
 }
 
 // judgeAnnotations finds whether the annotations of others leave room for those of
 // the template and the mark.
-func judgeAnnotations(credential *v1alpha1.TokenCredential, template *Template, metadata *metav1.ObjectMeta) *problem.Problem {
+func judgeAnnotations(credential *v1alpha1.TokenCredential, template *render.Template, metadata *metav1.ObjectMeta) *problem.Problem {
 	mark, _ := ReadMark(metadata.Annotations, credential.UID)
-	annotations := template.undressed(metadata, mark).annotations.apply(metadata.Annotations)
+	annotations := undressed(template, metadata, mark).annotations.apply(metadata.Annotations)
 	delete(annotations, MarkKey(credential.UID))
-	size := annotationsSize(annotations) + template.markSize()
+	size := render.AnnotationsSize(annotations) + template.MarkSize()
 	if size <= apivalidation.TotalAnnotationSizeLimitB {
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 // Publisher reads and writes targets.
@@ -33,8 +34,8 @@ type Publisher struct {
 // cached (its metadata in the cache, nil: absent) does not prove that. known is the
 // resourceVersion that was last written, as status or memory has it; "": none is
 // known. An error is a *problem.Problem.
-func (p *Publisher) Inspect(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, cached *metav1.PartialObjectMetadata, known string) (View, error) {
-	if cached == nil && known == "" && !template.merge {
+func (p *Publisher) Inspect(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, cached *metav1.PartialObjectMetadata, known string) (View, error) {
+	if cached == nil && known == "" && !template.Merges() {
 		return View{}, nil
 	}
 	if cached != nil && cached.ResourceVersion == known {
@@ -49,10 +50,10 @@ func (p *Publisher) Inspect(ctx context.Context, credential *v1alpha1.TokenCrede
 }
 
 // read looks at the live Secret.
-func (p *Publisher) read(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, known string) (View, error) {
+func (p *Publisher) read(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, known string) (View, error) {
 	live, err := p.get(ctx, credential)
 	switch {
-	case apierrors.IsNotFound(err) && template.merge:
+	case apierrors.IsNotFound(err) && template.Merges():
 		return View{}, missing(credential)
 	case apierrors.IsNotFound(err):
 		return View{}, nil
@@ -75,7 +76,7 @@ func (p *Publisher) get(ctx context.Context, credential *v1alpha1.TokenCredentia
 // inspected again, once. Where the returned view does not hold the content,
 // admission has changed it on its way: its version must not be taken as known. An
 // error is a *problem.Problem.
-func (p *Publisher) Publish(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View, content Content, mark Mark) (View, error) {
+func (p *Publisher) Publish(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, view View, content render.Content, mark Mark) (View, error) {
 	content = marked(credential, template, content, mark)
 	written, err := p.write(ctx, credential, template, view, content)
 	if outdated(err) {
@@ -91,9 +92,9 @@ func (p *Publisher) Publish(ctx context.Context, credential *v1alpha1.TokenCrede
 }
 
 // marked is the content with its mark.
-func marked(credential *v1alpha1.TokenCredential, template *Template, content Content, mark Mark) Content {
-	mark.Digest, mark.Set = template.digest(content.Data), template.setNames()
-	content.Annotations = maps.Clone(orEmpty(content.Annotations))
+func marked(credential *v1alpha1.TokenCredential, template *render.Template, content render.Content, mark Mark) render.Content {
+	mark.Digest, mark.Set = template.Digest(content.Data), template.Set()
+	content.Annotations = cloned(content.Annotations)
 	content.Annotations[MarkKey(credential.UID)] = mark.Encode()
 	return content
 }
@@ -105,8 +106,8 @@ func outdated(err error) bool {
 }
 
 // write sends the content, and returns the Secret as the API server has it then.
-func (p *Publisher) write(ctx context.Context, credential *v1alpha1.TokenCredential, template *Template, view View, content Content) (*corev1.Secret, error) {
-	if template.merge {
+func (p *Publisher) write(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, view View, content render.Content) (*corev1.Secret, error) {
+	if template.Merges() {
 		return p.merge(ctx, credential, view, content, "")
 	}
 	secret := owned(credential, template, view, content)
@@ -118,8 +119,8 @@ func (p *Publisher) write(ctx context.Context, credential *v1alpha1.TokenCredent
 
 // owned is the whole Secret of a target that the credential owns. What others have
 // added to its metadata stays.
-func owned(credential *v1alpha1.TokenCredential, template *Template, view View, content Content) *corev1.Secret {
-	dressing := template.undressed(&view.metadata, view.Mark)
+func owned(credential *v1alpha1.TokenCredential, template *render.Template, view View, content render.Content) *corev1.Secret {
+	dressing := undressed(template, &view.metadata, view.Mark)
 	annotations := dressing.annotations.apply(view.metadata.Annotations)
 	maps.DeleteFunc(annotations, func(key, _ string) bool { return strings.HasPrefix(key, v1alpha1.TokenAnnotationPrefix) })
 	labels := dressing.labels.apply(view.metadata.Labels)
@@ -136,7 +137,7 @@ func owned(credential *v1alpha1.TokenCredential, template *Template, view View, 
 			Finalizers:      view.metadata.Finalizers,
 			OwnerReferences: owners(credential, view.metadata.OwnerReferences),
 		},
-		Type: template.kind,
+		Type: template.Type(),
 		Data: content.Data,
 	}
 }
@@ -145,7 +146,7 @@ func owned(credential *v1alpha1.TokenCredential, template *Template, view View, 
 // that keys which a later template drops go, and nobody else's do. The UID keeps
 // the API server from creating a Secret that has vanished. version is that which the
 // Secret must have; "": any, since others write to it as they like.
-func (p *Publisher) merge(ctx context.Context, credential *v1alpha1.TokenCredential, view View, content Content, version string) (*corev1.Secret, error) {
+func (p *Publisher) merge(ctx context.Context, credential *v1alpha1.TokenCredential, view View, content render.Content, version string) (*corev1.Secret, error) {
 	configuration := corev1ac.Secret(credential.TargetName(), credential.Namespace).
 		WithUID(view.metadata.UID).
 		WithLabels(content.Labels).

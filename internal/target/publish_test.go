@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 var (
@@ -97,7 +98,7 @@ func TestPublishLooksAgainOnceWhereTheSecretHasChanged(t *testing.T) {
 	t.Run("made by somebody else meanwhile", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, v1alpha1.Target{}, someones())
-		_, err := s.Publish(t.Context(), s.credential, s.template, View{}, Content{}, Mark{})
+		_, err := s.Publish(t.Context(), s.credential, s.template, View{}, render.Content{}, Mark{})
 		if !problem.Is(err, v1alpha1.TargetConflictReason) || string(s.live().Data["other"]) != "x" {
 			t.Errorf("what someone else made is not overwritten: got %v", err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 // Rival is another TokenCredential, which may write to the same target Secret.
@@ -25,7 +26,7 @@ type Rival struct {
 // calls a provider; the older works on. A suspended credential counts, since it
 // goes on later; one that is being deleted does not. Others that have nothing to do
 // with the target may be passed.
-func Rivals(credential *v1alpha1.TokenCredential, template *Template, others []Rival) *problem.Problem {
+func Rivals(credential *v1alpha1.TokenCredential, template *render.Template, others []Rival) *problem.Problem {
 	var first *Rival
 	for _, other := range others {
 		rival := other.Credential
@@ -55,7 +56,7 @@ func older(a, b *v1alpha1.TokenCredential) bool {
 }
 
 // shared names what both would write, "" where there is nothing.
-func shared(template *Template, other Rival) string {
+func shared(template *render.Template, other Rival) string {
 	const most = 3
 	var keys []string
 	for _, key := range template.Keys() {
@@ -63,7 +64,7 @@ func shared(template *Template, other Rival) string {
 			keys = append(keys, fmt.Sprintf("%q", key))
 		}
 	}
-	owned := !template.merge || other.Credential.Spec.Target.CreationPolicy != v1alpha1.MergePolicy
+	owned := !template.Merges() || other.Credential.Spec.Target.CreationPolicy != v1alpha1.MergePolicy
 	switch {
 	case len(keys) == 0 && owned:
 		return "the whole Secret (one of them owns it)"

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 func TestTheYoungerOfTwoWritersGivesWay(t *testing.T) {
@@ -29,7 +30,7 @@ func TestTheYoungerOfTwoWritersGivesWay(t *testing.T) {
 			Namespace: "team", Name: "rival-" + string(uid), UID: uid, CreationTimestamp: metav1.NewTime(noon.Add(-age)),
 		}}
 		credential.Spec.Target = target
-		return Rival{Credential: credential, Keys: Keys(target, nil)}
+		return Rival{Credential: credential, Keys: render.Keys(target, nil)}
 	}
 	changed := func(rival Rival, change func(*v1alpha1.TokenCredential)) Rival {
 		change(rival.Credential)

@@ -6,6 +6,7 @@ package target
 import (
 	"context"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,8 +16,36 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+var site = map[string]string{"site": "shop.example.com"}
+
+func granted() token.Token {
+	return token.Token{
+		AccessToken: secret.New("the-token"),
+		Type:        "mac",
+		Validity:    token.Validity{IssuedAt: noon.Add(-time.Hour), ExpiresAt: noon},
+		Outputs:     map[string]any{"scope": "1 3", "openId": int64(9007199254740993)},
+	}
+}
+
+func templated(data map[string]string) v1alpha1.Target {
+	return v1alpha1.Target{Template: &v1alpha1.TargetTemplate{Type: "Opaque", Data: data}}
+}
+
+// compiled is a template over the output scope and the parameter site.
+func compiled(t *testing.T, spec v1alpha1.Target) *render.Template {
+	t.Helper()
+	template, err := (&render.Compiler{}).Compile(spec, []string{"scope"}, site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return template
+}
 
 // scene is a credential, its template, and an API server that is a fake: it knows
 // server-side apply and managedFields, and neither admission nor dry runs.
@@ -26,7 +55,7 @@ type scene struct {
 	calls      map[string]int // by verb
 	fail       func(verb string) error
 	credential *v1alpha1.TokenCredential
-	template   *Template
+	template   *render.Template
 }
 
 func newScene(t *testing.T, spec v1alpha1.Target, secrets ...client.Object) *scene {

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 // View is what is known of a target. It is a value: a later view replaces it.
@@ -56,26 +57,26 @@ func Glance(cached *metav1.PartialObjectMetadata, credential *v1alpha1.TokenCred
 }
 
 // compareWith fills in what the template and the metadata tell together.
-func (v *View) compareWith(template *Template, credential *v1alpha1.TokenCredential) {
-	v.Undressed = template.undressed(&v.metadata, v.Mark).fields()
+func (v *View) compareWith(template *render.Template, credential *v1alpha1.TokenCredential) {
+	v.Undressed = undressed(template, &v.metadata, v.Mark).fields()
 	v.Dressed = len(v.Undressed) == 0
 	if v.Mark.IsZero() {
 		// The version before wrote no marks, and noted the template's generation.
 		v.Rendered = v.Holds && credential.Status.ObservedGeneration == credential.Generation
 		return
 	}
-	v.Rendered = template.rendered(v.Mark.Digest)
+	v.Rendered = template.Rendered(v.Mark.Digest)
 }
 
 // look reads a live target. It holds what was last written where its data is as its
 // mark says; without a mark (the version before wrote none), where it is the
 // version that is known to have been written last.
-func look(credential *v1alpha1.TokenCredential, template *Template, live *corev1.Secret, known string) View {
+func look(credential *v1alpha1.TokenCredential, template *render.Template, live *corev1.Secret, known string) View {
 	view := Glance(&metav1.PartialObjectMetadata{ObjectMeta: live.ObjectMeta}, credential)
 	if view.Mark.IsZero() {
 		view.Holds = live.ResourceVersion == known
 	} else {
-		view.Holds = holds(view.Mark.Digest, ownData(credential, template, live))
+		view.Holds = render.Holds(view.Mark.Digest, ownData(credential, template, live))
 	}
 	view.compareWith(template, credential)
 	differing := slices.Clone(view.Undressed)

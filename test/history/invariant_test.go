@@ -99,8 +99,11 @@ func (w *world) isKept(token string) bool {
 func (w *world) isSpooled(token string) bool {
 	for _, name := range w.names {
 		state := w.state(name)
+		if state.attempt == nil {
+			continue
+		}
 		for _, r := range w.replicas {
-			if grant, found := r.spool.Find(state.attempt, secret.New(state.refreshToken)); found && grant.RefreshToken.Reveal() == token {
+			if grant, found := r.spool.Find(state.attempt.ID, secret.New(state.refreshToken)); found && grant.RefreshToken.Reveal() == token {
 				w.stats.Spooled++
 				return true
 			}

@@ -12,43 +12,45 @@ func mutationsOfTheProtocol() []mutation {
 	return []mutation{
 		{
 			name: "no claim", why: "a token is sent, and nothing durable says so", always: true,
-			pkg: "refresh", function: "renewal.claim",
-			body: `err := x.States.Save(context.WithoutCancel(ctx), x.record, claimed.Withdraw(claimed.Attempt.ID, nil))
-				x.record.State = claimed
+			pkg: "refresh", function: "claim.announce",
+			body: `err := c.x.r.States.Save(context.WithoutCancel(ctx), c.x.record, claimed.Withdraw(claimed.Attempt.ID, nil))
+				c.x.record.State = claimed
 				return err`,
 		},
 		{
 			name: "commit behind the target", why: "pods get a token whose successor nobody has saved", always: true,
-			pkg: "refresh", function: "renewal.save",
-			body: `x.Refresher.run(ctx, func(ctx context.Context) { _ = x.saveOriginal(ctx, outcome) })
+			pkg: "refresh", function: "claim.save",
+			body: `c.x.r.run(ctx, func(ctx context.Context) { _ = c.saveOriginal(ctx, outcome) })
 				return nil`,
 		},
 		{
 			name: "no fence", why: "a process that was frozen sends what another has taken over", always: true,
-			pkg: "refresh", function: "renewal.isLate",
+			pkg: "refresh", function: "claim.isLate",
 			body: `return false`,
 		},
 		{
 			name: "a withdrawal removes another's claim", why: "a token that may be spent counts as never sent",
-			pkg: "refresh", function: "renewal.end",
-			body: `err := x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
+			pkg: "refresh", function: "claim.end",
+			body: `err := c.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 					if stored.Attempt == nil {
 						return stored, false
 					}
 					return transition(stored, stored.Attempt.ID), true
 				})
 				if errors.Is(err, rotation.ErrSuperseded) {
-					return &Pause{Until: x.Clock.Now(), Why: "nothing is claimed"}
+					return c.x.r.pause("nothing is claimed")
 				}
 				if err != nil {
-					return x.notSaved(err)
+					return c.x.notSaved(err)
 				}
 				return why`,
 		},
 		{
 			name: "a commit removes another's claim", why: "a retry under way is forgotten",
-			pkg: "rotation", function: "State.end",
-			body: `s.supersede()`,
+			pkg: "rotation", function: "State.Commit",
+			body: `next := s.CommitOriginal(grant, exchange)
+				next.supersede()
+				return next`,
 		},
 		{
 			name: "the ledger is not consulted", why: "a spent seed that was put back is sent",
@@ -97,8 +99,8 @@ func mutationsOfTheProtocol() []mutation {
 		},
 		{
 			name: "a displaced holder tells what it knows", why: "it writes over what the one that took over has found",
-			pkg: "refresh", function: "renewal.end",
-			body: `err := x.endOriginal(ctx, transition, why)
+			pkg: "refresh", function: "claim.end",
+			body: `err := c.endOriginal(ctx, transition, why)
 				if pause := (*Pause)(nil); errors.As(err, &pause) && pause.Why == "another process has taken the claim over" {
 					return why
 				}
@@ -150,7 +152,7 @@ func mutationsAroundIt() []mutation {
 						stored = stored.Lose(stored.Attempt.ID)
 					}
 					adopted := x.adopt(stored)
-					return x.next(adopted, outcome, exchange), adopted.Accepts(exchange)
+					return following(x.job.Inputs, adopted, outcome, exchange), adopted.Accepts(exchange)
 				}`,
 		},
 		{

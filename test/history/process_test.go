@@ -25,6 +25,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
@@ -36,7 +37,7 @@ type replica struct {
 	clock time.Duration
 	// pods and processes that there were.
 	pods, processes int
-	spool           *rotation.Spool
+	spool           *spool.Spool
 	spoolDirectory  string
 	process         *process
 }

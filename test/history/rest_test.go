@@ -71,8 +71,11 @@ func (w *world) checkReady(name string, credential *v1alpha1.TokenCredential) {
 // checkSpool: what an earlier process received has been saved, also of a credential that
 // is suspended.
 func (w *world) checkSpool(_ string, state stored) {
+	if state.attempt == nil {
+		return
+	}
 	for _, r := range w.replicas {
-		if _, found := r.spool.Find(state.attempt, secret.New(state.refreshToken)); found && !state.restored && !w.putBack {
+		if _, found := r.spool.Find(state.attempt.ID, secret.New(state.refreshToken)); found && !state.restored && !w.putBack {
 			w.violated(fmt.Sprintf("at rest: the spool of %s holds the successor of %s", r.name, state.refreshToken))
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
 
@@ -138,7 +138,7 @@ func (w *world) newPod(r *replica, withSpool bool) {
 		r.spoolDirectory = filepath.Join(w.shared.directory, fmt.Sprintf("%s%d", r.name, r.pods))
 		w.must(os.MkdirAll(r.spoolDirectory, 0o700))
 		var err error
-		r.spool, err = rotation.OpenSpool(r.spoolDirectory)
+		r.spool, err = spool.Open(r.spoolDirectory)
 		w.must(err)
 	}
 	w.start(r)

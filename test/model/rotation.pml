@@ -263,7 +263,7 @@ proctype Operator(byte me)
 	rest();
 end:	do
 
-	/* visit.recover, State.Recover, decide: what a visit finds. */
+	/* Refresher.Recover, State.Recover, decision.Decide: what a visit finds. */
 	:: atomic { step[me] == IDLE && !paused[me] && (TO_RECOVER(me) || TO_RENEW(me)) ->
 		fresh[me] = 1; sent[me] = stateToken;
 		if
@@ -323,7 +323,7 @@ end:	do
 	:: atomic { step[me] == SENDING && !paused[me] -> send() }
 #endif
 
-	/* renewal.exchange returns. */
+	/* call.exchange returns. */
 	:: atomic { step[me] == ASKING && !paused[me] && replyKind[me] != NOTHING ->
 		kind = replyKind[me]; new = replyToken[me]; replyKind[me] = NOTHING; replyToken[me] = 0;
 		if	/* a frozen process may find its deadline passed */
@@ -350,7 +350,7 @@ end:	do
 			:: else
 			fi;
 			printf("%d: is told to try later\n", me)
-		:: kind == GONE ->	/* settleClaimed: the claim stays, the next visit decides */
+		:: kind == GONE ->	/* claim.settle: the claim stays, the next visit decides */
 			rest(); printf("%d: gets no reply\n", me)
 		fi; kind = 0; new = 0 }
 #ifdef LATE
@@ -406,7 +406,7 @@ end:	do
 #endif
 		}
 
-	/* renewal.withdraw: a Store.Commit too. */
+	/* claim.withdraw: a Store.Commit too. */
 	:: atomic { step[me] == WITHDRAW && !paused[me] ->
 		new = (claimID == mine[me] && claimID != 0);	/* it is this visit's to end */
 		if
@@ -447,7 +447,7 @@ end:	do
 			fi
 		fi; new = 0 }
 
-	/* visit.publish */
+	/* Publisher.Publish */
 	:: atomic { step[me] == PUBLISH && !paused[me] ->
 		target = published[me];
 #ifdef COMMIT_LAST
@@ -460,7 +460,7 @@ end:	do
 #endif
 		}
 
-	/* visit.conclude: the last writer wins. */
+	/* conclude: the last writer wins. */
 	:: atomic { step[me] == STATUS && !paused[me] ->
 		told = say[me];
 		printf("%d: tells %d (0 fine, 1 OutcomeUnknown, 2 RotatedTokenLost, 3 ReauthorizationRequired)\n", me, told);

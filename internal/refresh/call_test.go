@@ -77,7 +77,7 @@ func TestOutcomesOfASingleUseToken(t *testing.T) {
 			if s.writes() != each.writes {
 				t.Errorf("the state is written %d times, want %d: %v", s.writes(), each.writes, s.asked)
 			}
-			if left, _ := s.Spool.Attempts(); len(left) > 0 {
+			if left := s.spooled(); len(left) > 0 {
 				t.Errorf("the spool keeps %v, and the state has it", left)
 			}
 			if p := problem.Of(err); p != nil {

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package target
+package render
 
 import (
 	"crypto/sha256"
@@ -13,25 +13,25 @@ import (
 // A mark's digest has two halves, "<shape>-<data>": a token that is as it was
 // written is distinguished from one that an earlier template rendered.
 
-// digest names data that was rendered from the template.
-func (t *Template) digest(data map[string][]byte) string { return t.shape + "-" + dataDigest(data) }
+// Digest names data that was rendered from the template.
+func (t *Template) Digest(data map[string][]byte) string { return t.shape + "-" + dataDigest(data) }
 
-// rendered reports whether the digest is of data that this template rendered.
-func (t *Template) rendered(digest string) bool {
+// Rendered reports whether the digest is of data that this template rendered.
+func (t *Template) Rendered(digest string) bool {
 	shape, _, _ := strings.Cut(digest, "-")
 	return shape == t.shape
 }
 
-// holds reports whether the digest is of this data.
-func holds(digest string, data map[string][]byte) bool {
+// Holds reports whether the digest is of this data.
+func Holds(digest string, data map[string][]byte) bool {
 	_, written, _ := strings.Cut(digest, "-")
 	return written != "" && written == dataDigest(data)
 }
 
-// shapeDigest covers the texts of the data, or the outputs where there are none,
+// shapeOf is a digest that covers the texts of the data, or the outputs where there are none,
 // and the type and policy. Labels and annotations are compared one by one instead,
 // and parameters belong to the mark's source.
-func (t *Template) shapeDigest() string {
+func shapeOf(t *Template) string {
 	kind := string(t.kind)
 	if t.merge {
 		kind = "" // the Secret has a type of its own
@@ -49,15 +49,4 @@ func sum(value any, size int) string {
 	}
 	digest := sha256.Sum256(encoded)
 	return hex.EncodeToString(digest[:size])
-}
-
-// only keeps the entries whose keys are wanted.
-func only(data map[string][]byte, wanted []string) map[string][]byte {
-	kept := make(map[string][]byte, len(wanted))
-	for _, key := range wanted {
-		if value, ok := data[key]; ok {
-			kept[key] = value
-		}
-	}
-	return kept
 }

@@ -1,7 +1,10 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package rotation
+// Package spool keeps what a provider sent in sealed files until it is saved in the state
+// Secret, so that it outlives the process that received it. It knows attempts by their ID
+// alone, and neither states nor the API server.
+package spool
 
 import (
 	"crypto/aes"
@@ -40,9 +43,9 @@ const identityFile = "pod"
 // sealedSuffix ends the name of a reply's file.
 const sealedSuffix = ".sealed"
 
-// OpenSpool opens a directory as a spool. No directory is no spool: nil, which
+// Open opens a directory as a spool. No directory is no spool: nil, which
 // keeps nothing.
-func OpenSpool(directory string) (*Spool, error) {
+func Open(directory string) (*Spool, error) {
 	if directory == "" {
 		return nil, nil
 	}
@@ -85,8 +88,8 @@ type sealed struct {
 }
 
 // Put keeps what the exchange of an attempt brought.
-func (s *Spool) Put(attempt *Attempt, sent secret.Text, grant token.Grant) error {
-	if s == nil || attempt == nil {
+func (s *Spool) Put(attempt string, sent secret.Text, grant token.Grant) error {
+	if s == nil || attempt == "" {
 		return nil
 	}
 	plain, err := json.Marshal(sealed{
@@ -101,29 +104,29 @@ func (s *Spool) Put(attempt *Attempt, sent secret.Text, grant token.Grant) error
 	if err != nil {
 		return errors.New("the outputs of the reply cannot be written to the spool")
 	}
-	gcm, err := sealWith(sent, attempt.ID)
+	gcm, err := sealWith(sent, attempt)
 	if err != nil {
 		return err
 	}
 	nonce := make([]byte, gcm.NonceSize())
 	_, _ = rand.Read(nonce) // never errs, by its documentation
-	temporary := s.file(attempt.ID) + ".tmp"
+	temporary := s.file(attempt) + ".tmp"
 	if err := os.WriteFile(temporary, gcm.Seal(nonce, nonce, plain, nil), 0o600); err != nil {
 		return fmt.Errorf("write to the spool: %w", err)
 	}
-	return os.Rename(temporary, s.file(attempt.ID))
+	return os.Rename(temporary, s.file(attempt))
 }
 
 // Find returns what an earlier process left of an attempt.
-func (s *Spool) Find(attempt *Attempt, sent secret.Text) (token.Grant, bool) {
-	if s == nil || attempt == nil {
+func (s *Spool) Find(attempt string, sent secret.Text) (token.Grant, bool) {
+	if s == nil || attempt == "" {
 		return token.Grant{}, false
 	}
-	content, err := os.ReadFile(s.file(attempt.ID))
+	content, err := os.ReadFile(s.file(attempt))
 	if err != nil {
 		return token.Grant{}, false
 	}
-	gcm, err := sealWith(sent, attempt.ID)
+	gcm, err := sealWith(sent, attempt)
 	if err != nil || len(content) < gcm.NonceSize() {
 		return token.Grant{}, false
 	}
@@ -142,26 +145,6 @@ func (s *Spool) Find(attempt *Attempt, sent secret.Text) (token.Grant, bool) {
 		RefreshToken:          secret.New(string(left.RefreshToken)),
 		RefreshTokenExpiresAt: left.RefreshTokenExpiresAt,
 	}, true
-}
-
-// Attempts returns the IDs of the attempts of which the spool keeps a reply, without
-// opening one. A file is of use only while the state of some credential holds its
-// attempt; the caller drops one whose attempt no state holds any more.
-func (s *Spool) Attempts() ([]string, error) {
-	if s == nil {
-		return nil, nil
-	}
-	entries, err := os.ReadDir(s.directory)
-	if err != nil {
-		return nil, fmt.Errorf("list the spool: %w", err)
-	}
-	var attempts []string
-	for _, entry := range entries {
-		if attempt, ok := strings.CutSuffix(entry.Name(), sealedSuffix); ok && entry.Type().IsRegular() {
-			attempts = append(attempts, attempt)
-		}
-	}
-	return attempts, nil
 }
 
 // Drop forgets the reply to an attempt: it was committed, or no state holds the

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package rotation
+package look
 
 import (
 	"context"
@@ -11,10 +11,9 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
+
+var errCanary = errors.New("canary")
 
 // A lookout is an API server whose looks wait until they are let go. Each answers
 // with its own number, so that a test sees which look served a waiter.
@@ -24,7 +23,7 @@ type lookout struct {
 	letGo   chan error
 }
 
-func (l *lookout) look(ctx context.Context, marks []string) (marked, error) {
+func (l *lookout) look(ctx context.Context, marks []string) (map[string]int, error) {
 	l.mu.Lock()
 	l.batches = append(l.batches, marks)
 	number := len(l.batches)
@@ -37,9 +36,9 @@ func (l *lookout) look(ctx context.Context, marks []string) (marked, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	found := marked{}
+	found := map[string]int{}
 	for _, mark := range marks {
-		found[mark] = []metav1.PartialObjectMetadata{{ObjectMeta: metav1.ObjectMeta{UID: types.UID(fmt.Sprint(number))}}}
+		found[mark] = number
 	}
 	return found, nil
 }
@@ -51,22 +50,20 @@ type result struct {
 }
 
 // await starts a waiter, and returns where its result will be.
-func (l *lookout) await(ctx context.Context, looks *looks, mark string) *result {
+func (l *lookout) await(ctx context.Context, looks *Looks[int], mark string) *result {
 	got := &result{}
 	go func() {
-		found, err := looks.find(ctx, mark, l.look)
-		if got.err = err; len(found) > 0 {
-			_, _ = fmt.Sscan(string(found[0].UID), &got.look)
-		}
+		found, err := looks.Find(ctx, mark, l.look)
+		got.look, got.err = found, err
 	}()
 	synctest.Wait()
 	return got
 }
 
 // occupy fills all slots but the given number.
-func (l *lookout) occupy(t *testing.T, looks *looks, free int) {
+func (l *lookout) occupy(t *testing.T, looks *Looks[int], free int) {
 	t.Helper()
-	for range concurrentLooks - free {
+	for range concurrent - free {
 		l.await(t.Context(), looks, "busy")
 	}
 }
@@ -81,7 +78,7 @@ func (l *lookout) release(n int, err error) {
 func TestAFewWaitersLookForThemselves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l, looks := &lookout{letGo: make(chan error)}, &Looks[int]{}
 		first, second := l.await(t.Context(), looks, "a"), l.await(t.Context(), looks, "b")
 		if len(l.batches) != 2 {
 			t.Fatalf("%d looks are in flight, want one for each waiter", len(l.batches))
@@ -96,22 +93,22 @@ func TestAFewWaitersLookForThemselves(t *testing.T) {
 func TestManyWaitersShareTheNextLook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l, looks := &lookout{letGo: make(chan error)}, &Looks[int]{}
 		l.occupy(t, looks, 0)
 		var waiters []*result
-		for i := range lookSize + 50 {
+		for i := range size + 50 {
 			waiters = append(waiters, l.await(t.Context(), looks, fmt.Sprintf("mark-%03d", i)))
 		}
-		if len(l.batches) != concurrentLooks {
+		if len(l.batches) != concurrent {
 			t.Fatal("a waiter has joined a look that had begun")
 		}
 		l.release(1, nil)
-		if got := len(l.batches[concurrentLooks]); got != lookSize {
-			t.Fatalf("the next look is for %d, want %d", got, lookSize)
+		if got := len(l.batches[concurrent]); got != size {
+			t.Fatalf("the next look is for %d, want %d", got, size)
 		}
-		l.release(concurrentLooks+1, nil)
+		l.release(concurrent+1, nil)
 		for i, w := range waiters {
-			want := concurrentLooks + 1 + i/lookSize
+			want := concurrent + 1 + i/size
 			if w.look != want || w.err != nil {
 				t.Fatalf("waiter %d got the look %d (%v), want %d", i, w.look, w.err, want)
 			}
@@ -125,11 +122,11 @@ func TestManyWaitersShareTheNextLook(t *testing.T) {
 func TestOneMarkIsAskedForOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l, looks := &lookout{letGo: make(chan error)}, &Looks[int]{}
 		l.occupy(t, looks, 0)
 		first, second := l.await(t.Context(), looks, "a"), l.await(t.Context(), looks, "a")
-		l.release(concurrentLooks+1, nil)
-		if got := l.batches[concurrentLooks]; !slices.Equal(got, []string{"a"}) || first.look != second.look || first.look == 0 {
+		l.release(concurrent+1, nil)
+		if got := l.batches[concurrent]; !slices.Equal(got, []string{"a"}) || first.look != second.look || first.look == 0 {
 			t.Errorf("asked for %v, got the looks %d and %d", got, first.look, second.look)
 		}
 	})
@@ -138,10 +135,10 @@ func TestOneMarkIsAskedForOnce(t *testing.T) {
 func TestAnErrorGoesToAllThatSharedTheLook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l, looks := &lookout{letGo: make(chan error)}, &Looks[int]{}
 		l.occupy(t, looks, 0)
 		first, second := l.await(t.Context(), looks, "a"), l.await(t.Context(), looks, "b")
-		l.release(concurrentLooks, nil)
+		l.release(concurrent, nil)
 		l.release(1, errCanary)
 		if !errors.Is(first.err, errCanary) || !errors.Is(second.err, errCanary) || looks.inFlight != 0 {
 			t.Errorf("got %v and %v, %d in flight", first.err, second.err, looks.inFlight)
@@ -152,7 +149,7 @@ func TestAnErrorGoesToAllThatSharedTheLook(t *testing.T) {
 func TestAWaiterLeavesWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l, looks := &lookout{letGo: make(chan error)}, &Looks[int]{}
 		l.occupy(t, looks, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		first, second := l.await(ctx, looks, "a"), l.await(t.Context(), looks, "b")
@@ -161,7 +158,7 @@ func TestAWaiterLeavesWhenItsContextEnds(t *testing.T) {
 		if !errors.Is(first.err, context.Canceled) {
 			t.Fatalf("it still waits: %v", first.err)
 		}
-		l.release(concurrentLooks+1, nil)
+		l.release(concurrent+1, nil)
 		if second.look == 0 || looks.inFlight != 0 {
 			t.Errorf("the other got the look %d, %d in flight", second.look, looks.inFlight)
 		}
@@ -171,14 +168,14 @@ func TestAWaiterLeavesWhenItsContextEnds(t *testing.T) {
 func TestALeaderThatEndsLeavesItsFollowersToTheNextLook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l, looks := &lookout{letGo: make(chan error)}, &Looks[int]{}
 		l.occupy(t, looks, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		followers, follow := context.WithCancel(t.Context())
 		leader := l.await(ctx, looks, "a")
 		left := l.await(followers, looks, "b")
 		stays := l.await(t.Context(), looks, "c")
-		l.release(concurrentLooks, nil)
+		l.release(concurrent, nil)
 		follow() // one follower ends during the look
 		synctest.Wait()
 		cancel() // and then the leader
@@ -187,7 +184,7 @@ func TestALeaderThatEndsLeavesItsFollowersToTheNextLook(t *testing.T) {
 			t.Fatalf("got %v, %v and %v", leader.err, left.err, stays.err)
 		}
 		l.release(1, nil)
-		if stays.look != concurrentLooks+2 || looks.inFlight != 0 {
+		if stays.look != concurrent+2 || looks.inFlight != 0 {
 			t.Errorf("the last got the look %d, %d in flight", stays.look, looks.inFlight)
 		}
 	})
@@ -196,12 +193,12 @@ func TestALeaderThatEndsLeavesItsFollowersToTheNextLook(t *testing.T) {
 func TestALookThatPanicsLeavesNobodyWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, looks := &lookout{letGo: make(chan error)}, &looks{}
+		l, looks := &lookout{letGo: make(chan error)}, &Looks[int]{}
 		l.occupy(t, looks, 1)
 		panics := make(chan struct{})
 		go func() {
 			defer func() { _ = recover() }()
-			_, _ = looks.find(t.Context(), "a", func(context.Context, []string) (marked, error) {
+			_, _ = looks.Find(t.Context(), "a", func(context.Context, []string) (map[string]int, error) {
 				<-panics
 				panic("a client that panics")
 			})
@@ -210,69 +207,9 @@ func TestALookThatPanicsLeavesNobodyWaiting(t *testing.T) {
 		waiter := l.await(t.Context(), looks, "b")
 		close(panics)
 		synctest.Wait()
-		l.release(concurrentLooks, nil)
+		l.release(concurrent, nil)
 		if waiter.look == 0 || waiter.err != nil || looks.inFlight != 0 {
 			t.Errorf("got the look %d (%v), %d in flight", waiter.look, waiter.err, looks.inFlight)
 		}
 	})
-}
-
-func TestManyFirstSendsCostFewLists(t *testing.T) {
-	t.Parallel()
-	api := newAPIServer(t)
-	store := api.store()
-	var records []*Record
-	for i := range 50 {
-		records = append(records, saved(t, store, credentialOf("team", fmt.Sprintf("c%d", i)), sending(holding(fmt.Sprintf("token-%d", i)))))
-	}
-	var all sync.WaitGroup
-	for _, record := range records {
-		all.Go(func() {
-			if twin, err := store.OlderTwin(t.Context(), record); twin != nil || err != nil {
-				t.Errorf("each has a token of its own: got %v, %v", twin, err)
-			}
-		})
-	}
-	all.Wait()
-	if _, err := store.OlderTwin(t.Context(), records[0]); err != nil {
-		t.Fatal(err)
-	}
-	before := api.lists.Load()
-	if _, err := store.OlderTwin(t.Context(), records[0]); err != nil {
-		t.Fatal(err)
-	}
-	if got := api.lists.Load() - before; got != 2 {
-		t.Errorf("one that looks alone makes %d lists, want one for each key", got)
-	}
-}
-
-func TestTwoThatLookAtTheSameTimeDoNotBothSend(t *testing.T) {
-	t.Parallel()
-	for range 50 {
-		api := newAPIServer(t)
-		store := api.store()
-		for _, credential := range []string{"one", "two"} {
-			api.must(t, api.Create(t.Context(), credentialOf("team", credential)))
-		}
-		var mu sync.Mutex
-		var free int
-		var both sync.WaitGroup
-		for _, name := range []string{"one", "two"} {
-			both.Go(func() {
-				record := store.None(credentialOf("team", name))
-				if err := store.Save(t.Context(), record, sending(holding("G"))); err != nil {
-					t.Error(err)
-				}
-				if twin, err := store.OlderTwin(t.Context(), record); twin == nil && err == nil {
-					mu.Lock()
-					defer mu.Unlock()
-					free++
-				}
-			})
-		}
-		both.Wait()
-		if free > 1 {
-			t.Fatal("both would send the token")
-		}
-	}
 }

@@ -1,7 +1,10 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package target
+// Package render turns a credential's spec.target and a token into what the target is to
+// hold. What the API server would refuse is found when a template is compiled, as far as
+// the template alone can tell. It knows values alone: no Secret of the cluster, no client.
+package render
 
 import (
 	"crypto/sha256"
@@ -71,11 +74,11 @@ func (c *Compiler) Compile(spec v1alpha1.Target, outputs []string, parameters ma
 		data, err := c.data(t.source.Data, outputs, slices.Sorted(maps.Keys(parameters)))
 		t.data, problems = data, append(problems, err)
 	}
-	problems = append(problems, checkPolicy(spec.CreationPolicy), t.checkType(), t.checkKeys(), t.checkMetadata())
+	problems = append(problems, checkPolicy(spec.CreationPolicy), checkType(t), checkKeys(t), checkMetadata(t))
 	if err := errors.Join(problems...); err != nil {
 		return nil, problem.New(v1alpha1.InvalidParametersReason, "%s", problem.OneLine(err))
 	}
-	t.shape = t.shapeDigest()
+	t.shape = shapeOf(t)
 	return t, nil
 }
 
@@ -119,8 +122,15 @@ func compileData(texts map[string]string, outputs, parameters []string) (map[str
 	return data, errors.Join(problems...)
 }
 
-// labels that the target must carry.
-func (t *Template) labels() map[string]string {
+// Type of the Secret; with Merge it is one of its own, and this says nothing.
+func (t *Template) Type() corev1.SecretType { return t.kind }
+
+// Merges reports whether the credential writes its own keys of a Secret that exists, as
+// against owning the whole of it.
+func (t *Template) Merges() bool { return t.merge }
+
+// Labels that the target must carry. The map is not to be changed.
+func (t *Template) Labels() map[string]string {
 	if t.merge { // a Secret that is merged into is managed by its owner
 		return t.source.Metadata.Labels
 	}
@@ -132,8 +142,8 @@ func (t *Template) labels() map[string]string {
 	return labels
 }
 
-// annotations that the target must carry, beside the mark.
-func (t *Template) annotations() map[string]string { return t.source.Metadata.Annotations }
+// Annotations that the target must carry, beside the mark. The map is not to be changed.
+func (t *Template) Annotations() map[string]string { return t.source.Metadata.Annotations }
 
 // Shape names all that a target is rendered from beside the token: two targets of one
 // shape differ by their tokens alone.

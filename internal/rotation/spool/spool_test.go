@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package rotation
+package spool
 
 import (
 	"bytes"
@@ -18,9 +18,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
-func openSpool(t *testing.T, directory string) *Spool {
+var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+
+func open(t *testing.T, directory string) *Spool {
 	t.Helper()
-	spool, err := OpenSpool(directory)
+	spool, err := Open(directory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,31 +31,31 @@ func openSpool(t *testing.T, directory string) *Spool {
 
 func TestTheSpoolCarriesAGrantOverARestart(t *testing.T) {
 	t.Parallel()
-	directory, sent := t.TempDir(), text("the token that was sent")
-	attempt := &Attempt{ID: "0f8fad5b-d9cb-469f-a165-70867728950e"}
+	directory, sent := t.TempDir(), secret.New("the token that was sent")
+	const attempt = "0f8fad5b-d9cb-469f-a165-70867728950e"
 	grant := token.Grant{
 		Token: token.Token{
-			AccessToken: text("the access token"), Type: "mac",
+			AccessToken: secret.New("the access token"), Type: "mac",
 			Validity: token.Validity{IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)},
 			Outputs:  map[string]any{"scope": "1 3"},
 		},
-		RefreshToken: text("the new one\n\x00\xff"), RefreshTokenExpiresAt: noon.Add(24 * time.Hour),
+		RefreshToken: secret.New("the new one\n\x00\xff"), RefreshTokenExpiresAt: noon.Add(24 * time.Hour),
 	}
-	if err := openSpool(t, directory).Put(attempt, sent, grant); err != nil {
+	if err := open(t, directory).Put(attempt, sent, grant); err != nil {
 		t.Fatal(err)
 	}
-	after := openSpool(t, directory)
+	after := open(t, directory)
 	got, found := after.Find(attempt, sent)
 	if diff := cmp.Diff(grant, got, cmp.Comparer(secret.Text.Equal)); !found || diff != "" {
 		t.Errorf("a process that comes after finds what was left (-want +got):\n%s", diff)
 	}
-	if _, found := after.Find(&Attempt{ID: "another"}, sent); found {
+	if _, found := after.Find("another", sent); found {
 		t.Error("what was left of one attempt is not taken for another's")
 	}
-	if _, found := after.Find(attempt, text("another token")); found {
+	if _, found := after.Find(attempt, secret.New("another token")); found {
 		t.Error("a file must not open without the token that was sent")
 	}
-	after.Drop(attempt.ID)
+	after.Drop(attempt)
 	if _, found := after.Find(attempt, sent); found {
 		t.Error("what was committed is dropped")
 	}
@@ -63,7 +65,7 @@ func TestAFileOfTheSpoolDisclosesNothing(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "a file of the spool")
 	directory := t.TempDir()
-	if err := openSpool(t, directory).Put(&Attempt{ID: "1"}, text("sent"), token.Grant{RefreshToken: text("canary")}); err != nil {
+	if err := open(t, directory).Put("1", secret.New("sent"), token.Grant{RefreshToken: secret.New("canary")}); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(directory, "*"))
@@ -84,7 +86,7 @@ func TestAFileOfTheSpoolDisclosesNothing(t *testing.T) {
 func TestPredecessorIsAnEarlierProcessOfThisPod(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
-	before, after, elsewhere := openSpool(t, directory), openSpool(t, directory), openSpool(t, t.TempDir())
+	before, after, elsewhere := open(t, directory), open(t, directory), open(t, t.TempDir())
 	earlier, own := before.Holder("a"), after.Holder("b")
 	cases := map[string]struct {
 		reason string
@@ -109,53 +111,22 @@ func TestPredecessorIsAnEarlierProcessOfThisPod(t *testing.T) {
 
 func TestNoDirectoryIsNoSpool(t *testing.T) {
 	t.Parallel()
-	spool := openSpool(t, "")
-	if err := spool.Put(&Attempt{ID: "1"}, text("sent"), token.Grant{}); err != nil {
+	spool := open(t, "")
+	if err := spool.Put("1", secret.New("sent"), token.Grant{}); err != nil {
 		t.Errorf("without a spool nothing is kept, and nothing fails: %v", err)
 	}
-	if _, found := spool.Find(&Attempt{ID: "1"}, text("sent")); found || spool.Holder("a") != "a" {
+	if _, found := spool.Find("1", secret.New("sent")); found || spool.Holder("a") != "a" {
 		t.Error("without a spool nothing is found")
 	}
-	if _, err := OpenSpool("/does/not/exist"); err == nil || !strings.Contains(err.Error(), "spool") {
+	if _, err := Open("/does/not/exist"); err == nil || !strings.Contains(err.Error(), "spool") {
 		t.Errorf("a directory that cannot be used is an error that says so, got %v", err)
 	}
 }
 
 func TestAnAttemptsIDNeverLeadsOutOfTheSpool(t *testing.T) {
 	t.Parallel()
-	spool := openSpool(t, t.TempDir())
+	spool := open(t, t.TempDir())
 	if file := spool.file("../../etc/passwd"); filepath.Dir(file) != spool.directory {
 		t.Errorf("an ID that someone wrote into a state Secret leads to %s", file)
-	}
-}
-
-func TestAttemptsAreThoseThatHaveAFile(t *testing.T) {
-	t.Parallel()
-	directory := t.TempDir()
-	spool := openSpool(t, directory)
-	if attempts, err := spool.Attempts(); err != nil || len(attempts) != 0 {
-		t.Errorf("an empty spool holds %v (%v)", attempts, err)
-	}
-	for _, attempt := range []string{"b", "a", "c"} {
-		if err := spool.Put(&Attempt{ID: attempt}, text("sent"), token.Grant{RefreshToken: text("new")}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(directory, "d.sealed.tmp"), nil, 0o600); err != nil { // cut off while it was written
-		t.Fatal(err)
-	}
-	spool.Drop("b") // its credential is gone
-	attempts, err := openSpool(t, directory).Attempts()
-	if diff := cmp.Diff([]string{"a", "c"}, attempts); err != nil || diff != "" {
-		t.Errorf("a process that starts knows what is kept (-want +got):\n%s%v", diff, err)
-	}
-	if attempts, err := openSpool(t, "").Attempts(); err != nil || attempts != nil {
-		t.Errorf("without a spool nothing is kept: %v (%v)", attempts, err)
-	}
-	if err := os.RemoveAll(directory); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := spool.Attempts(); err == nil {
-		t.Error("a spool that cannot be read is not an empty one")
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package target
+package render
 
 import (
 	"maps"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
@@ -31,8 +32,8 @@ type Content struct {
 // out. The error names the field and never a value.
 func (t *Template) Render(granted token.Token, parameters map[string]string) (Content, error) {
 	content := Content{
-		Labels:      maps.Clone(t.labels()),
-		Annotations: maps.Clone(t.annotations()),
+		Labels:      maps.Clone(t.Labels()),
+		Annotations: maps.Clone(t.Annotations()),
 		Data:        t.plainData(granted),
 	}
 	variables := variables(granted, parameters)
@@ -46,6 +47,28 @@ func (t *Template) Render(granted token.Token, parameters map[string]string) (Co
 		}
 	}
 	return content, nil
+}
+
+// Try renders a made-up token key by key. A key that cannot be rendered from it is left out: a
+// template may need a token of a certain form, which one that is made up lacks.
+func (t *Template) Try(accessToken, output string, validity token.Validity) map[string][]byte {
+	granted := token.Token{
+		AccessToken: secret.New(accessToken),
+		Type:        "Bearer",
+		Validity:    validity,
+		Outputs:     make(map[string]any, len(t.declared)),
+	}
+	for _, name := range t.declared {
+		granted.Outputs[name] = output
+	}
+	data := t.plainData(granted)
+	variables := variables(granted, t.parameters)
+	for key, template := range t.data {
+		if text, present, err := template.Text(variables); err == nil && present {
+			data[key] = []byte(text)
+		}
+	}
+	return data
 }
 
 // variables of the expressions in a template.

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package target
+package render
 
 import (
 	"errors"
@@ -24,6 +24,13 @@ import (
 // markReserve is what a mark takes beside the names of labels and annotations.
 const markReserve = 1 << 10
 
+// allowedTypes are the types of Secret that the operator ever writes. A
+// service-account token is never among them.
+var allowedTypes = []corev1.SecretType{corev1.SecretTypeOpaque, corev1.SecretTypeDockerConfigJson, corev1.SecretTypeBasicAuth}
+
+// IsAllowed reports whether the operator ever writes Secrets of a type.
+func IsAllowed(kind corev1.SecretType) bool { return slices.Contains(allowedTypes, kind) }
+
 // checkPolicy refuses a policy of a newer version of the API, which must not be
 // taken for the default.
 func checkPolicy(policy v1alpha1.CreationPolicy) error {
@@ -36,8 +43,8 @@ func checkPolicy(policy v1alpha1.CreationPolicy) error {
 }
 
 // checkType refuses a type that is never written, and one whose keys are missing.
-func (t *Template) checkType() error {
-	if !slices.Contains(allowedTypes, t.kind) {
+func checkType(t *Template) error {
+	if !IsAllowed(t.kind) {
 		return fmt.Errorf("spec.target.template.type: this version of the operator does not write Secrets of type %q: write one of %s, %s, %s, or upgrade the operator",
 			t.kind, allowedTypes[0], allowedTypes[1], allowedTypes[2])
 	}
@@ -56,7 +63,7 @@ func (t *Template) checkType() error {
 }
 
 // checkKeys applies the rules for a Secret's keys, which are a ConfigMap's.
-func (t *Template) checkKeys() error {
+func checkKeys(t *Template) error {
 	field := "spec.target.template.data"
 	if len(t.source.Data) == 0 {
 		field = "outputs of the provider" // which are keys where the template sets no data
@@ -70,7 +77,7 @@ func (t *Template) checkKeys() error {
 }
 
 // checkMetadata applies the rules for labels and annotations.
-func (t *Template) checkMetadata() error {
+func checkMetadata(t *Template) error {
 	const labels, annotations = "spec.target.template.metadata.labels", "spec.target.template.metadata.annotations"
 	var problems []error
 	metadata := t.source.Metadata
@@ -85,7 +92,7 @@ func (t *Template) checkMetadata() error {
 			problems = append(problems, fmt.Errorf("%s[%s]: the operator alone writes annotations that begin with %s: remove it", annotations, key, v1alpha1.TokenAnnotationPrefix))
 		}
 	}
-	if size := annotationsSize(metadata.Annotations) + t.markSize(); size > apivalidation.TotalAnnotationSizeLimitB {
+	if size := AnnotationsSize(metadata.Annotations) + t.MarkSize(); size > apivalidation.TotalAnnotationSizeLimitB {
 		problems = append(problems, fmt.Errorf("%s: they come to %d bytes with the operator's own, and the API server takes %d: shorten them", annotations, size, apivalidation.TotalAnnotationSizeLimitB))
 	}
 	return errors.Join(problems...)
@@ -98,8 +105,8 @@ func complaints(field, key string, faults []string) error {
 	return fmt.Errorf("%s[%s]: %s", field, key, strings.Join(faults, ", "))
 }
 
-// annotationsSize is the size by which the API server bounds annotations.
-func annotationsSize(annotations map[string]string) int {
+// AnnotationsSize is the size by which the API server bounds annotations.
+func AnnotationsSize(annotations map[string]string) int {
 	size := 0
 	for key, value := range annotations {
 		size += len(key) + len(value)
@@ -107,5 +114,5 @@ func annotationsSize(annotations map[string]string) int {
 	return size
 }
 
-// markSize is the most that a mark takes.
-func (t *Template) markSize() int { return markReserve + len(t.setNames()) }
+// MarkSize is the most that a mark takes, in bytes.
+func (t *Template) MarkSize() int { return markReserve + len(t.Set()) }

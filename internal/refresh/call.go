@@ -1,0 +1,112 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+)
+
+// call is one request to a provider, from before it is built until its reply has been
+// read. It has passed every check before anything is claimed for it, and has a slot among
+// the calls to its host.
+type call struct {
+	r      *Refresher
+	job    Job
+	result *Result // where it is noted that the provider was asked
+	// spends is true where the request sends a token that works once.
+	spends bool
+
+	*slot
+	begun   *provider.Exchange
+	request *egress.Request
+}
+
+// prepare builds the request of a step and checks that it may be sent.
+func (c *call) prepare(ctx context.Context, step *provider.Call, state rotation.State) error {
+	in := c.job.Inputs
+	c.begun = step.Begin(in.Request(state.RefreshToken, state.Token.AccessToken, state.Token.Outputs),
+		c.r.Clock.Now().UTC().Truncate(time.Second), uuid.NewString())
+	var err error
+	if c.request, err = c.begun.Request(ctx); err != nil {
+		return problem.New(v1alpha1.InvalidParametersReason, "the request cannot be built: %s", problem.OneLine(err))
+	}
+	if err := c.r.Egress.Check(c.request); err != nil {
+		c.result.Called = true // it counts as an attempt, and backs off
+		return unanswered(err)
+	}
+	if err := c.enter(c.request.URL.Host); err != nil {
+		return err
+	}
+	if limit := in.Provider.RateLimit; limit != nil {
+		who := client.ObjectKeyFromObject(c.job.Credential)
+		if wait := c.r.Rates.Take(in.Provider.Key, pace.Allowance(*limit), who, c.r.Clock.Now()); wait > 0 {
+			c.leave(pace.Unasked, false)
+			return &Pause{Until: c.r.Clock.Now().Add(wait), Why: "the provider's rate limit is reached"}
+		}
+	}
+	return nil
+}
+
+// exchange sends a request and reads its reply. Its context is one that neither a
+// shutdown nor a lost lease ends: once a token is on its way, its successor must be
+// awaited.
+func (c *call) exchange(ctx context.Context) (provider.Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	started := c.r.Clock.Now()
+	c.result.Called = true
+	reply, failure := c.r.Egress.Do(c.request.WithContext(ctx), c.spends)
+	outcome, err := c.read(reply, failure, c.r.Clock.Now().Sub(started))
+	c.leave(answer(outcome, failure, c.spends), outcome.RetryAfter > 0)
+	return outcome, err
+}
+
+// read works out what came of a request.
+func (c *call) read(reply *egress.Reply, err error, took time.Duration) (provider.Outcome, error) {
+	name := c.job.Inputs.Provider.Name
+	if err != nil {
+		c.r.Metrics.Exchanged(name, "none", took)
+		if reply != nil { // it was cut short, perhaps behind the new refresh token
+			if outcome := c.begun.Read(provider.Reply(*reply)); !outcome.Grant.RefreshToken.IsZero() {
+				return outcome, nil
+			}
+		}
+		return provider.Outcome{}, unanswered(err)
+	}
+	c.r.Metrics.Exchanged(name, strconv.Itoa(reply.Status), took)
+	outcome := c.begun.Read(provider.Reply(*reply))
+	outcome.Grant.ExpiresAt = outcome.Grant.ExpiresAt.Truncate(time.Second) // as status carries it
+	return outcome, nil
+}
+
+// errUnknownOutcome: bytes were sent and no clear answer came.
+var errUnknownOutcome = errors.New("no clear answer came")
+
+// unanswered tells apart what cannot have been sent from what may have been.
+func unanswered(err error) error {
+	switch {
+	case errors.Is(err, egress.ErrDenied):
+		return problem.New(v1alpha1.EgressDeniedReason, "%s", problem.OneLine(err))
+	case errors.Is(err, egress.ErrNotSent):
+		return problem.New(v1alpha1.ProviderUnavailableReason, "%s; it is tried again", problem.OneLine(err))
+	default:
+		return errors.Join(errUnknownOutcome, err)
+	}
+}
+
+// isUnknown reports whether bytes were sent and no clear answer came.
+func isUnknown(err error) bool { return errors.Is(err, errUnknownOutcome) }

@@ -1,0 +1,125 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh
+
+import (
+	"context"
+	"errors"
+
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+)
+
+// settle takes in the outcome of an exchange under the claim.
+func (c *claim) settle(ctx context.Context, outcome provider.Outcome, err error) error {
+	switch {
+	case isUnknown(err), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero():
+		return c.unknown(ctx, outcome, err) // the claim stays
+	case err != nil: // nothing was sent
+		return c.withdraw(ctx, c.withDoubt(err))
+	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Grant.RefreshToken.IsZero():
+		return c.refused(ctx, outcome)
+	}
+	if err := c.save(ctx, outcome); err != nil {
+		return c.x.notSaved(err)
+	}
+	if outcome.Reason == v1alpha1.OutcomeUnknownReason {
+		outcome.Reason = v1alpha1.ProviderUnavailableReason // nothing is unknown: the successor is there
+	}
+	return c.x.conclude(outcome)
+}
+
+// unknown leaves the claim, which says that the token may be spent, and says how to
+// go on.
+func (c *claim) unknown(ctx context.Context, outcome provider.Outcome, err error) error {
+	words := outcome.Message
+	if err != nil {
+		words = problem.OneLine(err)
+	}
+	log.FromContext(ctx).Info("no clear answer came to a single-use token", "answer", words)
+	if c.x.r.recoveryOf(c.x.job.Credential, c.x.job.Inputs, c.x.record.State) == rotation.Resend {
+		return c.x.r.pause("the token is sent once more")
+	}
+	return Unknown(c.x.job.Credential, c.x.record.State.Attempt, words)
+}
+
+// refused takes in the provider's word that nothing was spent.
+func (c *claim) refused(ctx context.Context, outcome provider.Outcome) error {
+	if c.resend && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
+		return c.end(ctx, rotation.State.Lose, Lost(c.x.job.Credential))
+	}
+	if c.resend {
+		return c.withDoubt(c.x.conclude(outcome)) // this one was not spent, and nothing says so of the first: the claim stays
+	}
+	return c.withdraw(ctx, c.x.conclude(outcome))
+}
+
+// save commits what the exchange brought. Until that is done it is in the spool too.
+func (c *claim) save(ctx context.Context, outcome provider.Outcome) error {
+	claimed, sent := c.x.record.State.Attempt, c.x.record.State.RefreshToken
+	if err := c.x.r.Spool.Put(claimed.ID, sent, kept(c.x.job.Inputs, outcome)); err != nil {
+		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
+	}
+	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent}
+	return c.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
+		return following(c.x.job.Inputs, stored, outcome, exchange), stored.Accepts(exchange)
+	})
+}
+
+// withdraw ends the claim after nothing was spent, and says why. It is as
+// stubborn as a commit: a claim that stays would look like a token that was sent.
+// Where it was to send a token again, the outcome of the first time stays unknown.
+func (c *claim) withdraw(ctx context.Context, why error) error {
+	return c.end(ctx, func(state rotation.State, attempt string) rotation.State {
+		return state.Withdraw(attempt, c.doubtful)
+	}, why)
+}
+
+// end ends the claim without a successor of its token, and says why, also where that
+// cannot be saved: a token that was refused is not sent again. Where another process
+// has taken the claim over, how this one fared does not matter any more.
+func (c *claim) end(ctx context.Context, transition func(state rotation.State, attempt string) rotation.State, why error) error {
+	own := c.x.record.State.Attempt.ID
+	err := c.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
+		return transition(stored, own), stored.Attempt != nil && stored.Attempt.ID == own
+	})
+	switch {
+	case errors.Is(err, rotation.ErrSuperseded):
+		return c.x.r.pause("another process has taken the claim over")
+	case err != nil:
+		return withUnsaved(why, c.x.notSaved(err))
+	}
+	return why
+}
+
+// withUnsaved adds to an outcome that it could not be saved. What is no outcome gives
+// way to that.
+func withUnsaved(outcome, unsaved error) error {
+	answered, blocked := problem.Of(outcome), problem.Of(unsaved)
+	if answered == nil || blocked == nil {
+		return unsaved
+	}
+	return extended(answered, "; and "+blocked.Message)
+}
+
+// withDoubt adds to a failure of a retry that the outcome of the first time is still
+// unknown.
+func (c *claim) withDoubt(err error) error {
+	p := problem.Of(err)
+	if c.doubtful == nil || p == nil {
+		return err
+	}
+	return extended(p, "; whether the refresh token was spent when it was sent at "+rfc3339(c.doubtful.Started)+" is still unknown")
+}
+
+// extended is a problem with more to say.
+func extended(p *problem.Problem, more string) *problem.Problem {
+	longer := *p
+	longer.Message += more
+	return &longer
+}
