@@ -13,6 +13,7 @@ package digest
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -44,6 +45,14 @@ func New(random []byte) (Key, error) {
 	k := Key{secret: (*[keySize]byte)(append([]byte(nil), random...))}
 	k.name = hex.EncodeToString(k.sum("name", "")[:nameSize])
 	return k, nil
+}
+
+// Random makes a key for a process that shares its digests with no other, such as a test.
+func Random() Key {
+	random := make([]byte, keySize)
+	_, _ = rand.Read(random) // it never fails
+	key, _ := New(random)
+	return key
 }
 
 // Name distinguishes the key from others and tells nothing of it: 8 characters that

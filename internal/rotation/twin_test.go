@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 )
 
 var other = credentialOf("elsewhere", "other")
@@ -93,10 +94,36 @@ func TestOlderTwin(t *testing.T) {
 		},
 		"one of the version before": {
 			"an upgrade must not make twins invisible", holding("G"), false, false, func(s *corev1.Secret) {
-				s.Labels[labelPrefix+s.Labels[labelLive]] = "live"
-				delete(s.Labels, labelLive)
-				delete(s.Labels, labelSeed)
+				delete(s.Labels, labelKey)
+				s.Labels[labelLive], s.Labels[labelSeed] = plainMark("G"), plainMark("G")
 			}, twin(nil), nil,
+		},
+		"one of the version before that has moved on": {
+			"its seed is found", rotated(holding("G"), "G2"), false, false, func(s *corev1.Secret) {
+				delete(s.Labels, labelKey)
+				s.Labels[labelLive], s.Labels[labelSeed] = plainMark("G2"), plainMark("G")
+			}, twin(func(t *Twin) { t.Spent = true }), nil,
+		},
+		"one of two versions before": {
+			"that upgrade must not either", holding("G"), false, false, func(s *corev1.Secret) {
+				for _, label := range []string{labelKey, labelLive, labelSeed} {
+					delete(s.Labels, label)
+				}
+				s.Labels[labelPrefix+plainMark("G")] = "live"
+			}, twin(nil), nil,
+		},
+		"one with a mark in plain that is none of the operator's": {
+			"anyone may put a label on a Secret of theirs", holding("G"), false, false, func(s *corev1.Secret) {
+				s.Type = corev1.SecretTypeOpaque
+				delete(s.Labels, labelKey)
+				s.Labels[labelLive] = plainMark("G")
+			}, nil, nil,
+		},
+		"one under a key that is lost": {
+			"it is found once it is marked anew", holding("G"), false, false, func(s *corev1.Secret) {
+				lost := Store{Cluster: "cluster", Key: digest.Random()}
+				lost.label(s, holding("G"))
+			}, nil, nil,
 		},
 	}
 	for name, c := range cases {
