@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
@@ -50,6 +51,8 @@ type Options struct {
 	// InFlight counts the exchanges and commits in flight; whoever ends the
 	// process waits for it first.
 	InFlight *sync.WaitGroup
+	// OwnNamespace is the operator's, where the key for its digests is kept.
+	OwnNamespace string
 	// Namespaces that are watched; all where there are none.
 	Namespaces []string
 	// Concurrency is how many credentials are worked on at once.
@@ -75,7 +78,16 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
-	credentials, err := newReconciler(mgr, options, catalog, cluster)
+	key, err := digest.Stored(ctx, mgr.GetAPIReader(), mgr.GetClient(), options.OwnNamespace)
+	if err != nil {
+		return err
+	}
+	states := &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
+	targets := &target.Publisher{Client: mgr.GetClient(), Key: key}
+	if err := mgr.Add(&rekeyer{states: states, targets: targets, metadata: mgr.GetCache()}); err != nil {
+		return err
+	}
+	credentials, err := newReconciler(mgr, options, catalog, states, targets)
 	if err != nil {
 		return err
 	}
@@ -102,7 +114,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 }
 
 // newReconciler puts the parts together that a credential's reconcile is made of.
-func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, cluster string) (*Reconciler, error) {
+func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, states *rotation.Store, targets *target.Publisher) (*Reconciler, error) {
 	recorder := report.NewRecorder(mgr, options.Clock)
 	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder}
 	if err := errors.Join(mgr.Add(lane), mgr.Add(recorder)); err != nil {
@@ -117,14 +129,15 @@ func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, c
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
 		Inputs:  gatherer,
-		Targets: &target.Publisher{Client: mgr.GetClient()},
+		Targets: targets,
 		Reports: lane,
 		Hosts:   hosts,
 		Metrics: counters,
 		Clock:   options.Clock,
 		Refresher: &refresh.Refresher{
 			Inputs:   gatherer,
-			States:   &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Namespaces: options.Namespaces},
+			States:   states,
+			Key:      states.Key,
 			Egress:   options.Egress,
 			Rates:    &pace.Rates{},
 			Hosts:    hosts,

@@ -20,47 +20,53 @@ import (
 // was lost, which find no twin any more. It calls pause before each. States whose
 // credentials are gone are among them, since they have spent tokens, too.
 //
-// Labels alone change. A state that is written meanwhile gets its marks by that.
-func (s *Store) Relabel(ctx context.Context, pause func(context.Context) error) error {
+// Labels alone change. A state that is written meanwhile gets its marks by that. found is
+// how many there were: once there are none, nothing is left to do.
+func (s *Store) Relabel(ctx context.Context, pause func(context.Context) error) (found int, err error) {
 	var outdated []types.NamespacedName
-	err := s.listOutdated(ctx, func(item *metav1.PartialObjectMetadata) {
+	err = s.listOutdated(ctx, func(item *metav1.PartialObjectMetadata) {
 		outdated = append(outdated, client.ObjectKeyFromObject(item))
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var failures []error
 	for _, key := range outdated {
 		if err := pause(ctx); err != nil {
-			return err
+			return found, err
 		}
-		failures = append(failures, s.relabel(ctx, key))
+		relabelled, err := s.relabel(ctx, key)
+		if relabelled {
+			found++
+		}
+		failures = append(failures, err)
 	}
-	if err := errors.Join(failures...); err != nil {
-		return err
+	if err := errors.Join(failures...); err != nil || found > 0 {
+		return found, err
 	}
 	s.oldMarksLock.Lock()
 	s.oldMarks = marked{}
 	s.oldMarksLock.Unlock()
-	return nil
+	return 0, nil
 }
 
-func (s *Store) relabel(ctx context.Context, key types.NamespacedName) error {
+// relabel reports whether there was something to mark.
+func (s *Store) relabel(ctx context.Context, key types.NamespacedName) (found bool, err error) {
 	stored := &corev1.Secret{}
 	if err := s.Client.Get(ctx, key, stored); err != nil {
-		return changed(describe(ActionRead, err))
+		return true, changed(describe(ActionRead, err))
 	}
 	if stored.Type != v1alpha1.StateSecretType || !isState(stored) {
-		return nil // anyone may have made it
+		return false, nil // anyone may have made it
 	}
 	state, _ := decode(stored.Data) // of a damaged one as much as can be read
 	relabelled := stored.DeepCopy()
 	s.label(relabelled, state)
-	err := s.Client.Patch(ctx, relabelled, client.MergeFromWithOptions(stored, client.MergeFromWithOptimisticLock{}))
+	err = s.Client.Patch(ctx, relabelled, client.MergeFromWithOptions(stored, client.MergeFromWithOptimisticLock{}))
 	if err != nil {
-		return changed(describe(ActionUpdate, err))
+		return true, changed(describe(ActionUpdate, err))
 	}
-	return nil
+	return true, nil
 }
 
 // changed passes over a state that somebody else has written or deleted.

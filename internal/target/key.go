@@ -6,6 +6,7 @@ package target
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/digest"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
@@ -35,42 +37,49 @@ func (p *Publisher) holds(marked string, data map[string][]byte, uid types.UID) 
 	return p.Key.Is(written, MarkKey(uid), render.DataDigest(data))
 }
 
-// Unkeyed lists the credentials whose marks on a Secret an earlier version wrote, by
-// which anybody can check a guess at what the Secret holds.
-func Unkeyed(metadata *metav1.PartialObjectMetadata) []types.UID {
-	var all []types.UID
+// HasPlainMark reports whether an earlier version marked a Secret, so that anybody can
+// check a guess at what it holds.
+func HasPlainMark(metadata *metav1.PartialObjectMetadata) bool { return len(plainMarks(metadata)) > 0 }
+
+// plainMarks are the marks whose digests are in plain, by the UID of their credential: a
+// Secret that is merged into may have several.
+func plainMarks(metadata *metav1.PartialObjectMetadata) map[types.UID]Mark {
+	plain := map[types.UID]Mark{}
 	for key := range metadata.Annotations {
 		uid := types.UID(strings.TrimPrefix(key, v1alpha1.TokenAnnotationPrefix))
 		mark, ok := ReadMark(metadata.Annotations, uid)
 		if _, written, _ := strings.Cut(mark.Digest, "-"); ok && digest.IsPlain(written) {
-			all = append(all, uid)
+			plain[uid] = mark
 		}
 	}
-	return all
+	return plain
 }
 
-// Rekey writes a credential's mark on a Secret anew, with its digest under the key. The
-// data is neither read nor changed. One that has changed meanwhile is left alone.
-func (p *Publisher) Rekey(ctx context.Context, metadata *metav1.PartialObjectMetadata, uid types.UID) error {
-	mark, ok := ReadMark(metadata.Annotations, uid)
-	if !ok {
-		return nil
+// Rekey writes the plain marks of a Secret anew, under the key. The data is neither read
+// nor changed. A Secret that has changed meanwhile is left alone: whoever changed it
+// wakes its credential, or has written it anew.
+func (p *Publisher) Rekey(ctx context.Context, metadata *metav1.PartialObjectMetadata) error {
+	for uid, mark := range plainMarks(metadata) {
+		shape, written, _ := strings.Cut(mark.Digest, "-")
+		mark.Digest = shape + "-" + p.Key.Keyed(MarkKey(uid), written)
+		body, err := json.Marshal(map[string]any{"metadata": map[string]any{
+			"uid":             metadata.UID,
+			"resourceVersion": metadata.ResourceVersion,
+			"annotations":     map[string]string{MarkKey(uid): mark.Encode()},
+		}})
+		if err != nil {
+			return err
+		}
+		patched := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: metadata.Namespace, Name: metadata.Name}}
+		patched.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		err = p.Client.Patch(ctx, patched, client.RawPatch(types.MergePatchType, body), client.FieldOwner(fieldManagerOf(uid)))
+		switch {
+		case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			return fmt.Errorf("key the mark on the Secret %s/%s: %s", metadata.Namespace, metadata.Name, problem.AnswerOf(err))
+		}
+		metadata = patched
 	}
-	shape, written, _ := strings.Cut(mark.Digest, "-")
-	mark.Digest = shape + "-" + p.Key.Keyed(MarkKey(uid), written)
-	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid":             metadata.UID,
-		"resourceVersion": metadata.ResourceVersion,
-		"annotations":     map[string]string{MarkKey(uid): mark.Encode()},
-	}})
-	if err != nil {
-		return err
-	}
-	patched := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: metadata.Namespace, Name: metadata.Name}}
-	patched.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err = p.Client.Patch(ctx, patched, client.RawPatch(types.MergePatchType, body), client.FieldOwner(fieldManagerOf(uid)))
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
+	return nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/digest"
@@ -75,18 +74,18 @@ func TestAMarkInPlainIsKeyedWithoutItsData(t *testing.T) {
 			t.Parallel()
 			s, view := begin(t, policy, map[string]string{"app": "shop"})
 			keyed := s.live().Annotations[MarkKey(s.credential.UID)]
-			if uids := Unkeyed(s.cached()); len(uids) > 0 {
-				t.Errorf("what is written is keyed: %v", uids)
+			if HasPlainMark(s.cached()) {
+				t.Error("what is written is keyed")
 			}
 			s.unkeyed(policy)
 			if strings.Contains(s.live().Annotations[MarkKey(s.credential.UID)], key.Name()) {
 				t.Fatal("the test plants no mark in plain")
 			}
 			cached, before, reads := s.cached(), s.live(), s.calls["get"]
-			if diff := cmp.Diff([]types.UID{s.credential.UID}, Unkeyed(cached)); diff != "" {
-				t.Fatalf("the mark in plain is found (-want +got):\n%s", diff)
+			if !HasPlainMark(cached) {
+				t.Fatal("the mark in plain is not found")
 			}
-			if err := s.Rekey(t.Context(), cached, s.credential.UID); err != nil {
+			if err := s.Rekey(t.Context(), cached); err != nil {
 				t.Fatal(err)
 			}
 			if s.calls["get"] != reads {
@@ -102,9 +101,25 @@ func TestAMarkInPlainIsKeyedWithoutItsData(t *testing.T) {
 			if again := s.inspect(view.ResourceVersion); state(again) != written || len(again.Contested) > 0 {
 				t.Errorf("the target is as it was written: got %+v", again)
 			}
-			if err := s.Rekey(t.Context(), cached, s.credential.UID); err != nil {
+			if err := s.Rekey(t.Context(), cached); err != nil {
 				t.Errorf("a Secret that has changed meanwhile is left alone: %v", err)
 			}
 		})
+	}
+}
+
+func TestAllPlainMarksOfASecretAreKeyed(t *testing.T) {
+	t.Parallel()
+	s, _ := begin(t, v1alpha1.MergePolicy, nil)
+	s.unkeyed(v1alpha1.MergePolicy)
+	s.change("another", func(secret *corev1.Secret) {
+		secret.Annotations[MarkKey("uid-2")] = secret.Annotations[MarkKey(s.credential.UID)]
+	})
+	if err := s.Rekey(t.Context(), s.cached()); err != nil {
+		t.Fatal(err)
+	}
+	annotations := s.live().Annotations
+	if HasPlainMark(s.cached()) || annotations[MarkKey("uid-2")] == annotations[MarkKey(s.credential.UID)] {
+		t.Errorf("each has a digest of its own: %v", annotations)
 	}
 }

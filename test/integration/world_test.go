@@ -159,6 +159,7 @@ func (w *world) start() *operator {
 		Clock:             w.clock,
 		Holder:            "test/" + uuid.NewString(),
 		InFlight:          inFlight,
+		OwnNamespace:      corev1.NamespaceDefault,
 		Namespaces:        namespaces,
 		Concurrency:       concurrency,
 		Registry:          w.metrics,
