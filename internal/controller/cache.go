@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 )
 
 // CacheOptions are what the controllers need of a manager's cache: the
@@ -89,7 +90,7 @@ func slimSecret(object any) (any, error) {
 	share(&metadata.Kind)
 	share(&metadata.APIVersion)
 	switch {
-	case len(ownerOf(metadata)) == 0:
+	case delivery.OwnerOf(metadata) == "":
 		metadata.Labels, metadata.OwnerReferences = nil, nil
 		metadata.Annotations = ownAnnotations(metadata.Annotations)
 	case maps.Equal(metadata.Labels, ownLabels):

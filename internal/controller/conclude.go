@@ -5,13 +5,11 @@ package controller
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/lru"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -154,52 +152,3 @@ func (r retries) next(credential types.NamespacedName, transient bool) time.Dura
 }
 
 func (r retries) forget(credential types.NamespacedName) { r.limiter.Forget(credential) }
-
-// dryRunTime is for how long a dry run of a template in a namespace holds for others
-// of its kind: thousands that come at once are not all asked for.
-const dryRunTime = 30 * time.Second
-
-// dryRuns remembers which were well.
-type dryRuns struct{ done *lru.Cache }
-
-// maxDryRuns is how many are remembered.
-const maxDryRuns = 1024
-
-func newDryRuns() dryRuns { return dryRuns{lru.New(maxDryRuns)} }
-
-// isDone reports whether a dry run like this one was well lately.
-func (d dryRuns) isDone(kind string, now time.Time) bool {
-	at, ok := d.done.Get(kind)
-	return ok && now.Sub(at.(time.Time)) < dryRunTime
-}
-
-func (d dryRuns) note(kind string, now time.Time) { d.done.Add(kind, now) }
-
-// moment of a dry run: a claim may create the state Secret, and take the last room of a
-// quota.
-type moment string
-
-const (
-	beforeClaim moment = "before the claim"
-	afterClaim  moment = "after the claim"
-)
-
-// dryRun asks the API server whether it would take the target, where that is not known
-// from its last write: for the first token, after a change, and after a refusal.
-func (r *Reconciler) dryRun(ctx context.Context, credential *v1alpha1.TokenCredential, goal goal, moment moment) error {
-	known := &credential.Status
-	if goal.view.Holds && known.ObservedGeneration == credential.Generation && known.ObservedInputs != "" {
-		return nil
-	}
-	now := r.Clock.Now()
-	kind := fmt.Sprintf("%s/%t/%s/%s", credential.Namespace, goal.view.Exists, goal.template.Shape(), moment)
-	refusedBefore := known.ObservedGeneration != 0 && known.ObservedInputs == ""
-	if !refusedBefore && r.dryRuns.isDone(kind, now) {
-		return nil
-	}
-	if err := r.Targets.DryRun(ctx, credential, goal.template, goal.view); err != nil {
-		return err
-	}
-	r.dryRuns.note(kind, now)
-	return nil
-}

@@ -5,19 +5,18 @@ package controller
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/decision"
+	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
-	"github.com/tokenkeeper/tokenkeeper/internal/target"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
@@ -35,7 +34,7 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		!r.isUnchanged(ctx, credential) || lacksTarget(known) || r.repairs.IsHeldBack(key) || r.writeBacks.IsHeldBack(key)
+		!r.isUnchanged(ctx, credential) || lacksTarget(known) || r.delivery.IsHeldBack(key)
 	return decision.Decide(f)
 }
 
@@ -57,7 +56,7 @@ func (r *Reconciler) isUnchanged(ctx context.Context, credential *v1alpha1.Token
 	if known.StateSecret != nil {
 		stateVersion = known.StateSecret.ResourceVersion
 	}
-	return r.isAsWritten(ctx, credential.Namespace, credential.TargetName(), knownTarget(credential)) &&
+	return r.isAsWritten(ctx, credential.Namespace, credential.TargetName(), delivery.KnownTarget(credential)) &&
 		r.isAsWritten(ctx, credential.Namespace, credential.StateSecretName(), stateVersion)
 }
 
@@ -65,19 +64,41 @@ func (r *Reconciler) isUnchanged(ctx context.Context, credential *v1alpha1.Token
 // shows may be older; what comes after that wakes the credential again.
 func (r *Reconciler) isAsWritten(ctx context.Context, namespace, name, wanted string) bool {
 	version, err := r.Inputs.Secrets.Version(ctx, client.ObjectKey{Namespace: namespace, Name: name})
-	return err == nil && (version == wanted || wanted == "" && version == inputs.Absent || isOlder(version, wanted))
+	if err != nil || version == wanted || wanted == "" && version == inputs.Absent {
+		return err == nil
+	}
+	order, err := resourceversion.CompareResourceVersion(version, wanted)
+	return err == nil && order < 0
 }
 
-// facts are what the decision rests on once everything has been read.
-func (r *Reconciler) facts(job refresh.Job, view target.View) decision.Facts {
+// surroundings are what a decision rests on beside what was read for it.
+type surroundings struct {
+	now time.Time
+	// mayRefill is true where another call may be made for a target that lacks its token.
+	mayRefill bool
+	// admitted is true where there is a slot at the provider's host, for which the
+	// credential was woken.
+	admitted bool
+}
+
+func (r *Reconciler) surroundings(credential *v1alpha1.TokenCredential, goal delivery.Goal) surroundings {
+	return surroundings{
+		now:       r.Clock.Now(),
+		mayRefill: r.delivery.MayRefill(credential, goal),
+		admitted:  r.Hosts.Admitted(client.ObjectKeyFromObject(credential)),
+	}
+}
+
+// factsOf are what the decision rests on once everything has been read.
+func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.Facts {
 	credential, in, found := job.Credential, job.Inputs, job.Found
-	known, state, now := &credential.Status, found.Record.State, r.Clock.Now()
+	known, state, mark := &credential.Status, found.Record.State, goal.View.Mark
 	f := decision.Facts{
-		Now:       now,
+		Now:       around.now,
 		Live:      true,
 		Suspended: credential.Spec.Suspend,
 		SeedIsNew: found.Seed == rotation.SeedNew,
-		Requested: credential.RefreshRequested() && view.Mark.Requested != requestDigest(credential),
+		Requested: credential.RefreshRequested() && mark.Requested != delivery.RequestDigest(credential),
 		Restored:  in.SingleUse() && found.Record.Copied,
 		Recovery:  found.Recovery,
 		Lost:      in.SingleUse() && state.Lost(),
@@ -87,34 +108,22 @@ func (r *Reconciler) facts(job refresh.Job, view target.View) decision.Facts {
 	case in.KeepsAccessToken():
 		f.Token, f.SourceChanged = state.Token.Validity, !state.Token.IsZero() && state.Source != in.Source
 	default:
-		f.Token = validityOf(token.Token{}, view, credential)
-		f.SourceChanged = !view.Mark.IsZero() && view.Mark.Source != in.Source
-		if !isGood(view) {
-			f.TargetNeeds = r.mayRepair(credential, view)
-		}
+		f.Token = goal.Validity(credential)
+		f.SourceChanged = !mark.IsZero() && mark.Source != in.Source
+		f.TargetNeeds = !goal.IsGood() && around.mayRefill
 		if f.Token.IsZero() && !f.TargetNeeds { // a target that is gone waits for its repair, as if the token were there
 			f.Token = statusValidity(known)
 		}
 	}
-	f.Due = startOf(credential, f.Token, now)
+	f.Due = startOf(credential, f.Token, around.now)
 	f.Last = decision.Last(known, in.Digest)
 	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Counts: in.KeepsAccessToken()}) {
 		f.Last = decision.Attempt{}
 	}
-	if decision.IsFromFuture(known, now) || r.Hosts.Admitted(client.ObjectKeyFromObject(credential)) {
+	if decision.IsFromFuture(known, around.now) || around.admitted {
 		f.Last.RetryAt = time.Time{}
 	}
 	return f
-}
-
-// mayRepair reports whether a target that has been changed may be filled again now by
-// another call.
-func (r *Reconciler) mayRepair(credential *v1alpha1.TokenCredential, view target.View) bool {
-	if !isRepair(credential, view, token.Token{}) {
-		return true
-	}
-	allowed, _, _ := r.repairs.Pace(client.ObjectKeyFromObject(credential))
-	return allowed
 }
 
 // statusValidity is the token that the status knows of.
@@ -134,13 +143,22 @@ func startOf(credential *v1alpha1.TokenCredential, validity token.Validity, now 
 	return schedule.StartAt(validity.IssuedAt, dueOf(credential, validity), string(credential.UID))
 }
 
-// requestDigest names the refresh that the annotation tokenkeeper.io/refreshAt asks
-// for; empty for none.
-func requestDigest(credential *v1alpha1.TokenCredential) string {
-	wanted := credential.Annotations[v1alpha1.RefreshAtAnnotation]
-	if wanted == "" {
-		return ""
+// dueOf is when a token is to be renewed; zero for none.
+func dueOf(credential *v1alpha1.TokenCredential, validity token.Validity) time.Time {
+	if validity.IsZero() {
+		return time.Time{}
 	}
-	sum := sha256.Sum256([]byte(wanted))
-	return hex.EncodeToString(sum[:8])
+	return schedule.RefreshAt(validity, schedule.Renewal{
+		Percentage: credential.Spec.Renewal.Percentage,
+		Before:     credential.Spec.Renewal.Before.OrDefault(0),
+	}, string(credential.UID))
+}
+
+// renewalOf is when the token at hand is to be renewed, or else the one that the target
+// was found to hold.
+func renewalOf(credential *v1alpha1.TokenCredential, goal delivery.Goal, atHand token.Token) time.Time {
+	if !atHand.IsZero() {
+		return dueOf(credential, atHand.Validity)
+	}
+	return dueOf(credential, goal.Validity(credential))
 }

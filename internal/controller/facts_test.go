@@ -11,10 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/decision"
+	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -84,9 +84,10 @@ func TestFactsAreThoseOfWhatWasRead(t *testing.T) {
 	valid := token.Validity{IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)}
 	older := token.Validity{IssuedAt: noon.Add(-time.Hour), ExpiresAt: noon}
 	type given struct {
-		s    *scene
-		job  refresh.Job
-		view target.View
+		s      *scene
+		job    refresh.Job
+		view   target.View
+		around surroundings
 	}
 	for _, each := range []struct {
 		name, reason, described string
@@ -100,7 +101,7 @@ func TestFactsAreThoseOfWhatWasRead(t *testing.T) {
 		}, func(f *decision.Facts) { f.Requested = true }},
 		{"a refresh was asked for, and the target answers it", "the process died before the status said so", singleUse, func(g *given) {
 			g.job.Credential.Annotations = map[string]string{v1alpha1.RefreshAtAnnotation: "now"}
-			g.view.Mark.Requested = requestDigest(g.job.Credential)
+			g.view.Mark.Requested = delivery.RequestDigest(g.job.Credential)
 		}, func(*decision.Facts) {}},
 		{"a copied state", "its token may be spent", singleUse, func(g *given) { g.job.Found.Record.Copied = true }, func(f *decision.Facts) { f.Restored = true }},
 		{"a copied state that protects nothing", "its token works again", reusable, func(g *given) { g.job.Found.Record.Copied = true }, func(*decision.Facts) {}},
@@ -116,8 +117,7 @@ func TestFactsAreThoseOfWhatWasRead(t *testing.T) {
 			f.TargetNeeds, f.Token = true, token.Validity{}
 		}},
 		{"the target is gone once more", "its repair waits: it is no first token", reusable, func(g *given) {
-			g.view = target.View{}
-			g.s.repairs.Note(client.ObjectKeyFromObject(g.job.Credential))
+			g.view, g.around.mayRefill = target.View{}, false
 		}, func(*decision.Facts) {}},
 		{"the target was changed", "what it holds is not the token", reusable, func(g *given) { g.view.Holds, g.view.Rendered = false, false }, func(f *decision.Facts) { f.TargetNeeds = true }},
 	} {
@@ -138,14 +138,15 @@ func TestFactsAreThoseOfWhatWasRead(t *testing.T) {
 			record.State.Source, record.State.Token = in.Source, token.Token{AccessToken: secret.New("access"), Validity: valid}
 			g.job = refresh.Job{Credential: credential, Inputs: in, Found: refresh.Found{Record: record, Recovery: rotation.Nothing}}
 			g.view = target.View{Exists: true, ResourceVersion: "1", Holds: true, Rendered: true, Dressed: true, Mark: target.Mark{Validity: valid, Source: in.Source}}
-			want := g.s.facts(g.job, g.view)
+			g.around = surroundings{now: noon, mayRefill: true}
+			want := factsOf(g.job, delivery.Goal{View: g.view}, g.around)
 			if !want.Live || !want.Now.Equal(noon) || want.Token != valid || want.Due.IsZero() {
 				t.Fatalf("the facts of a credential of which all is well are %+v", want)
 			}
 			each.change(&g)
 			each.want(&want)
 			want.Due = startOf(g.job.Credential, want.Token, noon)
-			if diff := cmp.Diff(want, g.s.facts(g.job, g.view)); diff != "" {
+			if diff := cmp.Diff(want, factsOf(g.job, delivery.Goal{View: g.view}, g.around)); diff != "" {
 				t.Errorf("(-want +got)\n%sreason: %s", diff, each.reason)
 			}
 		})

@@ -3,22 +3,24 @@
 
 // Package controller reconciles TokenCredentials and ClusterTokenProviders: it
 // watches, orders the steps, and says when to come again. What a step does is the
-// business of the package it belongs to: inputs, decision, refresh, target,
-// writeback, status and report. There is no HTTP here, and no encoding of Secrets.
+// business of the package it belongs to: inputs, decision, refresh, delivery, status
+// and report. There is no HTTP here, and no encoding of Secrets.
 package controller
 
 import (
 	"context"
-	"sync/atomic"
+	"errors"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/decision"
+	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
@@ -29,7 +31,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
-	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 // +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials,verbs=get;list;watch
@@ -41,7 +42,8 @@ import (
 
 // Parts are what a credential's reconcile is made of.
 type Parts struct {
-	client.Client
+	// Client reads credentials from the cache, and writes Secrets.
+	Client client.Client
 	// Live reads from the API server, not from the cache.
 	Live      client.Reader
 	Inputs    *inputs.Gatherer
@@ -53,28 +55,34 @@ type Parts struct {
 	Clock     clock.PassiveClock
 }
 
-// Reconciler keeps the token of each TokenCredential fresh. What it remembers itself
-// is how often something was done, so that it is not done without a pause.
+// Reconciler keeps the token of each TokenCredential fresh: it has the steps, and their
+// order. What it remembers itself is how often something was done, so that it is not done
+// without a pause. What wakes a credential is the watcher's.
 type Reconciler struct {
 	Parts
-	repairs    *target.Repairs
-	writeBacks *target.Repairs
-	edits      pace.Edits
-	templates  render.Compiler
-	dryRuns    dryRuns
-	retries    retries
-	referrers  referrers
-	wake       atomic.Pointer[queue]
+	delivery  *delivery.Deliverer
+	remover   *delivery.Remover
+	referrers *referrers
+	ahead     ahead
+	retries   retries
 }
 
 // NewReconciler makes a reconciler that has seen nothing yet.
 func NewReconciler(parts Parts) *Reconciler {
+	known := &referrers{}
+	secrets := parts.Inputs.Secrets
 	return &Reconciler{
-		Parts:      parts,
-		repairs:    target.NewRepairs(parts.Clock),
-		writeBacks: target.NewRepairs(parts.Clock),
-		dryRuns:    newDryRuns(),
-		retries:    newRetries(),
+		Parts: parts,
+		delivery: delivery.New(delivery.Parts{
+			Targets: parts.Targets,
+			Seeds:   parts.Client,
+			Secrets: secrets,
+			Rivals:  rivals{parts.Client, parts.Inputs.Catalog, known}.of,
+			Clock:   parts.Clock,
+		}),
+		remover:   &delivery.Remover{Credentials: parts.Client, Secrets: secrets.Metadata, Live: parts.Live, Targets: parts.Targets},
+		referrers: known,
+		retries:   newRetries(),
 	}
 }
 
@@ -87,7 +95,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		defer func() { r.Hosts.Yield(request.NamespacedName, r.Clock.Now()) }()
 	}
 	cached := &v1alpha1.TokenCredential{}
-	err := r.Get(ctx, request.NamespacedName, cached, client.UnsafeDisableDeepCopy)
+	err := r.Client.Get(ctx, request.NamespacedName, cached, client.UnsafeDisableDeepCopy)
 	switch {
 	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, r.forget(ctx, request.NamespacedName)
@@ -128,7 +136,7 @@ const slotPause = 30 * time.Second
 // is saved before the target, and the target before anything is reported. Each step
 // takes values and returns values, and what stands in its way goes into the report.
 func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCredential) outcome {
-	report := status.Report{Suspended: credential.Spec.Suspend, Target: r.glance(ctx, credential)}
+	report := status.Report{Suspended: credential.Spec.Suspend, Target: r.delivery.Glance(ctx, credential)}
 
 	record, err := r.Refresher.Recover(ctx, credential, r.keepsNoState(ctx, credential))
 	if err != nil {
@@ -148,14 +156,14 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	}
 	report.SeedIgnored = found.Seed == rotation.SeedSpent && credential.Status.ObservedInputs != in.Digest
 
-	goal, err := r.preflight(ctx, credential, in)
+	goal, err := r.delivery.Preflight(ctx, credential, in)
 	if err != nil {
 		if problem.Is(err, v1alpha1.TargetConflictReason, v1alpha1.SecretNotFoundReason) {
 			report.Target = &status.Target{} // what is there is not the credential's
 		}
 		return stopped(report, err)
 	}
-	report.Target = targetOf(goal.view, credential)
+	report.Target = goal.Target(credential)
 
 	acted := r.act(ctx, refresh.Job{Credential: credential, Inputs: in, Found: found}, goal)
 	report = acted.reportTo(report, in)
@@ -164,10 +172,77 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	// has come to the end, even while the process is ending.
 	ctx, cancel := finishing(ctx, acted.refreshed())
 	defer cancel()
-	delivered := r.deliver(ctx, credential, in, goal, acted)
-	report = delivered.reportTo(report)
+	atHand := acted.tokenAtHand(in)
+	delivered := r.delivery.Deliver(ctx, delivery.Job{
+		Credential: credential, Inputs: in, Goal: goal, Record: acted.result.Record, Token: atHand, IsNew: acted.refreshed(),
+	})
+	report = delivered.ReportTo(report)
+	report.Due = renewalOf(credential, goal, atHand)
 	if acted.pause != nil {
 		return stopped(report, acted.pause)
 	}
-	return outcome{report: report, again: schedule.Wake(delivered.again, acted.again)}
+	return outcome{report: report, again: schedule.Wake(delivered.Again, acted.again)}
+}
+
+// outcome of a reconcile: what is reported, and when to come again beside what the
+// status plans; zero: nothing more is planned.
+type outcome struct {
+	report status.Report
+	again  time.Time
+	why    string // it is paused
+}
+
+// stopped is the outcome where a step could not be taken: by a *refresh.Pause, which
+// is no news, or by a *problem.Problem.
+func stopped(report status.Report, err error) outcome {
+	var pause *refresh.Pause
+	if errors.As(err, &pause) {
+		report.Paused = true
+		return outcome{report: report, again: pause.Until, why: pause.Why}
+	}
+	report.Renewal = problem.From(err)
+	return outcome{report: report}
+}
+
+// keepsNoState reports whether nothing is spent by what is asked of a credential's
+// provider, so that a state which no cache shows need not be looked for.
+func (r *Reconciler) keepsNoState(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
+	found, err := r.Inputs.Catalog.Find(ctx, credential.Spec.ProviderRef)
+	return err == nil && !(&inputs.Inputs{Provider: found}).SingleUse()
+}
+
+// stateOf is what is reported of a state.
+func stateOf(record *rotation.Record, counts bool) *status.State {
+	if !record.Exists() {
+		return nil
+	}
+	state := &status.State{ResourceVersion: record.ResourceVersion(), Seed: record.State.Seed, Sequence: -1}
+	if counts {
+		state.Sequence, state.RefreshTokenExpiresAt = record.State.Sequence, record.State.RefreshTokenExpiresAt
+	}
+	return state
+}
+
+// finishTimeout bounds what is still written after an exchange while the process is
+// ending.
+const finishTimeout = 20 * time.Second
+
+// finishing lets a token that has come be published even while the process is ending.
+func finishing(ctx context.Context, refreshed bool) (context.Context, context.CancelFunc) {
+	if !refreshed {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+}
+
+// forget drops what is remembered of a credential that is gone, and removes its
+// target.
+func (r *Reconciler) forget(ctx context.Context, credential types.NamespacedName) error {
+	r.Reports.Forget(credential)
+	r.Refresher.Forget(credential)
+	r.Hosts.Forget(credential, r.Clock.Now())
+	r.delivery.Forget(credential)
+	r.ahead.forget(credential)
+	r.retries.forget(credential)
+	return r.remover.Remove(ctx, credential)
 }

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
@@ -215,6 +216,93 @@ func TestAnEditGetsAheadOfABackoffAtAPace(t *testing.T) {
 	}
 }
 
+// TestARefreshThatIsAskedForComesAtAPaceAndIsNeverForgotten asks again and again.
+func TestARefreshThatIsAskedForComesAtAPaceAndIsNeverForgotten(t *testing.T) {
+	t.Parallel()
+	for _, described := range []string{singleUse, reusable} {
+		s := newScene(t, described)
+		s.reconcile("shop")
+		ask := func(value string) ctrl.Result {
+			s.respec(func(c *v1alpha1.TokenCredential) {
+				c.Annotations = map[string]string{v1alpha1.RefreshAtAnnotation: value}
+			})
+			return s.reconcile("shop")
+		}
+		for i := range 6 {
+			s.after(100 * time.Millisecond)
+			result := ask(fmt.Sprint("value ", i))
+			if want := min(2+i, 4); s.calls != want {
+				t.Errorf("after request %d there were %d calls, want %d: a script that asks all the time gets no more than a person needs", i+1, s.calls, want)
+			}
+			if i >= 3 && (result.RequeueAfter == 0 || result.RequeueAfter > 10*time.Second) {
+				t.Errorf("it comes again in %s, want in 10 s at most", result.RequeueAfter)
+			}
+		}
+		if got := s.get("shop").Status.LastHandledRefreshAt; got != "value 2" {
+			t.Errorf("%q is echoed: a request that has had no call is not handled", got)
+		}
+		if got := s.shows(v1alpha1.ReadyCondition); !strings.HasPrefix(got, "True TokenValid") {
+			t.Errorf("Ready is %q: a request that waits takes nothing from the token", got)
+		}
+		s.after(10 * time.Second)
+		s.reconcile("shop")
+		if got := s.get("shop").Status.LastHandledRefreshAt; s.calls != 5 || got != "value 5" {
+			t.Errorf("after the pause there were %d calls, want 5, and %q is echoed: the last request is not forgotten", s.calls, got)
+		}
+		s.after(50 * time.Minute)
+		ask("when it is due")
+		if result := ask("and again"); s.calls != 7 || result.RequeueAfter == 0 {
+			t.Errorf("there were %d calls, want 7: a renewal that is due is not held back, and much later a request is not either", s.calls)
+		}
+	}
+}
+
+func TestACallThatWasAllowedIsAllowedUntilItIsMade(t *testing.T) {
+	t.Parallel()
+	paced, key := &ahead{}, types.NamespacedName{Namespace: "team", Name: "shop"}
+	for range 10 {
+		if wait := paced.wait(key, noon); wait != 0 {
+			t.Fatalf("it waits for %s: a call that finds no slot, and comes back, is still the same", wait)
+		}
+	}
+	for range 2 {
+		if paced.forget(key); paced.wait(key, noon) != 0 {
+			t.Fatal("three calls are allowed at once")
+		}
+	}
+	if paced.forget(key); paced.wait(key, noon) == 0 {
+		t.Error("a fourth call in a row is to wait")
+	}
+}
+
+// TestARefilledTargetIsTold deletes a target whose token only another call brings back.
+func TestARefilledTargetIsTold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, reusable)
+	s.reconcile("shop")
+	repairs := func() int {
+		return len(slices.DeleteFunc(slices.Clone(s.events), func(event string) bool { return event != v1alpha1.TargetRepairedEvent }))
+	}
+	s.answer = "unavailable"
+	s.edit("shop", nil)
+	if s.reconcile("shop"); repairs() != 0 {
+		t.Errorf("the events are %v: nothing has been repaired yet", s.events)
+	}
+	s.answer = ""
+	s.after(time.Minute)
+	if s.reconcile("shop"); repairs() != 1 || s.token("shop") == "" {
+		t.Errorf("the events are %v: the target was written again", s.events)
+	}
+	for range 3 {
+		s.edit("shop", nil)
+		s.after(20 * time.Second)
+		s.reconcile("shop")
+	}
+	if repairs() != 1 || s.token("shop") == "" {
+		t.Errorf("the events are %v: a series is told once", s.events)
+	}
+}
+
 // TestADryRunIsSharedInANamespace brings three credentials with one template.
 func TestADryRunIsSharedInANamespace(t *testing.T) {
 	t.Parallel()
@@ -229,7 +317,7 @@ func TestADryRunIsSharedInANamespace(t *testing.T) {
 	if total != 1 || s.calls != 3 {
 		t.Errorf("there were %d dry runs, want 1, and %d calls", total, s.calls)
 	}
-	s.after(dryRunTime)
+	s.after(30 * time.Second)
 	s.add("fourth")
 	if s.reconcile("fourth"); s.requests("dryrun") != 1 {
 		t.Error("a dry run does not hold for ever")

@@ -4,6 +4,7 @@
 package controller
 
 import (
+	"context"
 	"slices"
 	"sync"
 
@@ -12,6 +13,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/target"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
 // referrers tells which credentials name a Secret. An index of the cache would do
@@ -73,6 +76,36 @@ func (r *referrers) of(secret types.NamespacedName) []types.NamespacedName {
 	return all
 }
 
+// sharing are the other credentials that may write to a credential's target: those that
+// name it, and that of its name.
+func (r *referrers) sharing(credential *v1alpha1.TokenCredential) []types.NamespacedName {
+	key := client.ObjectKey{Namespace: credential.Namespace, Name: credential.TargetName()}
+	return slices.DeleteFunc(append(r.of(key), key), func(name types.NamespacedName) bool { return name.Name == credential.Name })
+}
+
+// rivals finds the other credentials that write to the same target.
+type rivals struct {
+	credentials client.Reader // from the cache
+	catalog     *inputs.Catalog
+	referrers   *referrers
+}
+
+func (r rivals) of(ctx context.Context, credential *v1alpha1.TokenCredential) []target.Rival {
+	var all []target.Rival
+	for _, name := range r.referrers.sharing(credential) {
+		other := &v1alpha1.TokenCredential{}
+		if r.credentials.Get(ctx, name, other, client.UnsafeDisableDeepCopy) != nil || other.TargetName() != credential.TargetName() {
+			continue
+		}
+		var outputs []string
+		if found, err := r.catalog.Find(ctx, other.Spec.ProviderRef); err == nil {
+			outputs = found.Outputs
+		}
+		all = append(all, target.Rival{Credential: other, Keys: render.Keys(other.Spec.Target, outputs)})
+	}
+	return all
+}
+
 // secretsOf are the Secrets that a credential names. Those whose names follow from
 // its own are not among them, since they are found without an index.
 func secretsOf(credential *v1alpha1.TokenCredential) []types.NamespacedName {
@@ -86,8 +119,8 @@ func secretsOf(credential *v1alpha1.TokenCredential) []types.NamespacedName {
 			all = append(all, key)
 		}
 	}
-	if target := credential.TargetName(); target != credential.Name {
-		add(target)
+	if name := credential.TargetName(); name != credential.Name {
+		add(name)
 	}
 	for _, ref := range inputs.References(credential) {
 		add(ref.Name)

@@ -38,8 +38,8 @@ type rekeyer struct {
 	metadata client.Reader // of the cache
 }
 
-// Start implements manager.Runnable. It runs in the leader alone.
-func (k *rekeyer) Start(ctx context.Context) error {
+// run goes on until nothing is left. It runs in the leader alone.
+func (k *rekeyer) run(ctx context.Context) error {
 	limiter := rate.NewLimiter(rekeyRate, 1)
 	_ = wait.PollUntilContextCancel(ctx, rekeyPause, true, func(ctx context.Context) (done bool, err error) { // it fails with ctx alone
 		found, err := k.rekey(ctx, limiter.Wait)

@@ -103,7 +103,7 @@ func newScene(t *testing.T, described string) *scene {
 		Client: api, Live: api, Inputs: gatherer, Targets: &target.Publisher{Client: api, Key: key},
 		Reports: &report.Lane{Client: s.cluster, Live: s.cluster, Events: s}, Hosts: hosts, Metrics: counters, Clock: s.clock,
 		Refresher: &refresh.Refresher{
-			Inputs: gatherer, Key: key, States: &rotation.Store{Client: api, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}},
+			Inputs: gatherer, States: &rotation.Store{Client: api, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}},
 			Egress: s, Rates: &pace.Rates{}, Hosts: hosts, Metrics: counters, Clock: s.clock, Holder: "one", InFlight: &sync.WaitGroup{},
 		},
 	})

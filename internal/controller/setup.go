@@ -13,12 +13,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/digest"
@@ -84,19 +84,22 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	}
 	states := &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
 	targets := &target.Publisher{Client: mgr.GetClient(), Key: key}
-	if err := mgr.Add(&rekeyer{states: states, targets: targets, metadata: mgr.GetCache()}); err != nil {
-		return err
-	}
-	credentials, err := newReconciler(mgr, options, catalog, states, targets)
+	rekeyer := &rekeyer{states: states, targets: targets, metadata: mgr.GetCache()}
+	credentials, watches, err := newReconciler(mgr, options, catalog, states, targets)
 	if err != nil {
 		return err
 	}
-	if err := credentials.SetupWithManager(ctx, mgr, controller.Options{
+	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn, rekeyer.run} {
+		if err := mgr.Add(run); err != nil {
+			return err
+		}
+	}
+	if err := watches.setUp(ctx, mgr, credentials, controller.Options{
 		MaxConcurrentReconciles: options.Concurrency,
 		// What fails here is the API server: it is asked again soon after it is back.
 		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 5*time.Second),
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) queue {
-			return fairqueue.New(name, limiter, credentials.waiter)
+			return fairqueue.New(name, limiter, watches.waiter)
 		},
 	}); err != nil {
 		return err
@@ -113,19 +116,19 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	return nil
 }
 
-// newReconciler puts the parts together that a credential's reconcile is made of.
-func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, states *rotation.Store, targets *target.Publisher) (*Reconciler, error) {
+// newReconciler puts the parts together that a credential's reconcile is made of, and
+// those that bring it about.
+func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, states *rotation.Store, targets *target.Publisher) (*Reconciler, *watcher, error) {
 	recorder := report.NewRecorder(mgr, options.Clock)
 	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder}
 	if err := errors.Join(mgr.Add(lane), mgr.Add(recorder)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	counters := metrics.New(options.Registry)
 	gatherer := &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()}}
-	var r *Reconciler
-	wake := func(credential types.NamespacedName) { r.wakeUp(credential) }
-	hosts := pace.NewHosts(options.Concurrency, wake)
-	r = NewReconciler(Parts{
+	waker := &waker{}
+	hosts := pace.NewHosts(options.Concurrency, waker.wake)
+	reconciler := NewReconciler(Parts{
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
 		Inputs:  gatherer,
@@ -137,7 +140,6 @@ func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, s
 		Refresher: &refresh.Refresher{
 			Inputs:   gatherer,
 			States:   states,
-			Key:      states.Key,
 			Egress:   options.Egress,
 			Rates:    &pace.Rates{},
 			Hosts:    hosts,
@@ -146,10 +148,10 @@ func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, s
 			Holder:   options.Holder,
 			Spool:    options.Spool,
 			InFlight: options.InFlight,
-			Wake:     wake,
+			Wake:     waker.wake,
 		},
 	})
-	return r, nil
+	return reconciler, newWatcher(reconciler, waker), nil
 }
 
 // clusterUID tells this cluster from others, so that a state Secret which was

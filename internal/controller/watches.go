@@ -5,48 +5,73 @@ package controller
 
 import (
 	"context"
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/target"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/report"
 )
+
+// queue is the controller's.
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// watcher queues a credential when something has happened that it may depend on: to its
+// own spec or an annotation, to a Secret that it reads or writes, to its provider, or when
+// there is a slot at its provider's host.
+type watcher struct {
+	credentials client.Reader // from the cache
+	secrets     *inputs.Secrets
+	reports     *report.Lane
+	hosts       *pace.Hosts
+	clock       clock.PassiveClock
+	referrers   *referrers
+	waker       *waker
+}
+
+// newWatcher makes the watcher of a reconciler's credentials.
+func newWatcher(r *Reconciler, waker *waker) *watcher {
+	return &watcher{r.Client, r.Inputs.Secrets, r.Reports, r.Hosts, r.Clock, r.referrers, waker}
+}
 
 // byProvider is the cache's index of credentials by the ClusterTokenProvider they use.
 const byProvider = "provider"
 
-// SetupWithManager wires the reconciler to what wakes a credential: its own spec
-// and annotation, the Secrets it reads and writes, and its provider.
-func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+// setUp adds a controller of credentials to a manager.
+func (w *watcher) setUp(ctx context.Context, mgr ctrl.Manager, reconciler reconcile.Reconciler, options controller.Options) error {
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.TokenCredential{}, byProvider, providerOf); err != nil {
 		return err
 	}
-	for _, run := range []manager.RunnableFunc{r.removeOrphans, r.passSlotsOn} {
-		if err := mgr.Add(run); err != nil {
-			return err
-		}
-	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("tokencredential").
-		Watches(&v1alpha1.TokenCredential{}, r.credentialEvents()).
-		WatchesRawSource(r.waker()).
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOfSecret)).
-		Watches(&v1alpha1.ClusterTokenProvider{}, handler.EnqueueRequestsFromMapFunc(r.usersOfProvider),
+		Watches(&v1alpha1.TokenCredential{}, w.credentialEvents()).
+		WatchesRawSource(w.waker.source()).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(w.usersOfSecret)).
+		Watches(&v1alpha1.ClusterTokenProvider{}, handler.EnqueueRequestsFromMapFunc(w.usersOfProvider),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(options).
-		Complete(r)
+		Complete(reconciler)
 }
 
 func secretMetadata() *metav1.PartialObjectMetadata {
@@ -63,34 +88,72 @@ func providerOf(object client.Object) []string {
 	return []string{ref.Name}
 }
 
-func ownerOf(object client.Object) []string {
-	owner := metav1.GetControllerOf(object)
-	if owner == nil || !target.OwnedBy(owner, owner.Name) {
-		return nil
+// credentialEvents queue a credential when it comes, and when its spec or an
+// annotation changes; what it refers to is known before. Every change ends the time
+// for which a status that was written is remembered beside the cache.
+func (w *watcher) credentialEvents() handler.EventHandler {
+	add := func(queue queue, credential *v1alpha1.TokenCredential) {
+		queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(credential)})
 	}
-	return []string{owner.Name}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, created event.CreateEvent, queue queue) {
+			credential := created.Object.(*v1alpha1.TokenCredential)
+			w.referrers.update(nil, credential)
+			add(queue, credential)
+		},
+		UpdateFunc: func(_ context.Context, updated event.UpdateEvent, queue queue) {
+			before, after := updated.ObjectOld.(*v1alpha1.TokenCredential), updated.ObjectNew.(*v1alpha1.TokenCredential)
+			w.refer(before, after)
+			w.reports.Seen(after)
+			if before.ResourceVersion == after.ResourceVersion || // a resync
+				before.UID != after.UID || // made again, and the deletion was missed
+				before.Generation != after.Generation || !maps.Equal(before.Annotations, after.Annotations) {
+				add(queue, after)
+			}
+		},
+		DeleteFunc: func(_ context.Context, deleted event.DeleteEvent, queue queue) {
+			credential := deleted.Object.(*v1alpha1.TokenCredential)
+			w.refer(credential, nil)
+			add(queue, credential)
+			for _, rival := range w.referrers.sharing(credential) { // one that gave way goes on
+				queue.Add(reconcile.Request{NamespacedName: rival})
+			}
+		},
+	}
+}
+
+// refer notes which Secrets a credential names now, and forgets the values of those
+// that none names any more.
+func (w *watcher) refer(before, after *v1alpha1.TokenCredential) {
+	w.referrers.update(before, after)
+	named := secretsOf(after)
+	for _, secret := range secretsOf(before) {
+		if !slices.Contains(named, secret) && len(w.referrers.of(secret)) == 0 {
+			w.secrets.Forget(secret)
+		}
+	}
 }
 
 // usersOfSecret are the credentials that read or write a Secret: those that name it,
 // that of its own name, whose target it may be, and the one whose state it is.
-func (r *Reconciler) usersOfSecret(ctx context.Context, object client.Object) []reconcile.Request {
+func (w *watcher) usersOfSecret(ctx context.Context, object client.Object) []reconcile.Request {
 	var users []reconcile.Request
-	for _, credential := range r.referrers.of(client.ObjectKeyFromObject(object)) {
+	for _, credential := range w.referrers.of(client.ObjectKeyFromObject(object)) {
 		users = append(users, reconcile.Request{NamespacedName: credential})
 	}
-	users = r.withUser(ctx, users, object, object.GetName())
+	users = w.withUser(ctx, users, object, object.GetName())
 	name, isState := strings.CutSuffix(object.GetName(), v1alpha1.StateSecretSuffix)
 	if isState {
-		users = r.withUser(ctx, users, object, name)
+		users = w.withUser(ctx, users, object, name)
 	}
 	return users
 }
 
 // withUser adds the credential of a name, if a Secret is its target or its state.
-func (r *Reconciler) withUser(ctx context.Context, users []reconcile.Request, object client.Object, name string) []reconcile.Request {
+func (w *watcher) withUser(ctx context.Context, users []reconcile.Request, object client.Object, name string) []reconcile.Request {
 	credential := &v1alpha1.TokenCredential{}
 	key := types.NamespacedName{Namespace: object.GetNamespace(), Name: name}
-	if err := r.Get(ctx, key, credential, client.UnsafeDisableDeepCopy); err != nil {
+	if err := w.credentials.Get(ctx, key, credential, client.UnsafeDisableDeepCopy); err != nil {
 		return users // Only one that does not exist fails here.
 	}
 	if object.GetName() != credential.TargetName() && object.GetName() != credential.StateSecretName() {
@@ -99,9 +162,9 @@ func (r *Reconciler) withUser(ctx context.Context, users []reconcile.Request, ob
 	return append(users, reconcile.Request{NamespacedName: key})
 }
 
-func (r *Reconciler) usersOfProvider(ctx context.Context, object client.Object) []reconcile.Request {
+func (w *watcher) usersOfProvider(ctx context.Context, object client.Object) []reconcile.Request {
 	var credentials v1alpha1.TokenCredentialList
-	if err := r.List(ctx, &credentials, client.MatchingFields{byProvider: object.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := w.credentials.List(ctx, &credentials, client.MatchingFields{byProvider: object.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil // Only an index that does not exist fails here.
 	}
 	requests := make([]reconcile.Request, 0, len(credentials.Items))
@@ -111,10 +174,40 @@ func (r *Reconciler) usersOfProvider(ctx context.Context, object client.Object) 
 	return requests
 }
 
-// isOlder reports whether one version of an object came before another: the API
-// server documents that they can be compared, and hands out integers.
-func isOlder(version, than string) bool {
-	one, errOne := strconv.ParseUint(version, 10, 64)
-	other, errOther := strconv.ParseUint(than, 10, 64)
-	return errOne == nil && errOther == nil && one < other
+// waiter says where a credential stands in the queue: by the cache, and by what this
+// process has yet to report.
+func (w *watcher) waiter(request reconcile.Request) pace.Waiter {
+	if w.hosts.Admitted(request.NamespacedName) { // its slot is not kept for long
+		return pace.Waiter{Who: request.NamespacedName, Class: pace.Renewal}
+	}
+	credential := &v1alpha1.TokenCredential{}
+	if err := w.credentials.Get(context.Background(), request.NamespacedName, credential, client.UnsafeDisableDeepCopy); err != nil {
+		return pace.Waiter{Who: request.NamespacedName, Class: pace.New} // it is gone: what it owned is removed
+	}
+	return refresh.Waiter(w.reports.Current(credential), w.clock.Now())
+}
+
+// passSlotsOn gives slots at hosts that a woken credential did not come for to the next
+// one, also while no call is made.
+func (w *watcher) passSlotsOn(ctx context.Context) error {
+	wait.UntilWithContext(ctx, func(context.Context) { w.hosts.Tick(w.clock.Now()) }, time.Second)
+	return nil
+}
+
+// waker queues a credential for which nothing has happened in the cluster: there is a
+// slot at its provider's host, or its state is saved at last.
+type waker struct{ queue atomic.Pointer[queue] }
+
+// source has no events of its own: it keeps the queue.
+func (w *waker) source() source.Source {
+	return source.Func(func(_ context.Context, queue queue) error {
+		w.queue.Store(&queue)
+		return nil
+	})
+}
+
+func (w *waker) wake(credential types.NamespacedName) {
+	if queue := w.queue.Load(); queue != nil {
+		(*queue).Add(reconcile.Request{NamespacedName: credential})
+	}
 }

@@ -115,10 +115,12 @@ func (f Facts) wanted() bool {
 		f.Recovery == rotation.Resend || f.Recovery == rotation.Unknown
 }
 
-// IsForEdit reports whether the call that was decided on is ahead of its backoff, or of
-// a person's act, for an edit alone: of a spec or of a Secret.
-func (f Facts) IsForEdit() bool {
-	return !f.Requested && (f.Last.Stalled || f.Now.Before(f.Last.RetryAt))
+// IsAhead reports whether the call that was decided on is ahead of its time, for what a
+// user did: it would not be made now without the refresh that was asked for, or without
+// the edit of a spec or of a Secret.
+func (f Facts) IsAhead() bool {
+	f.Requested, f.Last.Mended = false, false
+	return Decide(f) != Call
 }
 
 // mayBeCured reports whether what the last attempt failed for may be gone, so that

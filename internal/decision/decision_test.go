@@ -256,7 +256,7 @@ func drawFacts(t *rapid.T) Facts {
 	return f
 }
 
-func TestIsForEdit(t *testing.T) {
+func TestIsAhead(t *testing.T) {
 	t.Parallel()
 	for _, each := range []struct {
 		name, reason string
@@ -267,11 +267,15 @@ func TestIsForEdit(t *testing.T) {
 		{"mended within the backoff", "the backoff would hold it", when(backingOff, mended), true},
 		{"mended after the backoff", "it would be called without the edit", when(backedOff, mended), false},
 		{"mended while stalled", "nothing but an edit ends that", when(stalled, mended), true},
-		{"asked for within the backoff", "a person asks", when(backingOff, mended, requested), false},
+		{"asked for while the token is fresh", "nothing else calls for a token", when(requested), true},
+		{"asked for within the backoff", "the backoff would hold it", when(backingOff, requested), true},
+		{"asked for while stalled", "nothing but a person ends that", when(stalled, requested), true},
+		{"asked for when it is due", "it would be called without that", when(due, requested), false},
+		{"asked for with the first token", "it would be called without that", when(first, requested), false},
 		{"a new seed of a credential that is well", "there is no backoff to get ahead of", when(seedIsNew), false},
 	} {
-		if Decide(each.facts) != Call || each.facts.IsForEdit() != each.want {
-			t.Errorf("%s: %s for an edit: %t, want %t: %s", each.name, Decide(each.facts), each.facts.IsForEdit(), each.want, each.reason)
+		if Decide(each.facts) != Call || each.facts.IsAhead() != each.want {
+			t.Errorf("%s: %s ahead of its time: %t, want %t: %s", each.name, Decide(each.facts), each.facts.IsAhead(), each.want, each.reason)
 		}
 	}
 }

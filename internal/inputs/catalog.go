@@ -105,7 +105,7 @@ func (c *Catalog) findDescribed(ctx context.Context, name, key string) (Provider
 			"there is no ClusterTokenProvider %q: create it, or name another in spec.providerRef.name", name)
 	}
 	if err != nil {
-		return Provider{}, problem.APIServer(err, fmt.Sprintf("read the ClusterTokenProvider %q", name), "allow it")
+		return Provider{}, problem.Reading(err, fmt.Sprintf("the ClusterTokenProvider %q", name))
 	}
 	compiled, err := c.Compile(described)
 	if err != nil {

@@ -111,7 +111,7 @@ func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredentia
 	for _, ref := range References(credential) {
 		found, err := g.Secrets.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name})
 		if err != nil {
-			return nil, nil, problem.APIServer(err, fmt.Sprintf("read the Secret %q of %s", ref.Name, ref.Field), "allow it")
+			return nil, nil, problem.Reading(err, fmt.Sprintf("the Secret %q of %s", ref.Name, ref.Field))
 		}
 		version := Absent
 		if found != nil {
@@ -149,7 +149,7 @@ func (g *Gatherer) LiveSeed(ctx context.Context, credential *v1alpha1.TokenCrede
 	}
 	live, err := g.Secrets.GetLive(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: string(ref.Name)})
 	if err != nil {
-		return secret.Text{}, problem.APIServer(err, fmt.Sprintf("read the Secret %q of %s", ref.Name, seedField), "allow it")
+		return secret.Text{}, problem.Reading(err, fmt.Sprintf("the Secret %q of %s", ref.Name, seedField))
 	}
 	if live == nil {
 		return secret.Text{}, nil

@@ -205,7 +205,7 @@ func TestGatherSaysWhatIsWrong(t *testing.T) {
 		}, v1alpha1.PersistBlockedReason, []string{`"app"`, "spec.appSecretRef", "Forbidden", "does not let"}},
 		{"the API server fails", "the Secret is named", func(c *cluster, _ *v1alpha1.TokenCredential) {
 			c.fails = apierrors.NewInternalError(quoting)
-		}, v1alpha1.PersistBlockedReason, []string{`"app"`, "InternalError"}},
+		}, v1alpha1.PersistBlockedReason, []string{`"app"`, "InternalError", "failed to read"}},
 		{"the API server cannot be reached", "that is no refusal", func(c *cluster, _ *v1alpha1.TokenCredential) {
 			c.fails = fmt.Errorf("dial tcp: %w", quoting)
 		}, v1alpha1.PersistBlockedReason, []string{`"app"`, "could not be reached"}},

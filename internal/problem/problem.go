@@ -68,6 +68,14 @@ func Of(err error) *Problem {
 	return p
 }
 
+// From is an error as a problem for people. What is none by itself comes from a cache.
+func From(err error) *Problem {
+	if p := Of(err); p != nil {
+		return p
+	}
+	return New(v1alpha1.PersistBlockedReason, "the operator's cache cannot be read: it is tried again")
+}
+
 // Is reports whether an error is a problem with one of the reasons.
 func Is(err error, reasons ...string) bool {
 	p := Of(err)
@@ -82,27 +90,50 @@ func OneLine(err error) string {
 // APIServer turns what the API server answered to a request about an object into
 // a problem. Its own text is left out, since it may quote what was written. The
 // action and object complete "the API server does not let the operator ...", such
-// as `read the Secret "shop"`; next says what a person can do about a refusal.
+// as `write the Secret "shop"`; next says what a person can do about a refusal, or about
+// a webhook that the API server could not ask.
 func APIServer(err error, action, next string) *Problem {
 	p := New(v1alpha1.PersistBlockedReason, "")
 	p.Transient = IsTransient(err)
+	what := "does not let the operator"
+	if hasFailed(err) {
+		what = "failed to"
+	}
 	switch answer := AnswerOf(err); {
 	case Unreachable(err):
 		p.Message = fmt.Sprintf("the API server could not be reached to %s: it is tried again", action)
 	case isBusy(err):
 		p.Message = fmt.Sprintf("the API server is too busy to %s (%s): it is tried again", action, answer)
 	case next == "":
-		p.Message = fmt.Sprintf("the API server does not let the operator %s (%s); it is tried again", action, answer)
+		p.Message = fmt.Sprintf("the API server %s %s (%s); it is tried again", what, action, answer)
 	default:
-		p.Message = fmt.Sprintf("the API server does not let the operator %s (%s): %s; it is tried again", action, answer, next)
+		p.Message = fmt.Sprintf("the API server %s %s (%s): %s; it is tried again", what, action, answer, next)
 	}
 	return p
+}
+
+// Reading is what APIServer says of a request that reads an object, such as
+// `the Secret "shop"`. No webhook is asked about it, so that there is nothing that a
+// person could allow unless it is refused.
+func Reading(err error, object string) *Problem {
+	next := "allow it"
+	if hasFailed(err) {
+		next = ""
+	}
+	return APIServer(err, "read "+object, next)
 }
 
 // IsTransient reports whether the API server could not serve a request, as against
 // refusing it.
 func IsTransient(err error) bool {
-	return Unreachable(err) || isBusy(err) || apierrors.IsInternalError(err)
+	return Unreachable(err) || isBusy(err) || hasFailed(err)
+}
+
+// hasFailed reports whether the API server, its storage or a webhook met an error of its
+// own (an answer of 500 or more), as against a refusal.
+func hasFailed(err error) bool {
+	var answer apierrors.APIStatus
+	return apierrors.IsInternalError(err) || errors.As(err, &answer) && answer.Status().Code >= http.StatusInternalServerError
 }
 
 // Unreachable reports whether an error of a request says that no answer of the API

@@ -99,10 +99,10 @@ func TestAPIServer(t *testing.T) {
 		{"a deadline", fmt.Errorf("get: %w", context.DeadlineExceeded), "allow it", `the API server could not be reached to read the Secret "shop": it is tried again`, "nobody refuses anything"},
 		{"a refusal", apierrors.NewForbidden(secrets, "shop", text), "allow it", `the API server does not let the operator read the Secret "shop" (Forbidden): allow it; it is tried again`, "a person can do something"},
 		{"a refusal, wrapped", fmt.Errorf("get: %w", apierrors.NewForbidden(secrets, "shop", text)), "", `the API server does not let the operator read the Secret "shop" (Forbidden); it is tried again`, "wrapping hides nothing"},
-		{"a webhook that is down", apierrors.NewInternalError(text), "see the webhooks", `the API server does not let the operator read the Secret "shop" (InternalError): see the webhooks; it is tried again`, "a person can do something"},
+		{"a webhook that is down", apierrors.NewInternalError(text), "see the webhooks", `the API server failed to read the Secret "shop" (InternalError): see the webhooks; it is tried again`, "a person can do something, and nobody refuses anything"},
 		{"too many requests", apierrors.NewTooManyRequests(secretText, 1), "allow it", `the API server is too busy to read the Secret "shop" (TooManyRequests): it is tried again`, "there is nothing to allow"},
 		{"a timeout", apierrors.NewServerTimeout(secrets, "get", 1), "allow it", `the API server is too busy to read the Secret "shop" (ServerTimeout): it is tried again`, "there is nothing to allow"},
-		{"an answer without a reason", &apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusBadGateway, Message: secretText}}, "", `the API server does not let the operator read the Secret "shop" (HTTP 502); it is tried again`, "an answer came"},
+		{"an answer without a reason", &apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusBadGateway, Message: secretText}}, "", `the API server failed to read the Secret "shop" (HTTP 502); it is tried again`, "an answer came, and it is no refusal"},
 		{"a webhook that gives a reason of its own", &apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusForbidden, Reason: secretText}}, "", `the API server does not let the operator read the Secret "shop" (HTTP 403); it is tried again`, "it may quote what was written"},
 		{"an error that says that no answer came", &apierrors.StatusError{ErrStatus: metav1.Status{Message: secretText}}, "", `the API server could not be reached to read the Secret "shop": it is tried again`, "nobody refuses anything"},
 	} {
@@ -119,5 +119,41 @@ func TestAPIServer(t *testing.T) {
 	}
 	if Unreachable(nil) {
 		t.Error("no error says that the API server is away")
+	}
+}
+
+func TestReadingBlamesNoRoleForAnErrorOfTheAPIServer(t *testing.T) {
+	t.Parallel()
+	secrets := corev1.Resource("secrets")
+	for _, c := range []struct {
+		name, reason string
+		err          error
+		want         string
+		transient    bool
+	}{
+		{"a refusal", "the operator's role is to be looked at", apierrors.NewForbidden(secrets, "shop", nil), `the API server does not let the operator read the Secret "shop" (Forbidden): allow it; it is tried again`, false},
+		{"an error of its own", "nothing is refused, so there is nothing to allow", apierrors.NewInternalError(errors.New("etcdserver: request timed out")), `the API server failed to read the Secret "shop" (InternalError); it is tried again`, true},
+		{"an error of its storage", "it comes without a reason", &apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusInternalServerError}}, `the API server failed to read the Secret "shop" (HTTP 500); it is tried again`, true},
+		{"a gateway before it that answers nothing else", "nothing is refused", &apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusBadGateway}}, `the API server failed to read the Secret "shop" (HTTP 502); it is tried again`, true},
+		{"a timeout of its own", "nothing is refused", apierrors.NewTimeoutError("slow", 1), `the API server is too busy to read the Secret "shop" (Timeout): it is tried again`, true},
+		{"a timeout of the operator", "no answer came", context.DeadlineExceeded, `the API server could not be reached to read the Secret "shop": it is tried again`, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := Reading(c.err, `the Secret "shop"`); got.Message != c.want || got.Transient != c.transient {
+				t.Errorf("got %q, transient: %t, want %q, %t: %s", got.Message, got.Transient, c.want, c.transient, c.reason)
+			}
+		})
+	}
+}
+
+func TestFromNamesTheCacheWhereNothingElseIsKnown(t *testing.T) {
+	t.Parallel()
+	known := New(v1alpha1.RateLimitedReason, "later")
+	if got := From(fmt.Errorf("renew: %w", known)); got != known {
+		t.Errorf("got %v: a problem stays what it is", got)
+	}
+	if got := From(errors.New("s3cret")); got.Reason != v1alpha1.PersistBlockedReason || !strings.Contains(got.Message, "cache") || strings.Contains(got.Message, "s3cret") {
+		t.Errorf("got %v: it is to name the cache, and to quote nothing", got)
 	}
 }

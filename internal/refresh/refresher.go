@@ -22,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
@@ -67,8 +66,6 @@ type Refresher struct {
 	Clock   clock.PassiveClock
 	// Holder names this process in the claims it makes.
 	Holder string
-	// Key of the digest by which a status remembers a seed.
-	Key digest.Key
 	// Spool outlives this process; nil: there is none.
 	Spool *spool.Spool
 	// InFlight counts the exchanges and commits in flight: whoever ends the process
@@ -224,7 +221,7 @@ func (r *Refresher) adoptedSeeds(credential *v1alpha1.TokenCredential, seed secr
 	switch {
 	case known == nil:
 		return adopted
-	case r.Key.Is(known.Seed, seedScope(credential), seed.Digest()):
+	case r.States.Key.Is(known.Seed, seedScope(credential), seed.Digest()):
 		return adopted.Add(seed.Digest())
 	default:
 		return adopted.Add(known.Seed)
@@ -234,7 +231,7 @@ func (r *Refresher) adoptedSeeds(credential *v1alpha1.TokenCredential, seed secr
 // SeedDigest keys the plain digest of a seed for a credential's status. The scope is of
 // the name, so that it holds for a credential that is deleted and comes back.
 func (r *Refresher) SeedDigest(credential *v1alpha1.TokenCredential, plain string) string {
-	return r.Key.Keyed(seedScope(credential), plain)
+	return r.States.Key.Keyed(seedScope(credential), plain)
 }
 
 func seedScope(credential *v1alpha1.TokenCredential) string {

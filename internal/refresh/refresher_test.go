@@ -28,7 +28,7 @@ func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 	}
 	mistyped := *record
 	mistyped.State = record.State.Adopt(secret.New("mistyped"))
-	own, lost, other := &Refresher{Key: digest.Random()}, &Refresher{Key: digest.Random()}, credential.DeepCopy()
+	own, lost, other := &Refresher{States: store}, &Refresher{States: &rotation.Store{Key: digest.Random()}}, credential.DeepCopy()
 	other.Name = "other"
 	keyed := func(credential *v1alpha1.TokenCredential, seed secret.Text) string {
 		return own.SeedDigest(credential, seed.Digest())
@@ -48,7 +48,7 @@ func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 		{"etcd was put back to before there was a state, and this process has seen it", true, "", rotation.SeedUnchanged, true},
 	}
 	for _, test := range tests {
-		r, gone := &Refresher{Key: own.Key}, credential.DeepCopy()
+		r, gone := &Refresher{States: store}, credential.DeepCopy()
 		gone.Status.StateSecret = &v1alpha1.StateSecretStatus{Seed: test.status}
 		if test.seen {
 			r.attempts.observe(client.ObjectKeyFromObject(credential), record)

@@ -141,7 +141,6 @@ func (s *scene) start(described, process string) {
 	}
 	api := s.intercepted()
 	s.Refresher = &Refresher{
-		Key:      key,
 		Inputs:   &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: s.cluster, Live: api}},
 		States:   &rotation.Store{Client: api, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}},
 		Egress:   &s.provider,

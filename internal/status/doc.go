@@ -10,7 +10,7 @@
 //
 //	                  Ready                Refreshed        Reconciling  Stalled
 //	fresh             True  TokenValid     True             -            -
-//	first visit       False Pending        Unknown Pending  True         -
+//	no token yet      False Pending        Unknown Pending  True         -
 //	retried           True until expiry    False <reason>   True         -
 //	a person must act True until expiry    False <reason>   -            True <reason>
 //	suspended         True until expiry    as it was        -            -

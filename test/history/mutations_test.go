@@ -122,13 +122,13 @@ func mutationsAroundIt() []mutation {
 	return []mutation{
 		{
 			name: "a failed publication counts as one", why: "the target keeps the old token, and Ready tells the new one's expiry",
-			pkg: "controller", function: "Reconciler.publish",
-			body: `d := r.publishOriginal(ctx, credential, in, goal, current, isNew)
-				if d.problem != nil {
-					d.problem, d.view, d.validity = nil, goal.view, current.Validity
-					d.view.Holds = true
+			pkg: "delivery", function: "Deliverer.publish",
+			body: `done := d.publishOriginal(ctx, job)
+				if done.Publication != nil {
+					done.Publication, done.Target = nil, job.Goal.Target(job.Credential)
+					done.Target.Token, done.Target.Holds = job.Token.Validity, true
 				}
-				return d`,
+				return done`,
 		},
 		{
 			name: "the renewal's outcome is hidden by the target's", why: "nobody is told that the refresh token may be lost",
@@ -164,7 +164,7 @@ func mutationsAroundIt() []mutation {
 			name: "suspend skips recovery", why: "what a process received before it died is lost with its pod",
 			pkg: "controller", function: "Reconciler.renew",
 			body: `if credential.Spec.Suspend {
-					return outcome{report: status.Report{Suspended: true, Target: r.glance(ctx, credential)}}
+					return outcome{report: status.Report{Suspended: true, Target: r.delivery.Glance(ctx, credential)}}
 				}
 				return r.renewOriginal(ctx, credential)`,
 		},

@@ -117,7 +117,6 @@ func (p *process) assemble() {
 			Metrics:  w.shared.metrics,
 			Clock:    clock,
 			Holder:   r.spool.Holder(p.name),
-			Key:      digestKey,
 			Spool:    r.spool,
 			InFlight: &sync.WaitGroup{},
 			Go:       p.outlive,

@@ -233,9 +233,9 @@ func targetEdits() []userEdit {
 		{name: "the template, token kept nowhere", provider: "mcs", reason: asked, do: template("mcs"), until: rewritten("mcs"), calls: 1},
 		{name: "the target drifts, token in the state", provider: "xiaomi", reason: kept, do: drift("xiaomi"), until: repaired("xiaomi"), event: event, events: 1},
 		{name: "the target is deleted, token in the state", provider: "xiaomi", reason: kept, do: remove("xiaomi"), until: repaired("xiaomi"), event: event, events: 1},
-		{name: "the target drifts, token kept nowhere", provider: "mcs", reason: asked, do: drift("mcs"), until: repaired("mcs"), calls: 1},
+		{name: "the target drifts, token kept nowhere", provider: "mcs", reason: asked, do: drift("mcs"), until: repaired("mcs"), calls: 1, event: event, events: 1},
 		{name: "the target is deleted, token kept nowhere", provider: "oauth2-client-credentials", reason: asked,
-			do: remove("oauth2-client-credentials"), until: repaired("oauth2-client-credentials"), calls: 1},
+			do: remove("oauth2-client-credentials"), until: repaired("oauth2-client-credentials"), calls: 1, event: event, events: 1},
 		{
 			name: "a foreign label on the target", provider: "mcs", reason: "it is not the operator's business",
 			do: func(w *world) {

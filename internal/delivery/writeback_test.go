@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package writeback
+package delivery
 
 import (
 	"context"
@@ -14,13 +14,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
-	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
@@ -43,7 +43,7 @@ func recordOf(live, adopted string) *rotation.Record {
 	}}
 }
 
-func TestIsDueWhileTheUsersSecretIsBehind(t *testing.T) {
+func TestAWriteBackIsDueWhileTheUsersSecretIsBehind(t *testing.T) {
 	t.Parallel()
 	for _, each := range []struct {
 		name, reason string
@@ -80,14 +80,14 @@ func TestIsDueWhileTheUsersSecretIsBehind(t *testing.T) {
 			t.Parallel()
 			credential, in, record := wanting(), &inputs.Inputs{Seed: secret.New("adopted"), SeedVersion: "1"}, recordOf("live", "adopted")
 			each.change(credential, in, record)
-			if got := IsDue(credential, in, record); got != each.want {
+			if got := isWriteBackDue(Job{Credential: credential, Inputs: in, Record: record}); got != each.want {
 				t.Errorf("it is due: %t, want %t\nreason: %s", got, each.want, each.reason)
 			}
 		})
 	}
 }
 
-func TestWriteIsNeverOverAChange(t *testing.T) {
+func TestAWriteBackIsNeverOverAChange(t *testing.T) {
 	t.Parallel()
 	resource := schema.GroupResource{Resource: "secrets"}
 	well := map[string][]byte{"rt": []byte("live"), "other": []byte("kept")}
@@ -131,7 +131,7 @@ func TestWriteIsNeverOverAChange(t *testing.T) {
 			seed := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "seed"}, Data: map[string][]byte{"rt": []byte("adopted"), "other": []byte("kept")}}
 			server := fake.NewClientBuilder().WithObjects(seed).Build()
 			in := &inputs.Inputs{Seed: secret.New("adopted"), SeedVersion: seedIn(t, server).ResourceVersion}
-			err := Write(t.Context(), each.between(t, server), wanting(), in, recordOf("live", "adopted"))
+			p := writeSeed(t.Context(), each.between(t, server), Job{Credential: wanting(), Inputs: in, Record: recordOf("live", "adopted")})
 			var got map[string][]byte
 			if stored := seedIn(t, server); stored != nil {
 				got = stored.Data
@@ -139,9 +139,8 @@ func TestWriteIsNeverOverAChange(t *testing.T) {
 			if diff := cmp.Diff(each.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%sreason: %s", diff, each.reason)
 			}
-			p := problem.Of(err)
-			if p == nil && (err != nil || len(each.says) > 0) || p != nil && len(each.says) == 0 {
-				t.Fatalf("the problem is %v\nreason: %s", err, each.reason)
+			if (p == nil) != (len(each.says) == 0) {
+				t.Fatalf("the problem is %v\nreason: %s", p, each.reason)
 			}
 			for _, part := range each.says {
 				if !strings.Contains(p.Message, part) || p.Reason != v1alpha1.PersistBlockedReason {
@@ -171,10 +170,82 @@ func seedIn(t *testing.T, server client.Client) *corev1.Secret {
 
 func TestOverwrittenNamesTheSecretAndTheKey(t *testing.T) {
 	t.Parallel()
-	p := Overwritten(wanting())
+	p := overwritten(wanting())
 	for _, part := range []string{`"seed"`, `"rt"`, "writeBack to false"} {
 		if !strings.Contains(p.Message, part) {
 			t.Errorf("a person must know what to change: %s does not say %s", p.Message, part)
+		}
+	}
+}
+
+// TestAWriteBackThatIsUndoneIsPaced has another tool put something back as soon as the
+// refresh token has been written.
+func TestAWriteBackThatIsUndoneIsPaced(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct{ name, putBack string }{
+		{"the token that was replaced last", "previous"},
+		{"a seed of long ago", "spent"},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			seed := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "seed"}, Data: map[string][]byte{"rt": []byte("previous")}}
+			server := fake.NewClientBuilder().WithObjects(seed).Build()
+			clock := clocktesting.NewFakePassiveClock(noon)
+			d := New(Parts{Seeds: server, Clock: clock})
+			record := recordOf("live", "adopted")
+			record.State = record.State.Adopt(secret.New("previous"))
+			record.State.PreviousRefreshToken, record.State.RefreshToken = secret.New("previous"), secret.New("live")
+			deliver := func(isNew bool) Delivery {
+				held := seedIn(t, server)
+				in := &inputs.Inputs{Seed: secret.New(string(held.Data["rt"])), SeedVersion: held.ResourceVersion}
+				return d.writeBack(t.Context(), Job{Credential: wanting(), Inputs: in, Record: record, IsNew: isNew}, Delivery{})
+			}
+			putBack := func() {
+				held := seedIn(t, server)
+				held.Data["rt"] = []byte(each.putBack)
+				if err := server.Update(t.Context(), held); err != nil {
+					t.Fatal(err)
+				}
+			}
+			holds := func() string { return string(seedIn(t, server).Data["rt"]) }
+			if deliver(true); holds() != "live" {
+				t.Fatal("a Secret that holds the token before is to follow at once")
+			}
+			if putBack(); deliver(false).Notice != nil || holds() != "live" {
+				t.Error("the first time it is written again at once, and nobody is accused")
+			}
+			for i := range 3 {
+				putBack()
+				waits := deliver(false)
+				if holds() != each.putBack || !waits.Again.After(clock.Now()) || !d.IsHeldBack(client.ObjectKeyFromObject(wanting())) {
+					t.Errorf("time %d: it holds %q, again at %s: it is to wait, and to be looked at again", i+2, holds(), waits.Again)
+				}
+				clock.SetTime(waits.Again)
+				done := deliver(false)
+				if holds() != "live" {
+					t.Errorf("time %d: it holds %q after the pause", i+2, holds())
+				}
+				if told := done.Notice != nil; told != (i == 2) {
+					t.Errorf("time %d: another writer is told: %t, want it after three", i+2, told)
+				}
+			}
+		})
+	}
+}
+
+func TestAWriteBackThatIsRefusedIsToldEachTime(t *testing.T) {
+	t.Parallel()
+	refusing := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
+		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			return apierrors.NewForbidden(corev1.Resource("secrets"), "seed", nil)
+		},
+	})
+	d := New(Parts{Seeds: refusing, Clock: clocktesting.NewFakePassiveClock(noon)})
+	job := Job{Credential: wanting(), Inputs: &inputs.Inputs{Seed: secret.New("spent"), SeedVersion: "1"}, Record: recordOf("live", "adopted")}
+	for range 3 {
+		told := d.writeBack(t.Context(), job, Delivery{})
+		if told.WriteBack == nil || told.Notice != nil {
+			t.Errorf("told %v and %v, want the refusal alone: it stands for as long as it is not mended, and nobody else writes", told.WriteBack, told.Notice)
 		}
 	}
 }

@@ -47,13 +47,13 @@ func TestCredentialEventsQueueWhatMayMatter(t *testing.T) {
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
-			r := quiet()
+			w := newWatcher(quiet(), &waker{})
 			queued := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 			defer queued.ShutDown()
 			before := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "x", Name: "shop", UID: "one", ResourceVersion: "1", Generation: 1}}
 			after := before.DeepCopy()
 			each.change(after)
-			r.credentialEvents().Update(t.Context(), event.UpdateEvent{ObjectOld: before, ObjectNew: after}, queued)
+			w.credentialEvents().Update(t.Context(), event.UpdateEvent{ObjectOld: before, ObjectNew: after}, queued)
 			if got := queued.Len() == 1; got != each.queued {
 				t.Errorf("it is queued: %t, want %t\nreason: %s", got, each.queued, each.reason)
 			}
@@ -65,18 +65,18 @@ func TestCredentialEventsQueueWhatMayMatter(t *testing.T) {
 // a status, and deletes it.
 func TestCredentialEventsEndWhatIsRemembered(t *testing.T) {
 	t.Parallel()
-	r := quiet()
+	w := newWatcher(quiet(), &waker{})
 	queued := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	defer queued.ShutDown()
 	before := naming(types.NamespacedName{Namespace: "x", Name: "shop"}, "app", "seed", "", "")
-	events := r.credentialEvents()
+	events := w.credentialEvents()
 	events.Create(t.Context(), event.CreateEvent{Object: before}, queued)
 	key := types.NamespacedName{Namespace: "x", Name: "app"}
-	if got := r.referrers.of(key); len(got) != 1 {
+	if got := w.referrers.of(key); len(got) != 1 {
 		t.Errorf("%v name the app's Secret after a credential has come that does", got)
 	}
 	events.Delete(t.Context(), event.DeleteEvent{Object: before}, queued)
-	if got := len(r.referrers.bySecret); got != 0 {
+	if got := len(w.referrers.bySecret); got != 0 {
 		t.Errorf("%d Secrets are still named after the credential has gone", got)
 	}
 	if queued.Len() != 1 {

@@ -1,0 +1,180 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/decision"
+	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/status"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
+)
+
+// action is what was done about the token.
+type action struct {
+	decided decision.Decision
+	result  refresh.Result
+	problem *problem.Problem
+	pause   *refresh.Pause
+	// missing is what the user's Secrets lack.
+	missing *problem.Problem
+	// standing is true where what the last attempt failed for still stands.
+	standing bool
+	// answered is true where a refresh that was asked for was answered before.
+	answered bool
+	// again is when an attempt may be made that an edit or an annotation calls for;
+	// zero: none waits.
+	again time.Time
+}
+
+// refreshed reports whether a token has come.
+func (a action) refreshed() bool { return !a.result.Token.IsZero() }
+
+// act decides, and calls the provider where that is due.
+func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal delivery.Goal) action {
+	credential := job.Credential
+	facts := factsOf(job, goal, r.surroundings(credential, goal))
+	a := action{decided: decision.Decide(facts), answered: credential.RefreshRequested() && !facts.Requested}
+	a.result.Record = job.Found.Record
+	if a.decided != decision.Suspended {
+		a.missing = job.Inputs.AppMissing
+	}
+	switch a.decided {
+	case decision.Call:
+		if a.missing != nil {
+			return a
+		}
+		return r.call(ctx, job, goal, facts, a)
+	case decision.WaitForHolder:
+		a.pause = &refresh.Pause{Until: facts.Now.Add(time.Second), Why: "another process holds the claim on the refresh token"}
+	case decision.HoldUnknown:
+		return a.hold(job, refresh.Unknown(credential, job.Found.Record.State.Attempt, ""), facts.Requested)
+	case decision.HoldRestored:
+		return a.hold(job, refresh.Restored(credential), facts.Requested)
+	case decision.HoldLost:
+		return a.hold(job, refresh.Lost(credential), facts.Requested)
+	case decision.WaitForRetry, decision.StayStalled:
+		a.standing = true
+	case decision.Look, decision.Rest, decision.Suspended:
+	}
+	return a
+}
+
+// hold says why the refresh token must not be sent. What is said of it already stands,
+// with the provider's own words.
+func (a action) hold(job refresh.Job, p *problem.Problem, requested bool) action {
+	last, attempt := job.Credential.Status.LastAttempt, job.Found.Record.State.Attempt
+	known := last != nil && last.Reason == p.Reason && (attempt == nil || !attempt.Started.After(last.Time.Add(time.Second)))
+	a.standing = known && !requested
+	if known {
+		p.Message = cmp.Or(last.Message, p.Message)
+	}
+	if requested {
+		p.Message += "; " + v1alpha1.RefreshAtAnnotation + " does not send it again"
+	}
+	a.problem = p
+	return a
+}
+
+// call asks the provider, once the API server has been asked whether it would take the
+// target: a token that cannot be published is not asked for.
+func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal delivery.Goal, facts decision.Facts, a action) action {
+	key := client.ObjectKeyFromObject(job.Credential)
+	if err := r.delivery.DryRun(ctx, job.Credential, goal, delivery.BeforeClaim); err != nil {
+		a.problem = problem.From(err)
+		return a
+	}
+	if facts.IsAhead() {
+		if wait := r.ahead.wait(key, facts.Now); wait > 0 {
+			a.decided, a.standing, a.again = decision.WaitForRetry, true, facts.Now.Add(wait)
+			return a
+		}
+	}
+	job.Recheck = func(ctx context.Context) error {
+		return r.delivery.DryRun(ctx, job.Credential, goal, delivery.AfterClaim)
+	}
+	if !facts.Token.IsZero() && !facts.Now.Before(facts.Due) {
+		r.Metrics.Started(facts.Now.Sub(facts.Due))
+	}
+	var err error
+	a.result, err = r.Refresher.Refresh(ctx, job)
+	if a.result.Called || a.result.Answered {
+		r.ahead.forget(key)
+	}
+	if errors.As(err, &a.pause) || err == nil {
+		return a
+	}
+	a.problem = problem.From(err)
+	return a
+}
+
+// reportTo adds what was done about the token to a report.
+func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report {
+	report.State = stateOf(a.result.Record, in.KeepsAccessToken())
+	report.SeedAdopted = a.result.SeedAdopted
+	report.Handled = a.result.Called || a.result.Answered || a.answered
+	report.Standing, report.Missing = a.standing, a.missing
+	if a.pause != nil {
+		return report // what it was paused in goes on, and then has an outcome
+	}
+	if a.result.Called || a.refreshed() {
+		report.Attempt = &status.Attempt{
+			Problem:               a.problem,
+			Token:                 a.result.Token.Validity,
+			LifetimeIgnored:       a.result.LifetimeIgnored,
+			RefreshTokenExpiresAt: a.result.RefreshTokenExpiresAt,
+		}
+		return report
+	}
+	if !a.standing {
+		report.Renewal = a.problem
+	}
+	return report
+}
+
+// tokenAtHand is the token that the target is to hold: the one that has just come, or
+// the one in the state, where it is kept there.
+func (a action) tokenAtHand(in *inputs.Inputs) token.Token {
+	if a.refreshed() || !in.KeepsAccessToken() {
+		return a.result.Token
+	}
+	return a.result.Record.State.Token
+}
+
+// ahead paces the calls that a user brings ahead of their time, by an edit or by
+// tokenkeeper.io/refreshAt. One that was allowed, and then could not be made yet, is
+// allowed still. The zero value is ready to use.
+type ahead struct {
+	edits   pace.Edits
+	allowed sync.Map // types.NamespacedName
+}
+
+// wait is how long a call is to wait; 0: it may be made.
+func (a *ahead) wait(credential types.NamespacedName, now time.Time) time.Duration {
+	if _, isAllowed := a.allowed.Load(credential); isAllowed {
+		return 0
+	}
+	wait := a.edits.Take(credential, now)
+	if wait == 0 {
+		a.allowed.Store(credential, struct{}{})
+	}
+	return wait
+}
+
+// forget that a call was allowed: it was made, or its credential is gone. How many were
+// made lately outlives the credential.
+func (a *ahead) forget(credential types.NamespacedName) { a.allowed.Delete(credential) }
