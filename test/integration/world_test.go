@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"os"
@@ -62,6 +63,8 @@ type world struct {
 	stateWrites stateWrites
 	// namespaces that the operators watch; default: the world's own.
 	namespaces []string
+	// ownNamespace of the operators; default: that which all worlds share.
+	ownNamespace string
 	// selector of the credentials that the operators work on; default: all.
 	selector labels.Selector
 	// wire, where it is set, stands between the operators and the API server.
@@ -161,7 +164,7 @@ func (w *world) start() *operator {
 		Clock:             w.clock,
 		Holder:            "test/" + uuid.NewString(),
 		InFlight:          inFlight,
-		OwnNamespace:      corev1.NamespaceDefault,
+		OwnNamespace:      cmp.Or(w.ownNamespace, corev1.NamespaceDefault),
 		Namespaces:        namespaces,
 		Concurrency:       concurrency,
 		Registry:          w.metrics,
