@@ -14,8 +14,8 @@ const (
 
 	// TokenAnnotationPrefix, followed by a credential's UID, is the annotation of a
 	// target that says which of the credential's tokens it holds: since when and
-	// until when it is good, a digest of what it was asked from, and a digest of what
-	// was written. A restart needs no more to know a fresh credential.
+	// until when it is good, a digest of what it was asked from, and a keyed digest of
+	// what was written. A restart needs no more to know a fresh credential.
 	TokenAnnotationPrefix = "token.tokenkeeper.io/"
 
 	// AttemptAnnotation is on a state Secret while an attempt is open there: when it

@@ -74,21 +74,19 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
-	cluster, err := clusterUID(ctx, mgr.GetAPIReader())
+	if len(options.Namespaces) == 0 { // else no role lets the operator read them
+		catalog.Namespaces = mgr.GetCache()
+	}
+	states, targets, err := writersOf(ctx, mgr, options)
 	if err != nil {
 		return err
 	}
-	key, err := digest.Stored(ctx, mgr.GetAPIReader(), mgr.GetClient(), options.OwnNamespace)
-	if err != nil {
-		return err
-	}
-	states := &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
-	targets := &target.Publisher{Client: mgr.GetClient(), Key: key}
 	rekeyer := &rekeyer{states: states, targets: targets, metadata: mgr.GetCache()}
 	credentials, watches, err := newReconciler(mgr, options, catalog, states, targets)
 	if err != nil {
 		return err
 	}
+	watches.readsLabels = catalog.Namespaces != nil
 	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn, rekeyer.run} {
 		if err := mgr.Add(run); err != nil {
 			return err
@@ -114,6 +112,21 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		return options.Registry.Register(&metrics.CredentialCollector{Reader: mgr.GetClient()})
 	}
 	return nil
+}
+
+// writersOf gives what writes the Secrets of states and targets, with the key of the
+// digests there.
+func writersOf(ctx context.Context, mgr ctrl.Manager, options Options) (*rotation.Store, *target.Publisher, error) {
+	cluster, err := clusterUID(ctx, mgr.GetAPIReader())
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := digest.Stored(ctx, mgr.GetAPIReader(), mgr.GetClient(), options.OwnNamespace)
+	if err != nil {
+		return nil, nil, err
+	}
+	states := &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
+	return states, &target.Publisher{Client: mgr.GetClient(), Key: key}, nil
 }
 
 // newReconciler puts the parts together that a credential's reconcile is made of, and

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func key(t *testing.T, fill byte) digest.Key {
@@ -28,6 +29,7 @@ func key(t *testing.T, fill byte) digest.Key {
 
 func TestADigestTellsNothing(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "the same secret in two credentials, seen by equal digests")
 	plain := secret.New("1234").Digest()
 	ours, theirs := key(t, 1), key(t, 2)
 	keyed := ours.Of("here", plain)

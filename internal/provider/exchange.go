@@ -17,6 +17,9 @@ type Inputs struct {
 	Login                                        map[string]secret.Text
 	Parameters                                   map[string]string // as Provider.Parameters gave them
 	Outputs                                      map[string]any    // of the last reply
+	// Hidden are the credential's other secrets: no request uses them, and a reply may
+	// quote them all the same.
+	Hidden []secret.Text
 }
 
 // Exchange is one request and its reply. It is for one use by one goroutine.
@@ -59,6 +62,7 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 		outputsVariable:      outputs,
 		nowVariable:          now,
 		expression.UUIDKey:   id,
+		expression.BudgetKey: expression.NewBudget(),
 	}
 	return &Exchange{call: c, inputs: inputs, now: now, variables: func() map[string]any { return variables }}
 }

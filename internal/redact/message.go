@@ -20,8 +20,8 @@ import (
 const (
 	// longestMessage is how much of a provider's message is shown, in runes.
 	longestMessage = 200
-	// consideredMessage is how much of it is looked at.
-	consideredMessage = 2000
+	// consideredMessage is how much of it is looked at, in bytes.
+	consideredMessage = 1 << 10
 )
 
 // redacted stands for each word that is not shown, or for all of them.
@@ -49,10 +49,10 @@ func Message(text string, secrets []string) string {
 
 // printable replaces what is not printable, line feeds included, by spaces.
 func printable(text string) string {
-	runes := []rune(strings.ToValidUTF8(text, " "))
-	if len(runes) > consideredMessage {
-		runes = runes[:consideredMessage]
+	if len(text) > consideredMessage {
+		text = text[:consideredMessage]
 	}
+	runes := []rune(strings.ToValidUTF8(text, " "))
 	for i, r := range runes {
 		if !unicode.IsPrint(r) || unicode.IsSpace(r) {
 			runes[i] = ' '

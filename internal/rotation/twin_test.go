@@ -19,12 +19,14 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/digest"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 var other = credentialOf("elsewhere", "other")
 
 func TestOlderTwin(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a label of another's state on a Secret of one's own")
 	twin := func(change func(*Twin)) *Twin {
 		t := &Twin{Namespace: "elsewhere", Credential: "other", StateSecret: "other-token-state"}
 		if change != nil {
@@ -117,6 +119,11 @@ func TestOlderTwin(t *testing.T) {
 				s.Type = corev1.SecretTypeOpaque
 				delete(s.Labels, labelKey)
 				s.Labels[labelLive] = plainMark("G")
+			}, nil, nil,
+		},
+		"a state on another token that bears the labels of one on this": {
+			"a label is an index, and anyone may copy it", holding("H"), false, false, func(s *corev1.Secret) {
+				(&Store{Cluster: "cluster", Key: key}).label(s, holding("G"))
 			}, nil, nil,
 		},
 		"one under a key that is lost": {

@@ -21,6 +21,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 	"github.com/tokenkeeper/tokenkeeper/test/onlooker"
 )
 
@@ -35,6 +36,8 @@ const (
 // before left there: digests that anybody can make.
 func TestAnUpgradeKeysAllDigestsAndCallsNobody(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "digests that an earlier version left in plain")
+	faults.Shows(t, "a guess at a secret, checked against a digest in a status, a label or an annotation")
 	w, total := freshAndStopped(t)
 	planted.Store(w.namespace, true) // what the version before wrote shows digests
 	w.unkeyAll()
@@ -56,6 +59,7 @@ func TestAnUpgradeKeysAllDigestsAndCallsNobody(t *testing.T) {
 // another key.
 func TestALostKeyCallsNobody(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "the loss of the key for digests")
 	w, _ := freshAndStopped(t)
 	own := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-operators-"}}
 	must(t, w.Create(t.Context(), own))
