@@ -36,7 +36,7 @@ func (s *Size) Set(text string) error {
 	if err != nil {
 		return fmt.Errorf("%q is no size; write it like 256Ki or 1Mi", text)
 	}
-	size := Size(int64(number) * unit) //nolint:gosec // 31 bits times 20
+	size := Size(int64(number) * unit)
 	if size < minReply || size > maxReply {
 		return fmt.Errorf("%s is not from %s to %s", size, minReply, maxReply)
 	}

@@ -27,8 +27,8 @@ type entry[K comparable, V any] struct {
 }
 
 // New makes a cache of at most so many bytes.
-func New[K comparable, V any](max int) *Cache[K, V] {
-	return &Cache[K, V]{max: max, known: map[K]*list.Element{}}
+func New[K comparable, V any](limit int) *Cache[K, V] {
+	return &Cache[K, V]{max: limit, known: map[K]*list.Element{}}
 }
 
 // Get returns a value, which counts as used now.

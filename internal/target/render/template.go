@@ -15,11 +15,12 @@ import (
 	"slices"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/lru"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // Template is a compiled spec.target. It does not change.
