@@ -2,6 +2,8 @@
 # alone: tools are pinned in tools/ and built into bin/, and the control plane
 # that the tests and the demo start is fetched or built by hack/controlplane.
 
+# IMAGE_FLAGS are further flags for building the image, such as --build-arg BASE_IMAGE=...
+IMAGE_FLAGS ?=
 # IMG is the manager's image.
 IMG ?= ghcr.io/tokenkeeper/tokenkeeper:latest
 # CONTAINER_TOOL builds and pushes the image: docker, podman or nerdctl.
@@ -22,6 +24,10 @@ VARIANT ?=
 # (default: anywhere).
 HISTORIES ?= 100000
 SEED ?=
+# FUZZTIME is how long each fuzz target runs, FUZZ a pattern of those to run
+# (default: all).
+FUZZTIME ?= 30s
+FUZZ ?=
 # DEMO_FLAGS go to the demo (--once: end by itself), RUN_FLAGS to the manager.
 DEMO_FLAGS ?=
 RUN_FLAGS ?=
@@ -39,6 +45,7 @@ CONTROLLER_GEN := $(BIN)/controller-gen
 KUSTOMIZE := $(BIN)/kustomize
 CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
+GOVULNCHECK := $(BIN)/govulncheck
 
 # with-control-plane begins a recipe line that needs etcd and kube-apiserver.
 with-control-plane = assets="$$(go run ./hack/controlplane)"; export KUBEBUILDER_ASSETS="$$assets";
@@ -75,6 +82,10 @@ fuzz-rotation: ## Play HISTORIES random histories of the rotation protocol, and 
 	@cd test/history; HISTORIES=$(HISTORIES) SEED=$(SEED) ../../bin/history.test -test.run '^TestManyHistories$$' -test.timeout 0
 	@TEETH=all go test ./test/history -count=1 -run '^TestTheHistoriesHaveTeeth$$' -timeout 0 -v
 
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME, one after another: executions and corpus of each.
+	@FUZZTIME=$(FUZZTIME) FUZZ='$(FUZZ)' hack/fuzz.sh
+
 .PHONY: bench
 bench: build ## Measure the operator on this machine, BENCH=name for one scenario (all: over an hour).
 	@$(with-control-plane) go build -o bin/simulator ./cmd/simulator; go build -o bin/bench ./test/bench; \
@@ -100,6 +111,10 @@ lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.
 .PHONY: verify
 verify: $(CONTROLLER_GEN) $(KUSTOMIZE) $(CRD_REF_DOCS) ## Check that generated files, formatting, headers and go.mod are up to date.
 	@hack/verify.sh
+
+.PHONY: vulncheck
+vulncheck: $(GOVULNCHECK) ## Look for known vulnerabilities in what the code calls, where the database can be reached.
+	@hack/vulncheck.sh
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate the deep copy functions of the API.
@@ -134,7 +149,7 @@ run: ## Run the manager here, against the cluster of the current kubeconfig.
 
 .PHONY: image
 image: ## Build the manager's image, IMG.
-	$(CONTAINER_TOOL) build --tag $(IMG) .
+	$(CONTAINER_TOOL) build --tag $(IMG) $(IMAGE_FLAGS) .
 
 .PHONY: image-push
 image-push: ## Push the manager's image, IMG.
@@ -191,6 +206,11 @@ $(CRD_REF_DOCS): tools/go.mod tools/go.sum
 $(KUSTOMIZE): tools/go.mod tools/go.sum
 	@echo "Building kustomize (half a minute the first time) ..." >&2
 	@go build -C tools -o $@ sigs.k8s.io/kustomize/kustomize/v5
+	@touch $@
+
+$(GOVULNCHECK): tools/govulncheck/go.mod tools/govulncheck/go.sum
+	@echo "Building govulncheck (some seconds the first time) ..." >&2
+	@go build -C tools/govulncheck -o $@ golang.org/x/vuln/cmd/govulncheck
 	@touch $@
 
 $(GOLANGCI_LINT): tools/golangci-lint/go.mod tools/golangci-lint/go.sum tools/golangci-lint/main.go
