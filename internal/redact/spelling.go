@@ -76,7 +76,7 @@ func unescapePercent(text string) string {
 		if digits, ok := strings.CutPrefix(escape, "%u"); ok {
 			return string(codePoint(digits, 16))
 		}
-		return string([]byte{byte(codePoint(escape[1:], 16))})
+		return byteOf(escape[1:], 16)
 	})
 }
 
@@ -85,7 +85,7 @@ var quotedPrintable = regexp.MustCompile(`=[0-9A-Fa-f]{2}`)
 
 func unescapeQuotedPrintable(text string) string {
 	return quotedPrintable.ReplaceAllStringFunc(text, func(escape string) string {
-		return string([]byte{byte(codePoint(escape[1:], 16))})
+		return byteOf(escape[1:], 16)
 	})
 }
 
@@ -100,14 +100,19 @@ func unescapeBackslash(text string) string {
 		case (kind == 'u' || kind == 'U') && len(escape) > 2:
 			return string(codePoint(strings.Trim(escape[2:], "{}"), 16))
 		case kind == 'x' && len(escape) > 2:
-			return string([]byte{byte(codePoint(escape[2:], 16))})
+			return byteOf(escape[2:], 16)
 		case kind >= '0' && kind <= '7' && len(escape) == 4:
-			return string([]byte{byte(codePoint(escape[1:], 8))})
+			return byteOf(escape[1:], 8)
 		case strings.ContainsRune("abfnrtv", rune(kind)): // white space and the like
 			return " "
 		}
 		return escape[1:]
 	})
+}
+
+func byteOf(digits string, base int) string {
+	code, _ := strconv.ParseUint(digits, base, 8)
+	return string([]byte{byte(code)})
 }
 
 func codePoint(digits string, base int) rune {
