@@ -74,7 +74,7 @@ var percent = regexp.MustCompile(`%u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}`)
 func unescapePercent(text string) string {
 	return percent.ReplaceAllStringFunc(text, func(escape string) string {
 		if digits, ok := strings.CutPrefix(escape, "%u"); ok {
-			return string(codePoint(digits, 16))
+			return string(codePoint(digits))
 		}
 		return byteOf(escape[1:], 16)
 	})
@@ -96,9 +96,9 @@ func unescapeBackslash(text string) string {
 	return backslash.ReplaceAllStringFunc(text, func(escape string) string {
 		switch kind := escape[1]; {
 		case len(escape) == 12: // two halves of a character
-			return string(utf16.DecodeRune(codePoint(escape[2:6], 16), codePoint(escape[8:], 16)))
+			return string(utf16.DecodeRune(codePoint(escape[2:6]), codePoint(escape[8:])))
 		case (kind == 'u' || kind == 'U') && len(escape) > 2:
-			return string(codePoint(strings.Trim(escape[2:], "{}"), 16))
+			return string(codePoint(strings.Trim(escape[2:], "{}")))
 		case kind == 'x' && len(escape) > 2:
 			return byteOf(escape[2:], 16)
 		case kind >= '0' && kind <= '7' && len(escape) == 4:
@@ -115,8 +115,8 @@ func byteOf(digits string, base int) string {
 	return string([]byte{byte(code)})
 }
 
-func codePoint(digits string, base int) rune {
-	code, _ := strconv.ParseUint(digits, base, 32)
+func codePoint(digits string) rune {
+	code, _ := strconv.ParseUint(digits, 16, 32)
 	return rune(code & 0x1fffff)
 }
 
