@@ -85,6 +85,7 @@ func run(ctx context.Context, options options) error {
 		Spool:             spool,
 		InFlight:          &inFlight,
 		Namespaces:        options.namespaces,
+		OwnNamespace:      ownNamespace(),
 		Concurrency:       options.concurrency,
 		Registry:          metrics.Registry,
 		CredentialMetrics: options.credentialMetrics,

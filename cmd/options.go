@@ -88,7 +88,7 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		PprofBindAddress:              o.pprofAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              o.leaseName(),
-		LeaderElectionNamespace:       leaseNamespace(),
+		LeaderElectionNamespace:       ownNamespace(),
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &handOver,
 		Cache:                         controller.CacheOptions(o.namespaces, o.labelSelector.Selector),
@@ -109,13 +109,11 @@ func (o *options) leaseName() string {
 	return hex.EncodeToString(sum[:4]) + "." + name
 }
 
-// leaseNamespace is where the leader's lease is kept: the pod's own namespace,
-// which controller-runtime finds in a cluster by itself.
-func leaseNamespace() string {
-	if _, err := os.Stat("/var/run/secrets/kubernetes.io/serviceaccount/namespace"); err == nil {
-		return ""
-	}
-	return cmp.Or(os.Getenv("POD_NAMESPACE"), "default")
+// ownNamespace is where the leader's lease is kept, and the key for digests: the pod's
+// own namespace, or, outside of a cluster, one that the environment names.
+func ownNamespace() string {
+	mounted, _ := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+	return cmp.Or(strings.TrimSpace(string(mounted)), os.Getenv("POD_NAMESPACE"), "default")
 }
 
 // holder names this process in the claims it makes: the host and a name that no

@@ -401,7 +401,7 @@ type StateSecretStatus struct {
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 
-	// seed is a digest of the user's refresh token that was last adopted. It keeps
+	// seed is a keyed digest of the user's refresh token that was last adopted. It keeps
 	// a token that was spent from being sent again after the Secret was deleted.
 	// +optional
 	Seed string `json:"seed,omitempty"`

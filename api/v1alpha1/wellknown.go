@@ -14,8 +14,8 @@ const (
 
 	// TokenAnnotationPrefix, followed by a credential's UID, is the annotation of a
 	// target that says which of the credential's tokens it holds: since when and
-	// until when it is good, a digest of what it was asked from, and a digest of what
-	// was written. A restart needs no more to know a fresh credential.
+	// until when it is good, a digest of what it was asked from, and a keyed digest of
+	// what was written. A restart needs no more to know a fresh credential.
 	TokenAnnotationPrefix = "token.tokenkeeper.io/"
 
 	// AttemptAnnotation is on a state Secret while an attempt is open there: when it
@@ -31,6 +31,10 @@ const (
 	// StateSecretType is the type of the Secret that holds a credential's live
 	// refresh token and its rotation state.
 	StateSecretType = "tokenkeeper.io/token-state"
+
+	// DigestKeySecretType is the type of the Secret in the operator's own namespace that
+	// holds the key of its digests.
+	DigestKeySecretType = "tokenkeeper.io/digest-key"
 
 	// StateSecretSuffix is appended to a credential's name to name its state
 	// Secret.

@@ -29,7 +29,7 @@ func (r *Reconciler) conclude(ctx context.Context, cached, credential *v1alpha1.
 	} else if said.Renewal != nil {
 		log.FromContext(ctx).V(1).Info("not renewed", "reason", said.Renewal.Reason, "message", said.Renewal.Message)
 	}
-	next := status.Next(credential, said, now)
+	next := r.keyed(credential, status.Next(credential, said, now))
 	if events := status.Events(credential, &next, said); len(events) > 0 || !equality.Semantic.DeepEqual(credential.Status, next) {
 		r.Reports.Add(cached, report.Update{
 			Credential: credential,
@@ -37,7 +37,7 @@ func (r *Reconciler) conclude(ctx context.Context, cached, credential *v1alpha1.
 			Events:     events,
 			Urgent:     status.IsTransition(&credential.Status, &next),
 			Rebase: func(theirs v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus {
-				return status.Rebase(credential, theirs, said, now)
+				return r.keyed(credential, status.Rebase(credential, theirs, said, now))
 			},
 		})
 	}
@@ -75,15 +75,16 @@ func (r *Reconciler) rest(cached, credential *v1alpha1.TokenCredential, again ti
 	if next.ObservedGeneration != 0 {
 		next = status.Expire(credential, now)
 	}
+	next = r.keyed(credential, next)
 	if !equality.Semantic.DeepEqual(credential.Status, next) {
 		r.Reports.Add(cached, report.Update{
 			Credential: credential,
 			Status:     next,
-			Urgent:     true,
+			Urgent:     status.IsTransition(&credential.Status, &next),
 			Rebase: func(theirs v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus {
 				expired := *credential
 				expired.Status = theirs
-				return status.Expire(&expired, now) // theirs may have been written before the expiry
+				return r.keyed(credential, status.Expire(&expired, now)) // theirs may have been written before the expiry
 			},
 		})
 	}

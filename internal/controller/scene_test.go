@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
@@ -39,6 +40,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
+
+// key of the digests of all tests here.
+var key = digest.Random()
 
 const shopProvider = `
 inputs: {app: Required, refreshToken: Required}
@@ -96,10 +100,10 @@ func newScene(t *testing.T, described string) *scene {
 	gatherer := &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: s.cluster, Live: api}}
 	counters := metrics.New(prometheus.NewRegistry())
 	s.Reconciler = NewReconciler(Parts{
-		Client: api, Live: api, Inputs: gatherer, Targets: &target.Publisher{Client: api},
+		Client: api, Live: api, Inputs: gatherer, Targets: &target.Publisher{Client: api, Key: key},
 		Reports: &report.Lane{Client: s.cluster, Live: s.cluster, Events: s}, Hosts: hosts, Metrics: counters, Clock: s.clock,
 		Refresher: &refresh.Refresher{
-			Inputs: gatherer, States: &rotation.Store{Client: api, Cluster: "cluster", Backoff: &wait.Backoff{Duration: time.Nanosecond}},
+			Inputs: gatherer, States: &rotation.Store{Client: api, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}},
 			Egress: s, Rates: &pace.Rates{}, Hosts: hosts, Metrics: counters, Clock: s.clock, Holder: "one", InFlight: &sync.WaitGroup{},
 		},
 	})

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
@@ -53,6 +54,8 @@ type Options struct {
 	// InFlight counts the exchanges and commits in flight; whoever ends the
 	// process waits for it first.
 	InFlight *sync.WaitGroup
+	// OwnNamespace is the operator's, where the key for its digests is kept.
+	OwnNamespace string
 	// Namespaces that are watched; all where there are none.
 	Namespaces []string
 	// Concurrency is how many credentials are worked on at once.
@@ -77,16 +80,17 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if len(options.Namespaces) == 0 { // else no role lets the operator read them
 		catalog.Namespaces = mgr.GetCache()
 	}
-	cluster, err := clusterUID(ctx, mgr.GetAPIReader())
+	states, targets, err := writersOf(ctx, mgr, options)
 	if err != nil {
 		return err
 	}
-	credentials, watches, err := newReconciler(mgr, options, catalog, cluster)
+	rekeyer := &rekeyer{states: states, targets: targets, metadata: mgr.GetCache()}
+	credentials, watches, err := newReconciler(mgr, options, catalog, states, targets)
 	if err != nil {
 		return err
 	}
 	watches.readsLabels = catalog.Namespaces != nil
-	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn} {
+	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn, rekeyer.run} {
 		if err := mgr.Add(run); err != nil {
 			return err
 		}
@@ -113,9 +117,24 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	return nil
 }
 
+// writersOf gives what writes the Secrets of states and targets, with the key of the
+// digests there.
+func writersOf(ctx context.Context, mgr ctrl.Manager, options Options) (*rotation.Store, *target.Publisher, error) {
+	cluster, err := clusterUID(ctx, mgr.GetAPIReader())
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := digest.Stored(ctx, mgr.GetAPIReader(), mgr.GetClient(), options.OwnNamespace)
+	if err != nil {
+		return nil, nil, err
+	}
+	states := &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
+	return states, &target.Publisher{Client: mgr.GetClient(), Key: key}, nil
+}
+
 // newReconciler puts the parts together that a credential's reconcile is made of, and
 // those that bring it about.
-func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, cluster string) (*Reconciler, *watcher, error) {
+func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, states *rotation.Store, targets *target.Publisher) (*Reconciler, *watcher, error) {
 	recorder := report.NewRecorder(mgr, options.Clock)
 	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder}
 	if err := errors.Join(mgr.Add(outliving(options.InFlight, lane)), mgr.Add(outliving(options.InFlight, recorder))); err != nil {
@@ -129,14 +148,14 @@ func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, c
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
 		Inputs:  gatherer,
-		Targets: &target.Publisher{Client: mgr.GetClient()},
+		Targets: targets,
 		Reports: lane,
 		Hosts:   hosts,
 		Metrics: counters,
 		Clock:   options.Clock,
 		Refresher: &refresh.Refresher{
 			Inputs:   gatherer,
-			States:   &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Namespaces: options.Namespaces},
+			States:   states,
 			Egress:   options.Egress,
 			Rates:    &pace.Rates{},
 			Hosts:    hosts,

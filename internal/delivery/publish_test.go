@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
@@ -67,7 +68,7 @@ func newScene(t *testing.T) *scene {
 		},
 	})
 	s.Deliverer = New(Parts{
-		Targets: &target.Publisher{Client: api},
+		Targets: &target.Publisher{Client: api, Key: digest.Random()},
 		Seeds:   api,
 		Secrets: &inputs.Secrets{Metadata: s.server},
 		Rivals:  func(context.Context, *v1alpha1.TokenCredential) []target.Rival { return nil },

@@ -30,6 +30,7 @@ func TestInputRefusesWhatIsNeverSent(t *testing.T) {
 		{corev1.SecretTypeBootstrapToken, "whoever has it adds a node", "join this cluster"},
 		{"helm.sh/release.v1", "a chart's values hold passwords", "Helm"},
 		{v1alpha1.StateSecretType, "another credential's refresh token is not this one's to send", "live refresh token"},
+		{v1alpha1.DigestKeySecretType, "who has it can check guesses at every secret", "key of the operator's digests"},
 	} {
 		t.Run(string(each.kind), func(t *testing.T) {
 			t.Parallel()

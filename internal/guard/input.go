@@ -24,6 +24,7 @@ var neverSent = map[corev1.SecretType]string{
 	corev1.SecretTypeBootstrapToken:      "it lets machines join this cluster",
 	helmRelease:                          "it holds all that a Helm release was installed with",
 	v1alpha1.StateSecretType:             "it holds the live refresh token of a credential",
+	v1alpha1.DigestKeySecretType:         "it is the key of the operator's digests",
 }
 
 // IsNeverSent reports whether Secrets of a type are never sent to a provider, so that

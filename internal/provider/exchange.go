@@ -17,6 +17,9 @@ type Inputs struct {
 	Login                                        map[string]secret.Text
 	Parameters                                   map[string]string // as Provider.Parameters gave them
 	Outputs                                      map[string]any    // of the last reply
+	// Hidden are the credential's other secrets: no request uses them, and a reply may
+	// quote them all the same.
+	Hidden []secret.Text
 }
 
 // Exchange is one request and its reply. It is for one use by one goroutine.

@@ -19,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
+	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -317,7 +318,7 @@ func (r *reader) explain(grant token.Grant) string {
 		return explained
 	}
 	text, _ := expression.TextOf(value)
-	if safe := sanitize(text, r.secrets(grant)); safe != "" {
+	if safe := redact.Message(text, r.secrets(grant)); safe != "" {
 		explained += ": " + safe
 	}
 	return explained
@@ -329,6 +330,9 @@ func (r *reader) secrets(grant token.Grant) []string {
 	all := []string{inputs.AppKey.Reveal(), inputs.AppSecret.Reveal(), inputs.RefreshToken.Reveal(), inputs.AccessToken.Reveal(),
 		grant.AccessToken.Reveal(), grant.RefreshToken.Reveal()}
 	for _, value := range inputs.Login {
+		all = append(all, value.Reveal())
+	}
+	for _, value := range inputs.Hidden {
 		all = append(all, value.Reveal())
 	}
 	for _, outputs := range []map[string]any{inputs.Outputs, grant.Outputs} {

@@ -38,7 +38,8 @@ rotation: {mode: SingleUse}
 
 func inputs() provider.Inputs {
 	return provider.Inputs{AppKey: secret.New("canary-app-key"), AppSecret: secret.New("canary app pass phrase"), RefreshToken: secret.New("canaryRefresh0"), AccessToken: secret.New("canaryAccess0"),
-		Login: map[string]secret.Text{"password": secret.New("pa55w0rd")}, Outputs: map[string]any{"mac_key": "macmacmac"}}
+		Login: map[string]secret.Text{"password": secret.New("pa55w0rd")}, Outputs: map[string]any{"mac_key": "macmacmac"},
+		Hidden: []secret.Text{secret.New("canaryPrevious0")}}
 }
 
 // read gives the outcome of a body, by default with the status 200.
@@ -251,6 +252,8 @@ func TestMessagesAreSafe(t *testing.T) {
 		"a phrase, escaped":              {"redacted", "got canary+app+pass+phrase here", "got [redacted] here"},
 		"a phrase in base64":             {"redacted", "got Y2FuYXJ5IGFwcCBwYXNzIHBocmFzZQ== here", "got [redacted] here"},
 		"a password":                     {"redacted", "pa55w0rd is wrong", "[redacted] is wrong"},
+		"a token before the last":        {"the provider may know it still", "got canary&#80;revious0 &#99;anaryPrevious0", "got [redacted]"},
+		"an escaped refresh token":       {"all is left out", "got canary&#82;efresh0", "[redacted]"},
 		"an output of the last reply":    {"redacted", "key macmacmac is wrong", "key [redacted] is wrong"},
 		"the access token of this reply": {"redacted", "issued newAccess9", "issued [redacted]"},
 		"a long word with a digit":       {"it looks like a token", "bad abcdefghijklmno1", "bad [redacted]"},

@@ -18,6 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
 // call is one request to a provider, from before it is built until its reply has been
@@ -39,9 +40,11 @@ type call struct {
 // prepare builds the request of a step and checks that it may be sent.
 func (c *call) prepare(ctx context.Context, step *provider.Call, state rotation.State) error {
 	in := c.job.Inputs
+	hidden := []secret.Text{state.RefreshToken, state.PreviousRefreshToken, state.Token.AccessToken, in.Seed}
 	state = c.admitted(step, state)
-	c.begun = step.Begin(in.Request(state.RefreshToken, state.Token.AccessToken, state.Token.Outputs),
-		c.r.Clock.Now().UTC().Truncate(time.Second), uuid.NewString())
+	request := in.Request(state.RefreshToken, state.Token.AccessToken, state.Token.Outputs)
+	request.Hidden = hidden
+	c.begun = step.Begin(request, c.r.Clock.Now().UTC().Truncate(time.Second), uuid.NewString())
 	var err error
 	if c.request, err = c.begun.Request(ctx); err != nil {
 		return problem.New(v1alpha1.InvalidParametersReason, "the request cannot be built: %s", problem.OneLine(err))

@@ -151,7 +151,7 @@ func (s *scene) twinOf(namespace string, later time.Duration, exists bool, chang
 	s.Helper()
 	other := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "older"}}
 	s.clock.SetTime(noon.Add(later))
-	store := &rotation.Store{Client: s.intercepted(), Cluster: "cluster"}
+	store := &rotation.Store{Client: s.intercepted(), Cluster: "cluster", Key: key}
 	if err := store.Save(s.Context(), store.None(other), change(rotation.State{})); err != nil {
 		s.Fatal(err)
 	}

@@ -189,12 +189,15 @@ func (r *Refresher) load(ctx context.Context, credential *v1alpha1.TokenCredenti
 func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rotation.Record) (Found, error) {
 	found := Found{Record: record, Recovery: rotation.Nothing}
 	if in.SingleUse() {
-		found.Record = withAdoptedSeed(record, r.adoptedSeeds(credential), in.Seed)
+		found.Record = withAdoptedSeed(record, r.adoptedSeeds(credential, in.Seed), in.Seed)
 		found.Recovery = r.recoveryOf(credential, in, found.Record.State)
 	}
 	found.Moved = found.Record.State.HasMoved(originOf(in, found.Record.State))
-	if found.Seed = found.Record.State.Judge(in.Seed); isWrittenBack(credential, in, found.Record) {
+	switch found.Seed = found.Record.State.Judge(in.Seed); {
+	case isWrittenBack(credential, in, found.Record):
 		found.Seed = rotation.SeedUnchanged
+	case found.Seed == rotation.SeedNew && found.Record.State.Spent.Contains(r.SeedDigest(credential, in.Seed.Digest())):
+		found.Seed = rotation.SeedSpent
 	}
 	if found.Seed != rotation.SeedNew {
 		return found, nil
@@ -219,13 +222,30 @@ func isWrittenBack(credential *v1alpha1.TokenCredential, in *inputs.Inputs, reco
 }
 
 // adoptedSeeds names the seeds that are known to have been adopted: by the status, and,
-// where etcd was put back to before that was written, by what this process has seen.
-func (r *Refresher) adoptedSeeds(credential *v1alpha1.TokenCredential) rotation.Ledger {
+// where etcd was put back to before that was written, by what this process has seen. The
+// status has a keyed digest, which is that of the seed at hand or of one that cannot be
+// told from it.
+func (r *Refresher) adoptedSeeds(credential *v1alpha1.TokenCredential, seed secret.Text) rotation.Ledger {
 	adopted := r.attempts.adoptedSeeds(client.ObjectKeyFromObject(credential))
-	if known := credential.Status.StateSecret; known != nil {
-		adopted = adopted.Add(known.Seed)
+	known := credential.Status.StateSecret
+	switch {
+	case known == nil:
+		return adopted
+	case r.States.Key.Is(known.Seed, seedScope(credential), seed.Digest()):
+		return adopted.Add(seed.Digest())
+	default:
+		return adopted.Add(known.Seed)
 	}
-	return adopted
+}
+
+// SeedDigest keys the plain digest of a seed for a credential's status. The scope is of
+// the name, so that it holds for a credential that is deleted and comes back.
+func (r *Refresher) SeedDigest(credential *v1alpha1.TokenCredential, plain string) string {
+	return r.States.Key.Keyed(seedScope(credential), plain)
+}
+
+func seedScope(credential *v1alpha1.TokenCredential) string {
+	return "seed of " + credential.Namespace + "/" + credential.Name
 }
 
 // withAdoptedSeed keeps a state Secret that was deleted, or replaced by an older

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -19,7 +20,7 @@ import (
 func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 	t.Parallel()
 	seed := secret.New("seed")
-	store := &rotation.Store{Client: fake.NewClientBuilder().Build()}
+	store := &rotation.Store{Client: fake.NewClientBuilder().Build(), Key: digest.Random()}
 	credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}}
 	record := store.None(credential)
 	if err := store.Save(t.Context(), record, rotation.State{}.Adopt(seed)); err != nil {
@@ -27,6 +28,11 @@ func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 	}
 	mistyped := *record
 	mistyped.State = record.State.Adopt(secret.New("mistyped"))
+	own, lost, other := &Refresher{States: store}, &Refresher{States: &rotation.Store{Key: digest.Random()}}, credential.DeepCopy()
+	other.Name = "other"
+	keyed := func(credential *v1alpha1.TokenCredential, seed secret.Text) string {
+		return own.SeedDigest(credential, seed.Digest())
+	}
 	tests := []struct {
 		reason string
 		seen   bool
@@ -35,17 +41,20 @@ func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 		lost   bool
 	}{
 		{"nobody has adopted it", false, "", rotation.SeedNew, false},
-		{"the status says that it was adopted", false, seed.Digest(), rotation.SeedUnchanged, true},
+		{"the status says that it was adopted", false, keyed(credential, seed), rotation.SeedUnchanged, true},
+		{"the status of an earlier version says so", false, seed.Digest(), rotation.SeedUnchanged, true},
+		{"the status says so of another credential's", false, keyed(other, seed), rotation.SeedNew, false},
+		{"the status says so under a key that is lost", false, lost.SeedDigest(credential, seed.Digest()), rotation.SeedNew, false},
 		{"etcd was put back to before there was a state, and this process has seen it", true, "", rotation.SeedUnchanged, true},
 	}
 	for _, test := range tests {
-		r, gone := &Refresher{}, credential.DeepCopy()
+		r, gone := &Refresher{States: store}, credential.DeepCopy()
 		gone.Status.StateSecret = &v1alpha1.StateSecretStatus{Seed: test.status}
 		if test.seen {
 			r.attempts.observe(client.ObjectKeyFromObject(credential), record)
 			r.attempts.observe(client.ObjectKeyFromObject(credential), &mistyped) // and another since
 		}
-		got := withAdoptedSeed(store.None(gone), r.adoptedSeeds(gone), seed).State
+		got := withAdoptedSeed(store.None(gone), r.adoptedSeeds(gone, seed), seed).State
 		if verdict := got.Judge(seed); verdict != test.want || got.Lost() != test.lost {
 			t.Errorf("the seed is %s (lost: %t), want %s (%t): %s", verdict, got.Lost(), test.want, test.lost, test.reason)
 		}

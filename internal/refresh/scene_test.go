@@ -33,6 +33,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
@@ -40,6 +41,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 )
+
+// key of the digests of all tests here.
+var key = digest.Random()
 
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
@@ -139,7 +143,7 @@ func (s *scene) start(described, process string) {
 	api := s.intercepted()
 	s.Refresher = &Refresher{
 		Inputs:   &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: s.cluster, Live: api}},
-		States:   &rotation.Store{Client: api, Cluster: "cluster", Backoff: &wait.Backoff{Duration: time.Nanosecond}},
+		States:   &rotation.Store{Client: api, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}},
 		Egress:   &s.provider,
 		Rates:    &pace.Rates{},
 		Hosts:    pace.NewHosts(workers, func(types.NamespacedName) {}),
@@ -328,7 +332,7 @@ func (s *scene) spooled() []string {
 // stored is the state as the API server has it.
 func (s *scene) stored() rotation.State {
 	s.Helper()
-	record, err := (&rotation.Store{Client: s.cluster, Cluster: "cluster"}).Load(s.Context(), s.credential)
+	record, err := (&rotation.Store{Client: s.cluster, Cluster: "cluster", Key: key}).Load(s.Context(), s.credential)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -338,7 +342,7 @@ func (s *scene) stored() rotation.State {
 // keeps gives the credential a state, as if by an earlier refresh.
 func (s *scene) keeps(change func(rotation.State) rotation.State) {
 	s.Helper()
-	store := &rotation.Store{Client: s.intercepted(), Cluster: "cluster"}
+	store := &rotation.Store{Client: s.intercepted(), Cluster: "cluster", Key: key}
 	record, err := store.Load(s.Context(), s.credential)
 	if err != nil {
 		s.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 )
 
 // apiServer is a fake one that gives each object a UID and an age, and fails
@@ -96,8 +97,11 @@ func (a *apiServer) failing(verb string, n int64, err error) {
 	})
 }
 
+// key of the marks of all stores of the tests.
+var key = digest.Random()
+
 func (a *apiServer) store() *Store {
-	return &Store{Client: a, Cluster: "cluster", Backoff: &wait.Backoff{Duration: time.Nanosecond}}
+	return &Store{Client: a, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}}
 }
 
 func credentialOf(namespace, name string) *v1alpha1.TokenCredential {

@@ -148,7 +148,7 @@ func (d *decoder) time(key string) time.Time {
 		return time.Time{}
 	}
 	parsed, err := time.Parse(time.RFC3339Nano, value)
-	if err != nil {
+	if year := parsed.UTC().Year(); err != nil || year < 0 || year > 9999 { // it could not be written again
 		d.fail(key)
 	}
 	return parsed

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,17 +19,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 )
 
-// The labels by which states on one refresh token find each other. A value is a
-// digest of the token, keyed with the cluster's UID, so that it discloses nothing.
-// The keys are fixed, so that one selector asks for the marks of many tokens.
+// The labels by which states on one refresh token find each other. A value is a keyed
+// digest of the token, so that it discloses nothing. The names of the labels are fixed,
+// so that one selector asks for the marks of many tokens.
 const (
 	// labelLive marks the live token.
 	labelLive = labelPrefix + "live"
 	// labelSeed marks the seed that began the grant; while an adoption can be undone,
 	// the seed of before, since the live token is then the new seed itself.
 	labelSeed = labelPrefix + "seed"
+	// labelKey names the key of the marks, so that those of an earlier one are found.
+	labelKey = labelPrefix + "key"
 
 	labelPrefix = "token.tokenkeeper.io/"
 )
@@ -36,6 +40,7 @@ const (
 // label marks a state Secret.
 func (s *Store) label(stored *corev1.Secret, state State) {
 	maps.DeleteFunc(stored.Labels, func(label, _ string) bool { return strings.HasPrefix(label, labelPrefix) })
+	metav1.SetMetaDataLabel(&stored.ObjectMeta, labelKey, s.Key.Name())
 	if live := state.RefreshToken.Digest(); live != "" {
 		metav1.SetMetaDataLabel(&stored.ObjectMeta, labelLive, s.mark(live))
 	}
@@ -48,12 +53,16 @@ func (s *Store) label(stored *corev1.Secret, state State) {
 	}
 }
 
-// mark of a token of that digest.
+// mark of a token of that digest. It is made from the mark of the version before, which
+// anybody could make who knew the cluster's UID: so a state that bears one of those is
+// found without the token.
 func (s *Store) mark(digest string) string {
 	mac := hmac.New(sha256.New, []byte(s.Cluster))
 	mac.Write([]byte(digest))
-	return hex.EncodeToString(mac.Sum(nil)[:16])
+	return s.keyed(hex.EncodeToString(mac.Sum(nil)[:16]))
 }
+
+func (s *Store) keyed(plain string) string { return s.Key.Of("mark", plain) }
 
 // marked are the Secrets that bear a mark. A label is only an index: anyone may put
 // one on a Secret of theirs, and it may be older than what the Secret holds.
@@ -83,25 +92,19 @@ func (s *Store) listMarked(ctx context.Context, marks []string) (marked, error) 
 }
 
 // listOldMarks finds the Secrets that bore one of the marks when this process first
-// looked, in the form of the version before: a label whose key is the prefix and
-// the mark. One list per process finds them all, since this version writes no more
-// of them: Save replaces them.
+// looked, in the form of an earlier version. One list per process finds them all, since
+// this version writes no more of them: Save replaces them, and Relabel.
 func (s *Store) listOldMarks(ctx context.Context, marks []string) (marked, error) {
 	s.oldMarksLock.Lock()
 	old := s.oldMarks
 	s.oldMarksLock.Unlock()
 	if old == nil {
-		unmarked, err := labels.NewRequirement(labelLive, selection.DoesNotExist, nil)
-		if err != nil {
-			return nil, err
-		}
 		old = marked{}
-		ours := labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}).Add(*unmarked)
-		err = s.list(ctx, ours, func(item *metav1.PartialObjectMetadata) {
-			for label := range item.Labels {
-				if mark, ok := strings.CutPrefix(label, labelPrefix); ok && isState(item) {
-					old[mark] = append(old[mark], *item)
-				}
+		err := s.listOutdated(ctx, func(item *metav1.PartialObjectMetadata) {
+			for _, mark := range plainMarks(item.Labels) {
+				old[s.keyed(mark)] = append(old[s.keyed(mark)], metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+					Namespace: item.Namespace, Name: item.Name, UID: item.UID, Annotations: item.Annotations,
+				}})
 			}
 		})
 		if err != nil {
@@ -118,6 +121,36 @@ func (s *Store) listOldMarks(ctx context.Context, marks []string) (marked, error
 		}
 	}
 	return found, nil
+}
+
+// plainMarks are the marks that earlier versions wrote: as the value of a label, and
+// before that as a part of its name.
+func plainMarks(all map[string]string) []string {
+	var marks []string
+	for label, value := range all {
+		name, ok := strings.CutPrefix(label, labelPrefix)
+		switch {
+		case ok && (label == labelLive || label == labelSeed):
+			marks = append(marks, value)
+		case ok && label != labelKey:
+			marks = append(marks, name)
+		}
+	}
+	return slices.DeleteFunc(marks, func(mark string) bool { return !digest.IsPlain(mark) })
+}
+
+// listOutdated calls each with every state Secret whose marks are not of the present key.
+func (s *Store) listOutdated(ctx context.Context, each func(*metav1.PartialObjectMetadata)) error {
+	outdated, err := labels.NewRequirement(labelKey, selection.NotIn, []string{s.Key.Name()})
+	if err != nil {
+		return err
+	}
+	ours := labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}).Add(*outdated)
+	return s.list(ctx, ours, func(item *metav1.PartialObjectMetadata) {
+		if isState(item) {
+			each(item)
+		}
+	})
 }
 
 // list calls each with every Secret that matches, in the namespaces that are

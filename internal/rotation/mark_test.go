@@ -4,6 +4,9 @@
 package rotation
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,11 +32,18 @@ func TestTheLabelsOfAState(t *testing.T) {
 	}
 	for name, c := range cases {
 		stored := newSecret(shop)
-		stored.Labels[labelPrefix+mark("G")] = "live" // of the version before
+		stored.Labels[labelPrefix+plainMark("G")] = "live" // of an earlier version
 		store.label(stored, c.state)
-		want := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, labelLive: mark(c.live), labelSeed: mark(c.seed)}
+		want := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, labelKey: key.Name(), labelLive: mark(c.live), labelSeed: mark(c.seed)}
 		if diff := cmp.Diff(want, stored.Labels); diff != "" {
 			t.Errorf("%s: %s (-want +got):\n%s", name, c.reason, diff)
 		}
 	}
+}
+
+// plainMark is what earlier versions wrote: keyed with what everybody may know.
+func plainMark(name string) string {
+	mac := hmac.New(sha256.New, []byte("cluster"))
+	mac.Write([]byte(text(name).Digest()))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
 }

@@ -53,6 +53,12 @@ func (s State) HasMoved(now Origin) bool {
 	return !s.RefreshToken.IsZero() && now.Refresh != "" && !s.Origin.AdmitsRefresh(now)
 }
 
+// mayShare reports whether a state may hold the grant of another that is bound to an
+// origin: one of its own is the same, or it is not known what either is bound to.
+func (s State) mayShare(other Origin) bool {
+	return other.IsZero() || s.Origin.AdmitsRefresh(other) || !s.PreviousOrigin.IsZero() && s.PreviousOrigin.AdmitsRefresh(other)
+}
+
 // boundTo is what a token is bound to that is to become the live one: as it was, where the
 // state holds it already. A seed that is new here was never sent.
 func boundTo(s State, fresh secret.Text) Origin {

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/look"
 )
 
@@ -38,6 +39,8 @@ type Store struct {
 	Client client.Client
 	// Cluster is the UID of this cluster (of its namespace kube-system).
 	Cluster string
+	// Key of the marks by which states on one token find each other.
+	Key digest.Key
 	// Namespaces that are watched; all where there are none.
 	Namespaces []string
 	// Backoff paces the retries of a commit; nil: commitBackoff. A simulation

@@ -49,7 +49,7 @@ func (s *Store) OlderTwin(ctx context.Context, record *Record) (*Twin, error) {
 			continue
 		}
 		looked[found[i].UID] = true
-		twin, err := s.compare(ctx, &found[i], record.secret, digest)
+		twin, err := s.compare(ctx, &found[i], record, digest)
 		switch {
 		case errors.Is(err, ErrContended):
 			contended = twin
@@ -69,7 +69,8 @@ func (s *Store) OlderTwin(ctx context.Context, record *Record) (*Twin, error) {
 
 // compare decides whether another Secret's state goes before one's own on a token.
 // What the Secret holds now decides, not its labels, which are an index.
-func (s *Store) compare(ctx context.Context, other *metav1.PartialObjectMetadata, own *corev1.Secret, digest string) (*Twin, error) {
+func (s *Store) compare(ctx context.Context, other *metav1.PartialObjectMetadata, record *Record, digest string) (*Twin, error) {
+	own := record.secret
 	if !isState(other) {
 		return nil, nil
 	}
@@ -83,6 +84,9 @@ func (s *Store) compare(ctx context.Context, other *metav1.PartialObjectMetadata
 	}
 	state, err := decode(stored.Data)
 	damaged := err != nil
+	if stored.Namespace != own.Namespace && !state.mayShare(record.State.Origin) {
+		return nil, nil // no call of the one can spend what the other has, and to tell of it would tell a stranger that a guess is right
+	}
 	live := state.RefreshToken.Digest() == digest
 	spent := hasSpent(state, digest) || damaged && !live
 	if !live && !spent {

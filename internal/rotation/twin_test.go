@@ -18,12 +18,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 var other = credentialOf("elsewhere", "other")
 
 func TestOlderTwin(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a label of another's state on a Secret of one's own")
 	twin := func(change func(*Twin)) *Twin {
 		t := &Twin{Namespace: "elsewhere", Credential: "other", StateSecret: "other-token-state"}
 		if change != nil {
@@ -93,10 +96,41 @@ func TestOlderTwin(t *testing.T) {
 		},
 		"one of the version before": {
 			"an upgrade must not make twins invisible", holding("G"), false, false, func(s *corev1.Secret) {
-				s.Labels[labelPrefix+s.Labels[labelLive]] = "live"
-				delete(s.Labels, labelLive)
-				delete(s.Labels, labelSeed)
+				delete(s.Labels, labelKey)
+				s.Labels[labelLive], s.Labels[labelSeed] = plainMark("G"), plainMark("G")
 			}, twin(nil), nil,
+		},
+		"one of the version before that has moved on": {
+			"its seed is found", rotated(holding("G"), "G2"), false, false, func(s *corev1.Secret) {
+				delete(s.Labels, labelKey)
+				s.Labels[labelLive], s.Labels[labelSeed] = plainMark("G2"), plainMark("G")
+			}, twin(func(t *Twin) { t.Spent = true }), nil,
+		},
+		"one of two versions before": {
+			"that upgrade must not either", holding("G"), false, false, func(s *corev1.Secret) {
+				for _, label := range []string{labelKey, labelLive, labelSeed} {
+					delete(s.Labels, label)
+				}
+				s.Labels[labelPrefix+plainMark("G")] = "live"
+			}, twin(nil), nil,
+		},
+		"one with a mark in plain that is none of the operator's": {
+			"anyone may put a label on a Secret of theirs", holding("G"), false, false, func(s *corev1.Secret) {
+				s.Type = corev1.SecretTypeOpaque
+				delete(s.Labels, labelKey)
+				s.Labels[labelLive] = plainMark("G")
+			}, nil, nil,
+		},
+		"a state on another token that bears the labels of one on this": {
+			"a label is an index, and anyone may copy it", holding("H"), false, false, func(s *corev1.Secret) {
+				(&Store{Cluster: "cluster", Key: key}).label(s, holding("G"))
+			}, nil, nil,
+		},
+		"one under a key that is lost": {
+			"it is found once it is marked anew", holding("G"), false, false, func(s *corev1.Secret) {
+				lost := Store{Cluster: "cluster", Key: digest.Random()}
+				lost.label(s, holding("G"))
+			}, nil, nil,
 		},
 	}
 	for name, c := range cases {
@@ -129,6 +163,39 @@ func TestOlderTwin(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestATwinAtAnotherOriginTellsNothing(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a guess of a neighbour's refresh token, sent to a host of one's own")
+	ours, theirs := Origin{Refresh: "https://evil.example"}, Origin{Refresh: "https://id.example"}
+	neighbour := credentialOf(shop.Namespace, "other")
+	for _, test := range []struct {
+		name        string
+		credential  *v1alpha1.TokenCredential
+		own, others Origin
+		found       bool
+		reason      string
+	}{
+		{"a stranger's grant at another origin", other, ours, theirs, false, "whoever guesses the token must not hear that the guess is right"},
+		{"a stranger's grant at the same origin", other, theirs, theirs, true, "the provider would have accepted the token, and taken it from the other"},
+		{"a stranger's grant of which the origin is not known", other, ours, Origin{}, true, "it may be the same"},
+		{"a grant of the same namespace at another origin", neighbour, ours, theirs, true, "one provider may have two hosts, and the namespace's Secrets are no secret to it"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			api := newAPIServer(t)
+			api.must(t, api.Create(t.Context(), test.credential.DeepCopy()))
+			store := api.store()
+			older, own := holding("G"), sending(holding("G"))
+			older.Origin, own.Origin = test.others, test.own
+			saved(t, store, test.credential, older)
+			got, err := store.OlderTwin(t.Context(), saved(t, store, shop, own))
+			if err != nil || (got != nil) != test.found {
+				t.Errorf("found %+v, %v: %s", got, err, test.reason)
+			}
+		})
 	}
 }
 

@@ -49,8 +49,8 @@ func (t Text) Equal(other Text) bool {
 }
 
 // Digest names a secret without telling it: the first 16 bytes of its SHA-256
-// in hex, and nothing for the empty secret. It suits the long random tokens
-// that providers issue, and would not hide a password.
+// in hex, and nothing for the empty secret. Whoever sees it can check guesses at the
+// secret, so it stays in memory and in the data of Secrets; elsewhere it is keyed.
 func (t Text) Digest() string {
 	if t.IsZero() {
 		return ""

@@ -32,7 +32,7 @@ func (p *Publisher) DryRun(ctx context.Context, credential *v1alpha1.TokenCreden
 	if refusal := checkRendering(template); refusal != nil {
 		return refusal
 	}
-	content := marked(credential, template, sample(template), sampleMark())
+	content := p.marked(credential, template, sample(template), sampleMark())
 	dry := &Publisher{Client: client.NewDryRunClient(p.Client)}
 	_, err := dry.write(ctx, credential, template, view, content)
 	if outdated(err) {

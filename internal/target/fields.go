@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
@@ -25,9 +26,9 @@ type Contest struct {
 }
 
 // fieldManager is the field manager under which a credential's target is written.
-func fieldManager(credential *v1alpha1.TokenCredential) string {
-	return v1alpha1.ManagedBy + "-" + string(credential.UID)
-}
+func fieldManager(credential *v1alpha1.TokenCredential) string { return fieldManagerOf(credential.UID) }
+
+func fieldManagerOf(uid types.UID) string { return v1alpha1.ManagedBy + "-" + string(uid) }
 
 // fieldSet is the part of a FieldsV1 that says who owns which field of ours.
 type fieldSet struct {

@@ -99,7 +99,7 @@ func (p *Publisher) reapply(ctx context.Context, credential *v1alpha1.TokenCrede
 	if err != nil {
 		return View{}, err
 	}
-	mended := look(credential, template, applied, "")
+	mended := p.look(credential, template, applied, "")
 	mended.Holds = mended.Holds || mark.IsZero()
 	return mended, nil
 }

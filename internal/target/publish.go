@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
@@ -27,6 +28,8 @@ type Publisher struct {
 	// Client reads Secrets from the API server, not from a cache, and writes
 	// them.
 	Client client.Client
+	// Key of the digests by which a target is compared with what was written.
+	Key digest.Key
 }
 
 // Inspect finds whether the target can be written, and whether it holds what was
@@ -66,7 +69,7 @@ func (p *Publisher) read(ctx context.Context, credential *v1alpha1.TokenCredenti
 	if conflict := judge(credential, template, live); conflict != nil {
 		return View{}, conflict
 	}
-	return look(credential, template, live, known), nil
+	return p.look(credential, template, live, known), nil
 }
 
 func (p *Publisher) get(ctx context.Context, credential *v1alpha1.TokenCredential) (*corev1.Secret, error) {
@@ -80,7 +83,7 @@ func (p *Publisher) get(ctx context.Context, credential *v1alpha1.TokenCredentia
 // admission has changed it on its way: its version must not be taken as known. An
 // error is a *problem.Problem.
 func (p *Publisher) Publish(ctx context.Context, credential *v1alpha1.TokenCredential, template *render.Template, view View, content render.Content, mark Mark) (View, error) {
-	content = marked(credential, template, content, mark)
+	content = p.marked(credential, template, content, mark)
 	written, err := p.write(ctx, credential, template, view, content)
 	if outdated(err) {
 		if view, err = p.read(ctx, credential, template, ""); err != nil {
@@ -91,12 +94,12 @@ func (p *Publisher) Publish(ctx context.Context, credential *v1alpha1.TokenCrede
 	if err != nil {
 		return View{}, refused(err, credential, "write")
 	}
-	return look(credential, template, written, ""), nil
+	return p.look(credential, template, written, ""), nil
 }
 
 // marked is the content with its mark.
-func marked(credential *v1alpha1.TokenCredential, template *render.Template, content render.Content, mark Mark) render.Content {
-	mark.Digest, mark.Set = template.Digest(content.Data), template.Set()
+func (p *Publisher) marked(credential *v1alpha1.TokenCredential, template *render.Template, content render.Content, mark Mark) render.Content {
+	mark.Digest, mark.Set = p.digest(template, content.Data, credential.UID), template.Set()
 	content.Annotations = cloned(content.Annotations)
 	content.Annotations[MarkKey(credential.UID)] = mark.Encode()
 	return content

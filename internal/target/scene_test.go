@@ -15,10 +15,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
+
+// key of the digests of all tests here.
+var key = digest.Random()
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
@@ -71,7 +75,7 @@ func newScene(t *testing.T, spec v1alpha1.Target, secrets ...client.Object) *sce
 		}
 		return act()
 	}
-	s.Publisher = &Publisher{Client: fake.NewClientBuilder().WithObjects(secrets...).WithReturnManagedFields().
+	s.Publisher = &Publisher{Key: key, Client: fake.NewClientBuilder().WithObjects(secrets...).WithReturnManagedFields().
 		WithInterceptorFuncs(interceptor.Funcs{
 			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 				return do("get", func() error { return c.Get(ctx, key, object, options...) })

@@ -71,12 +71,12 @@ func (v *View) compareWith(template *render.Template, credential *v1alpha1.Token
 // look reads a live target. It holds what was last written where its data is as its
 // mark says; without a mark (the version before wrote none), where it is the
 // version that is known to have been written last.
-func look(credential *v1alpha1.TokenCredential, template *render.Template, live *corev1.Secret, known string) View {
+func (p *Publisher) look(credential *v1alpha1.TokenCredential, template *render.Template, live *corev1.Secret, known string) View {
 	view := Glance(&metav1.PartialObjectMetadata{ObjectMeta: live.ObjectMeta}, credential)
 	if view.Mark.IsZero() {
 		view.Holds = live.ResourceVersion == known
 	} else {
-		view.Holds = render.Holds(view.Mark.Digest, ownData(credential, template, live))
+		view.Holds = p.holds(view.Mark.Digest, ownData(credential, template, live), credential.UID)
 	}
 	view.compareWith(template, credential)
 	differing := slices.Clone(view.Undressed)

@@ -45,7 +45,11 @@ var Etcd *url.URL
 
 // Run starts the API server, runs a package's tests, and stops it. It returns the
 // exit code for TestMain.
-func Run(m *testing.M) int {
+func Run(m *testing.M) int { return Around(m.Run) }
+
+// Around starts the API server, calls run, which returns the exit code for TestMain, and
+// stops the API server.
+func Around(run func() int) int {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		fmt.Fprintln(os.Stderr, "KUBEBUILDER_ASSETS is not set, so there is no API server to test against. "+
 			"Run `make test`, which finds or builds one, or set it to a folder that holds etcd and kube-apiserver.")
@@ -70,7 +74,7 @@ func Run(m *testing.M) int {
 	config.QPS, config.Burst = -1, -1 // the tests' own requests need no limit
 	Config, Kubeconfig = config, environment.KubeConfig
 	Etcd = environment.ControlPlane.Etcd.URL
-	code := m.Run()
+	code := run()
 	if err := environment.Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "the API server does not stop:", err)
 		return 1

@@ -92,6 +92,13 @@ func onlookers() []Attack {
 		known("canary tokens in every input and reply", "secrets are of a type that prints as `[redacted]`"),
 		known("metrics without a token", "TokenReview and SubjectAccessReview"),
 		{"a reply whose message echoes a secret, whole, in part or encoded", "that part is left out of the status", "the provider's words are compared with all secrets of the exchange"},
+		{"a secret escaped twice, or with white space in it, in a reply's message", "the message is left out", "the words are compared in every spelling that they may stand for"},
+		{"a guess at a secret, checked against a digest in a status, a label or an annotation", "it tells nothing", "digests are HMACs under a key of the operator's own"},
+		{"a guess of a neighbour's refresh token, sent to a host of one's own", "it is not told to be another's", "a credential of another namespace counts only at the same origin"},
+		{"the same secret in two credentials, seen by equal digests", "their digests in statuses and targets differ", "a digest is made in a scope of its own"},
+		{"digests that an earlier version left in plain", "they are keyed soon after the upgrade, and nobody is called", "a sweep at the start"},
+		{"the loss of the key for digests", "nobody is called, and duplicates are found again", "a digest under another key asserts nothing"},
+		{"a label of another's state on a Secret of one's own", "it counts for nothing", "what a Secret of the operator's type, name and annotation holds decides, not its labels"},
 		{"an expression that fails on a secret", "the error names its place, and no value", "errors of expressions are worded by their kind"},
 		{"a file of the spool", "it discloses nothing", "sealed under a key derived from the token that was sent"},
 	}

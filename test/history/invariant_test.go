@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
@@ -142,7 +143,7 @@ func (w *world) isTold(credential *v1alpha1.TokenCredential, state stored) bool 
 	if credential == nil {
 		return false
 	}
-	if remembered := credential.Status.StateSecret; !state.exists && remembered != nil && remembered.Seed == digest(w.seed()) {
+	if remembered := credential.Status.StateSecret; !state.exists && remembered != nil && remembered.Seed == inStatus(credential, w.seed()) {
 		return true
 	}
 	return slices.ContainsFunc(tellingReasons, func(reason string) bool { return w.says(credential, reason) })
@@ -154,6 +155,12 @@ func (*world) says(credential *v1alpha1.TokenCredential, reason string) bool {
 }
 
 func digest(token string) string { return secret.New(token).Digest() }
+
+// inStatus is the digest of a seed as a credential's status has it.
+func inStatus(credential *v1alpha1.TokenCredential, seed string) string {
+	refresher := refresh.Refresher{States: &rotation.Store{Key: digestKey}}
+	return refresher.SeedDigest(credential, digest(seed))
+}
 
 // onSameGrant tells whether a credential lives on a grant, or began there.
 func (w *world) onSameGrant(name, id string) bool {

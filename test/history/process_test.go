@@ -20,6 +20,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	keys "github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
@@ -29,6 +30,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
+
+// digestKey of all processes. It is not random: a history is the same each time.
+var digestKey, _ = keys.New(make([]byte, 32))
 
 // replica is a pod, and one process after the other in its container.
 type replica struct {
@@ -99,14 +103,14 @@ func (p *process) assemble() {
 		Client:  manager,
 		Live:    live,
 		Inputs:  gatherer,
-		Targets: &target.Publisher{Client: manager},
+		Targets: &target.Publisher{Client: manager, Key: digestKey},
 		Reports: p.reports,
 		Hosts:   p.hosts,
 		Metrics: w.shared.metrics,
 		Clock:   clock,
 		Refresher: &refresh.Refresher{
 			Inputs:   gatherer,
-			States:   &rotation.Store{Client: manager, Live: live, Cluster: "cluster", Backoff: &wait.Backoff{Duration: 1}},
+			States:   &rotation.Store{Client: manager, Live: live, Cluster: "cluster", Key: digestKey, Backoff: &wait.Backoff{Duration: 1}},
 			Egress:   &caller{world: w},
 			Rates:    &pace.Rates{},
 			Hosts:    p.hosts,

@@ -184,7 +184,7 @@ func (w *world) restartAll() {
 func (w *world) isSeedRemembered(name string) bool {
 	forgets := func(resourceVersion uint64) bool {
 		seen, _ := w.api.at(credentials, name, resourceVersion).(*v1alpha1.TokenCredential)
-		return seen == nil || seen.Status.StateSecret == nil || seen.Status.StateSecret.Seed != digest(w.seed())
+		return seen == nil || seen.Status.StateSecret == nil || seen.Status.StateSecret.Seed != inStatus(seen, w.seed())
 	}
 	return w.state(name).seed == digest(w.seed()) && !forgets(w.api.latest) &&
 		!slices.ContainsFunc(w.replicas, func(r *replica) bool { return forgets(r.process.seenCredentials) })

@@ -22,6 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
+	"github.com/tokenkeeper/tokenkeeper/test/onlooker"
 )
 
 // canaries are secrets that must be found nowhere. Safe for concurrent use.
@@ -186,4 +187,26 @@ func (w *world) metricsText() string {
 		must(w.t, err)
 	}
 	return text.String()
+}
+
+// showTo shows an onlooker what the operators of this world wrote outside of the API
+// server, and which tokens there were.
+func (w *world) showTo(o *onlooker.Onlooker) {
+	for _, grant := range w.simulator.Grants() {
+		where := "the grant " + grant.ID
+		o.Hide(where+"'s access token", grant.AccessToken)
+		known, _ := w.simulator.Grant(grant.ID)
+		for _, token := range known.History {
+			o.Hide(where+"'s refresh token", token.Value)
+		}
+	}
+	if isPlanted(w.namespace) && o == bystander {
+		return
+	}
+	for line := range strings.Lines(w.journal.String()) {
+		o.See("the log of "+w.t.Name(), line)
+	}
+	if w.metrics != nil {
+		o.See("the metrics of "+w.t.Name(), w.metricsText())
+	}
 }

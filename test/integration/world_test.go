@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"os"
@@ -62,6 +63,8 @@ type world struct {
 	stateWrites stateWrites
 	// namespaces that the operators watch; default: the world's own.
 	namespaces []string
+	// ownNamespace of the operators; default: that which all worlds share.
+	ownNamespace string
 	// selector of the credentials that the operators work on; default: all.
 	selector labels.Selector
 	// wire, where it is set, stands between the operators and the API server.
@@ -86,6 +89,7 @@ func newWorld(t *testing.T, lifetime simulator.Duration) *world {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	must(t, w.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
+	t.Cleanup(func() { w.showTo(bystander) })
 	w.trust(w.server.CAPEM())
 	must(t, w.policy.AllowCIDRs.Set("127.0.0.0/8"))
 	must(t, w.policy.Resolve.Set(strings.Join(w.server.Resolve(simulator.Hosts()...), ",")))
@@ -160,6 +164,7 @@ func (w *world) start() *operator {
 		Clock:             w.clock,
 		Holder:            "test/" + uuid.NewString(),
 		InFlight:          inFlight,
+		OwnNamespace:      cmp.Or(w.ownNamespace, corev1.NamespaceDefault),
 		Namespaces:        namespaces,
 		Concurrency:       concurrency,
 		Registry:          w.metrics,

@@ -14,7 +14,7 @@ import (
 
 const (
 	// size is how many waiters share a look: as many marks make a selector of
-	// 3.5 KB in a URL, of which proxies take 8.
+	// 4.4 KB in a URL, of which proxies take 8.
 	size = 100
 	// concurrent is how many looks may be in flight before a waiter joins
 	// others: a few waiters do not wait for each other.

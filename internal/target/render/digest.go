@@ -11,21 +11,13 @@ import (
 )
 
 // A mark's digest has two halves, "<shape>-<data>": a token that is as it was
-// written is distinguished from one that an earlier template rendered.
-
-// Digest names data that was rendered from the template.
-func (t *Template) Digest(data map[string][]byte) string { return t.shape + "-" + dataDigest(data) }
+// written is distinguished from one that an earlier template rendered. The shape is of
+// the spec, which tells no secret; the data is, and so its half is keyed.
 
 // Rendered reports whether the digest is of data that this template rendered.
 func (t *Template) Rendered(digest string) bool {
 	shape, _, _ := strings.Cut(digest, "-")
 	return shape == t.shape
-}
-
-// Holds reports whether the digest is of this data.
-func Holds(digest string, data map[string][]byte) bool {
-	_, written, _ := strings.Cut(digest, "-")
-	return written != "" && written == dataDigest(data)
 }
 
 // shapeOf is a digest that covers the texts of the data, or the outputs where there are none,
@@ -39,7 +31,9 @@ func shapeOf(t *Template) string {
 	return sum([]any{t.source.Data, t.outputs, kind, t.merge}, 6)
 }
 
-func dataDigest(data map[string][]byte) string { return sum(data, 16) }
+// DataDigest is a plain digest of a target's data, which is to be keyed before it is
+// written anywhere.
+func DataDigest(data map[string][]byte) string { return sum(data, 16) }
 
 // sum is the first bytes of a digest of any value that encodes as JSON.
 func sum(value any, size int) string {
