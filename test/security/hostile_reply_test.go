@@ -42,8 +42,9 @@ func zipped(body string) []byte {
 	return buffer.Bytes()
 }
 
-// TestHostileRepliesDoNotFillTheMemory sends the same reply to 30 calls at once. The
-// test is not parallel: it looks at the memory of the process.
+// TestHostileRepliesDoNotFillTheMemory sends the same reply to 30 calls at once.
+//
+//nolint:paralleltest // it looks at the memory of the process
 func TestHostileRepliesDoNotFillTheMemory(t *testing.T) {
 	faults.Shows(t, "30 compressed bombs at once")
 	const (

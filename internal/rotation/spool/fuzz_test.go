@@ -31,7 +31,7 @@ func FuzzSpool(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = spool.Put(attempt, secret.New(sent), token.Grant{RefreshToken: secret.New(successor)})
+		err = spool.Put("team", attempt, secret.New(sent), token.Grant{RefreshToken: secret.New(successor)})
 		if err != nil || attempt == "" {
 			return // no file system takes any name; an attempt's ID is the operator's own
 		}
