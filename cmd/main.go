@@ -47,24 +47,7 @@ func main() {
 
 // run sets the manager up and runs it until ctx ends.
 func run(ctx context.Context, options options) error {
-	scheme := runtime.NewScheme()
-	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return err
-	}
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return err
-	}
-	for _, namespace := range options.namespaces {
-		if faults := validation.IsDNS1123Label(namespace); len(faults) > 0 {
-			return fmt.Errorf("--namespaces: %q is no name of a namespace: %s", namespace, strings.Join(faults, "; "))
-		}
-	}
-	config, err := ctrl.GetConfig()
-	if err != nil {
-		return fmt.Errorf("find the cluster: %w", err)
-	}
-	config.QPS = -1 // The API server's priority and fairness is the judge of load.
-	mgr, err := ctrl.NewManager(config, options.manager(scheme))
+	mgr, err := newManager(options)
 	if err != nil {
 		return err
 	}
@@ -97,6 +80,25 @@ func run(ctx context.Context, options options) error {
 		return err
 	}
 	return lead(ctx, mgr, &inFlight)
+}
+
+// newManager finds the cluster, and what is to be known of its objects.
+func newManager(options options) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	for _, namespace := range options.namespaces {
+		if faults := validation.IsDNS1123Label(namespace); len(faults) > 0 {
+			return nil, fmt.Errorf("--namespaces: %q is no name of a namespace: %s", namespace, strings.Join(faults, "; "))
+		}
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the cluster: %w", err)
+	}
+	config.QPS = -1 // The API server's priority and fairness is the judge of load.
+	return ctrl.NewManager(config, options.manager(scheme))
 }
 
 // lead runs the manager until ctx ends or the lease is lost, and then waits for what is

@@ -4,7 +4,10 @@
 package rotation
 
 import (
+	"fmt"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -200,5 +203,22 @@ func TestWhatASeedReplacesIsSpentOnlyIfItMayHaveBeenSent(t *testing.T) {
 				t.Errorf("%s: in the ledger: %t, want %t", c.reason, got, c.want)
 			}
 		})
+	}
+}
+
+func TestLedgerIsBoundedAndKeepsTheNewest(t *testing.T) {
+	t.Parallel()
+	var ledger Ledger
+	for i := range 2 * ledgerSize {
+		ledger = ledger.Add(fmt.Sprintf("%032d", i))
+	}
+	if len(ledger) != ledgerSize {
+		t.Fatalf("the ledger holds %d digests, want %d", len(ledger), ledgerSize)
+	}
+	if !ledger.Contains(fmt.Sprintf("%032d", 2*ledgerSize-1)) || ledger.Contains(fmt.Sprintf("%032d", 0)) {
+		t.Error("the oldest goes first")
+	}
+	if again := ledger.Add(ledger[3]); !cmp.Equal(again, ledger) {
+		t.Error("a digest is there once")
 	}
 }
