@@ -254,12 +254,13 @@ func (w *world) undoWriteBack() {
 func (r *apiRefusals) count(is func(*http.Request) bool) func(http.RoundTripper) http.RoundTripper {
 	return func(direct http.RoundTripper) http.RoundTripper {
 		return roundTrip(func(request *http.Request) (*http.Response, error) {
-			if is(request) {
+			response, err := direct.RoundTrip(request)
+			if err == nil && response.StatusCode < http.StatusBadRequest && is(request) { // a conflict has written nothing
 				r.mu.Lock()
 				r.matched++
 				r.mu.Unlock()
 			}
-			return direct.RoundTrip(request)
+			return response, err
 		})
 	}
 }

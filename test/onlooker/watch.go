@@ -158,7 +158,7 @@ func (w *Watcher) hide(place string, object *unstructured.Unstructured) {
 // harmless are keys whose values tell nothing, by name: some stand in the status, too, and
 // the digests among them are compared with those of the tokens.
 var harmless = []string{
-	"token_type", "scope", "mac_algorithm", "issued_at", "expires_at", "refresh_token_expires_at", "sequence", "identity", "attempt", "source", "spent",
+	"token_type", "scope", "mac_algorithm", "issued_at", "expires_at", "refresh_token_expires_at", "sequence", "identity", "attempt", "source", "spent", "origin",
 }
 
 // isHarmless goes for what has three characters at most, too: tests have many such values,

@@ -77,6 +77,7 @@ func operator(t *testing.T, user, label string, namespaces ...string) {
 		Holder:           label,
 		InFlight:         &sync.WaitGroup{},
 		Namespaces:       namespaces,
+		OwnNamespace:     "tokenkeeper-system",
 		Concurrency:      4,
 		Registry:         prometheus.NewRegistry(),
 	}))
@@ -155,13 +156,24 @@ func TestTheOperatorPassesThePolicy(t *testing.T) {
 // operator that watches some namespaces alone.
 func bindNarrowly(t *testing.T, admin client.Client, namespace string) {
 	t.Helper()
-	found := documented(t, "**Some namespaces only.**")
+	found := documented(t, "**Some namespaces only.**") + keepsDigestKey
 	objects, err := decode([]byte(strings.NewReplacer("team-a", namespace, "name: tokenkeeper-controller-manager", "name: narrow").Replace(found)))
 	must(t, err)
 	for _, object := range objects {
 		must(t, apply(t.Context(), admin, object))
 	}
 }
+
+// keepsDigestKey is what the install gives the operator in its own namespace, whichever
+// namespaces it watches.
+const keepsDigestKey = `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: narrow-digest-key, namespace: tokenkeeper-system}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: tokenkeeper-digest-key-role}
+subjects:
+- {kind: ServiceAccount, name: narrow, namespace: tokenkeeper-system}
+`
 
 // documented is the first YAML that docs/operations.md has after a text.
 func documented(t *testing.T, after string) string {
