@@ -10,15 +10,22 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
 	// size is how many waiters share a look: as many marks make a selector of
 	// 4.4 KB in a URL, of which proxies take 8.
 	size = 100
-	// concurrent is how many looks may be in flight before a waiter joins
-	// others: a few waiters do not wait for each other.
-	concurrent = 4
+	// concurrent is how many looks may be in flight or gather waiters before one
+	// joins others: a few waiters do not wait for each other.
+	concurrent = 2
+	// pause is how much time lies between the beginnings of looks, but for the first
+	// few. Each goes through all Secrets of the cluster: at a hundred first tokens a
+	// second twenty share one, and a look would be a third of their cost otherwise.
+	pause = 200 * time.Millisecond
 )
 
 // Looks lets all that wait for a look at the API server share the next one; T is what is
@@ -30,6 +37,8 @@ const (
 // that has come since. An error goes to all that shared the look, except that of a
 // leader whose context has ended: the others wait for the next one.
 type Looks[T any] struct {
+	paced    sync.Once
+	pace     *rate.Limiter
 	mu       sync.Mutex
 	inFlight int
 	waiting  []*waiter[T] // while all slots are taken
@@ -69,6 +78,10 @@ func (l *Looks[T]) Find(ctx context.Context, mark string, look Func[T]) (T, erro
 // lead looks for all that wait now. Its followers are never left without a result
 // or another leader, even if the look panics.
 func (l *Looks[T]) lead(ctx context.Context, leader *waiter[T], look Func[T]) {
+	if err := l.turn(ctx); err != nil {
+		l.finish([]*waiter[T]{leader}, nil, err, false)
+		return
+	}
 	batch := l.take(leader)
 	marks := make([]string, 0, len(batch))
 	for _, w := range batch {
@@ -81,6 +94,19 @@ func (l *Looks[T]) lead(ctx context.Context, leader *waiter[T], look Func[T]) {
 	defer func() { l.finish(batch, found, err, complete) }()
 	found, err = look(ctx, slices.Compact(marks))
 	complete = err == nil || ctx.Err() == nil
+}
+
+// turn waits until a look may begin.
+func (l *Looks[T]) turn(ctx context.Context) error {
+	l.paced.Do(func() { l.pace = rate.NewLimiter(rate.Every(pause), concurrent) })
+	turn := time.NewTimer(l.pace.Reserve().Delay())
+	defer turn.Stop()
+	select {
+	case <-turn.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // join gives a waiter a slot, or a place in the queue.

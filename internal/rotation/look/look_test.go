@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 var errCanary = errors.New("canary")
@@ -71,6 +73,7 @@ func (l *lookout) occupy(t *testing.T, looks *Looks[int], free int) {
 func (l *lookout) release(n int, err error) {
 	for range n {
 		l.letGo <- err
+		time.Sleep(concurrent * pause) // of the bubble's clock: the next may begin
 		synctest.Wait()
 	}
 }
@@ -113,6 +116,31 @@ func TestManyWaitersShareTheNextLook(t *testing.T) {
 				t.Fatalf("waiter %d got the look %d (%v), want %d", i, w.look, w.err, want)
 			}
 		}
+		if looks.inFlight != 0 || len(looks.waiting) != 0 {
+			t.Errorf("%d in flight, %d waiting", looks.inFlight, len(looks.waiting))
+		}
+	})
+}
+
+func TestAFloodSharesFewLooks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		looks, begun := &Looks[int]{}, atomic.Int64{}
+		look := func(context.Context, []string) (map[string]int, error) {
+			begun.Add(1)
+			return nil, nil
+		}
+		for i := range 100 { // in a second
+			time.Sleep(10 * time.Millisecond)
+			go func() { _, _ = looks.Find(t.Context(), fmt.Sprint(i), look) }()
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		if most := int64(concurrent + 1 + time.Second/pause); begun.Load() > most {
+			t.Errorf("a hundred waiters in a second began %d looks, want %d at most", begun.Load(), most)
+		}
+		looks.mu.Lock()
+		defer looks.mu.Unlock()
 		if looks.inFlight != 0 || len(looks.waiting) != 0 {
 			t.Errorf("%d in flight, %d waiting", looks.inFlight, len(looks.waiting))
 		}
