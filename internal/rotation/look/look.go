@@ -7,6 +7,7 @@
 package look
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -99,14 +100,10 @@ func (l *Looks[T]) lead(ctx context.Context, leader *waiter[T], look Func[T]) {
 // turn waits until a look may begin.
 func (l *Looks[T]) turn(ctx context.Context) error {
 	l.paced.Do(func() { l.pace = rate.NewLimiter(rate.Every(pause), concurrent) })
-	turn := time.NewTimer(l.pace.Reserve().Delay())
-	defer turn.Stop()
-	select {
-	case <-turn.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	if l.pace.Wait(ctx) != nil { // it would be later than ctx allows, or that has ended
+		return cmp.Or(ctx.Err(), context.DeadlineExceeded)
 	}
+	return nil
 }
 
 // join gives a waiter a slot, or a place in the queue.
