@@ -33,6 +33,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/look"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
@@ -129,6 +130,7 @@ func writersOf(ctx context.Context, mgr ctrl.Manager, options Options) (*rotatio
 		return nil, nil, err
 	}
 	states := &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
+	states.Looks.Pace = look.NewPace()
 	return states, &target.Publisher{Client: mgr.GetClient(), Key: key}, nil
 }
 

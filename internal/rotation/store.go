@@ -50,7 +50,9 @@ type Store struct {
 	// cache; nil: Client reads both.
 	Live client.Reader
 
-	looks        look.Looks[[]metav1.PartialObjectMetadata]
+	// Looks are the looks for other states on a token, and their pace; its zero value
+	// has none.
+	Looks        look.Looks[[]metav1.PartialObjectMetadata]
 	oldMarksLock sync.Mutex
 	oldMarks     marked // nil until the first look
 }

@@ -38,7 +38,7 @@ type Twin struct {
 // and the twin, where that has a claim on the token and may be sending it.
 func (s *Store) OlderTwin(ctx context.Context, record *Record) (*Twin, error) {
 	digest := record.State.RefreshToken.Digest()
-	found, err := s.looks.Find(ctx, s.mark(digest), s.listMarked)
+	found, err := s.Looks.Find(ctx, s.mark(digest), s.listMarked)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (c *apiClient) Get(ctx context.Context, key client.ObjectKey, into client.O
 		case into.Kind == string(credentials):
 			return c.request(ctx, "get credential", key.Name, func() error { return read(api.find(credentials, key.Name), into, key.Name) })
 		case !c.cachedMetadata:
-			panic("the metadata of Secrets is read from the cache alone")
+			return c.request(ctx, "get metadata", key.Name, func() error { return read(api.find(secrets, key.Name), into, key.Name) })
 		}
 		return read(api.at(secrets, key.Name, c.process.seenSecrets), into, key.Name)
 	case *corev1.Secret:

@@ -22,12 +22,15 @@ const (
 	size = 100
 	// concurrent is how many looks may be in flight or gather waiters before one
 	// joins others: a few waiters do not wait for each other.
-	concurrent = 2
+	concurrent = 4
 	// pause is how much time lies between the beginnings of looks, but for the first
 	// few. Each goes through all Secrets of the cluster: at a hundred first tokens a
 	// second twenty share one, and a look would be a third of their cost otherwise.
 	pause = 200 * time.Millisecond
 )
+
+// NewPace is how often looks begin that go through all Secrets of a cluster.
+func NewPace() *rate.Limiter { return rate.NewLimiter(rate.Every(pause), concurrent) }
 
 // Looks lets all that wait for a look at the API server share the next one; T is what is
 // found for each. Its zero value is ready to use. Safe for concurrent use.
@@ -38,8 +41,9 @@ const (
 // that has come since. An error goes to all that shared the look, except that of a
 // leader whose context has ended: the others wait for the next one.
 type Looks[T any] struct {
-	paced    sync.Once
-	pace     *rate.Limiter
+	// Pace is how often looks begin; nil: whenever there is a free slot.
+	Pace *rate.Limiter
+
 	mu       sync.Mutex
 	inFlight int
 	waiting  []*waiter[T] // while all slots are taken
@@ -99,8 +103,7 @@ func (l *Looks[T]) lead(ctx context.Context, leader *waiter[T], look Func[T]) {
 
 // turn waits until a look may begin.
 func (l *Looks[T]) turn(ctx context.Context) error {
-	l.paced.Do(func() { l.pace = rate.NewLimiter(rate.Every(pause), concurrent) })
-	if l.pace.Wait(ctx) != nil { // it would be later than ctx allows, or that has ended
+	if l.Pace != nil && l.Pace.Wait(ctx) != nil { // it would be later than ctx allows, or that has ended
 		return cmp.Or(ctx.Err(), context.DeadlineExceeded)
 	}
 	return nil
