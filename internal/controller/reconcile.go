@@ -112,7 +112,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	isFirst := credential.Status.ObservedGeneration == 0 // it comes with thousands of others, perhaps
 	switch {
 	case (decided == decision.Call || isFirst) && r.hostIsFull(credential, now):
-		return r.rest(cached, credential, now.Add(slotPause)), nil
+		return r.rest(cached, credential, now.Add(refresh.SlotPause)), nil
 	case decided != decision.Call && decided != decision.Look:
 		return r.rest(cached, credential, time.Time{}), nil
 	}
@@ -131,10 +131,6 @@ func (r *Reconciler) hostIsFull(credential *v1alpha1.TokenCredential, now time.T
 	host := r.Refresher.HostOf(credential)
 	return host != "" && r.Hosts.Full(host, refresh.Waiter(credential, now), now)
 }
-
-// slotPause is how long a credential waits for a slot at its provider's host at
-// most: it is woken as soon as there is one.
-const slotPause = 30 * time.Second
 
 // renew takes the steps. The order is the promise: what an earlier attempt left is
 // recovered first; inputs and target are checked before a token is spent; the state

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
@@ -71,7 +72,7 @@ func TestACredentialParksAtAFullHost(t *testing.T) {
 	}
 	s.after(50 * time.Minute)
 	result := s.reconcile("shop")
-	if len(s.asked) > 0 || s.calls != 1 || result.RequeueAfter > slotPause {
+	if len(s.asked) > 0 || s.calls != 1 || result.RequeueAfter > refresh.SlotPause {
 		t.Errorf("it asks for %v, in %s again: nothing is read for a call that must wait", s.asked, result.RequeueAfter)
 	}
 }

@@ -50,9 +50,9 @@ const (
 	// the same token.
 	contendedPause = 2 * time.Second
 
-	// slotPause is how long a waiter for a slot at a host sleeps at most: it is
-	// woken as soon as there is one.
-	slotPause = 30 * time.Second
+	// SlotPause is how long a credential waits for a slot at its provider's host at
+	// most: it is woken as soon as there is one.
+	SlotPause = 30 * time.Second
 )
 
 // Refresher refreshes tokens. Safe for concurrent use, for one credential at a

@@ -33,7 +33,7 @@ func (c *call) enter(host string) error {
 	switch c.r.Hosts.Enter(host, waiter, c.r.Clock.Now()) {
 	case pace.Go:
 	case pace.Busy:
-		return &Pause{Until: c.r.Clock.Now().Add(slotPause), Why: "the host's concurrency limit is reached"}
+		return &Pause{Until: c.r.Clock.Now().Add(SlotPause), Why: "the host's concurrency limit is reached"}
 	case pace.Down:
 		c.result.Called = true // it counts as an attempt, and backs off
 		return problem.New(v1alpha1.ProviderUnavailableReason,
