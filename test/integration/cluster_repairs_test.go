@@ -118,6 +118,7 @@ func (w *world) fightOverALabel() {
 		if !w.eventually(repaired) {
 			w.t.Fatalf("the label is not repaired:\n%s", describe(w.look(xiaomi)))
 		}
+		w.settles(xiaomi)
 	}
 	reset("policy")
 	w.await(xiaomi, "the other writer is named", func(c *v1alpha1.TokenCredential) bool {
@@ -148,9 +149,18 @@ func (w *world) fightOverALabel() {
 	}
 }
 
+// settles waits until the look has ended in which something was repaired. What it has
+// repaired can be seen before it is counted, and time that passes in between counts
+// between two repairs.
+func (w *world) settles(name string) {
+	w.t.Helper()
+	w.looksAfter(name, func() { w.nudge(name) }) // looks at one credential follow each other
+}
+
 // deleteAgainAndAgain deletes a target that only a call can fill again.
 func (w *world) deleteAgainAndAgain() {
 	w.t.Helper()
+	w.verbosity = 5 // at which each look at a credential is logged
 	w.start()
 	builtInNamed(w.t, "mcs").create(w)
 	w.awaitFresh("mcs")
@@ -162,6 +172,7 @@ func (w *world) deleteAgainAndAgain() {
 			w.t.Fatalf("the target is not filled again:\n%s", describe(w.look("mcs")))
 		}
 		w.awaitFresh("mcs")
+		w.settles("mcs")
 	}
 	begun := time.Now()
 	w.deleteSecret("mcs-token")
@@ -222,12 +233,14 @@ func (w *world) undoWriteBack() {
 		if !w.eventually(writtenBack) {
 			w.t.Fatalf("the refresh token is not written back:\n%s", describe(w.look(xiaomi)))
 		}
+		w.settles(xiaomi)
 		w.clock.shift(longestPause)
 		undo()
 	}
 	if !w.eventually(writtenBack) {
 		w.t.Fatalf("the refresh token is not written back:\n%s", describe(w.look(xiaomi)))
 	}
+	w.settles(xiaomi)
 	before, begun := writes.refused(), time.Now()
 	undo()
 	w.await(xiaomi, "somebody is said to change it", func(c *v1alpha1.TokenCredential) bool {

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -246,9 +245,7 @@ func (w *world) fallDue() {
 // the token due, it is at the same generation.
 func (w *world) wake() {
 	w.t.Helper()
-	w.edit(xiaomi, func(c *v1alpha1.TokenCredential) {
-		metav1.SetMetaDataAnnotation(&c.ObjectMeta, "example.com/wake", uuid.NewString())
-	})
+	w.nudge(xiaomi)
 }
 
 // isStalled tells whether a person must act on the credential.
