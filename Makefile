@@ -64,7 +64,8 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 
 .PHONY: test
 test: ## Run all tests, those against a real API server among them.
-	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)
+	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG); \
+		$(if $(filter ./...,$(PKG)),go test -C test/chart -timeout 10m $(TEST_FLAGS) ./...)
 
 ##@ While you work
 
@@ -132,6 +133,10 @@ api-docs: $(CRD_REF_DOCS) ## Generate docs/api.md from the types.
 reliability-docs: ## Generate docs/reliability.md and docs/security.md from the lists of faults and attacks and the tests.
 	@mkdir -p $(BIN); for page in reliability security; do \
 		go run ./hack/reliability $$page > $(BIN)/$$page.md; mv $(BIN)/$$page.md docs/$$page.md; done
+
+.PHONY: chart
+chart: ## Bring the Helm chart up to date with config/ and values.yaml.
+	@go run ./hack/chart
 
 .PHONY: control-plane
 control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.
