@@ -104,6 +104,7 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check the code: mistakes, import directions, API conventions.
 	@$(GOLANGCI_LINT) run
+	@cd test/chart; $(GOLANGCI_LINT) run
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.

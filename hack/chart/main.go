@@ -55,7 +55,7 @@ func run() error {
 }
 
 func copyInto(folder string, patterns []string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // part of the repository
 		return err
 	}
 	for _, pattern := range patterns {
@@ -68,7 +68,7 @@ func copyInto(folder string, patterns []string) error {
 			if err != nil {
 				return err
 			}
-			if err := os.WriteFile(filepath.Join(folder, filepath.Base(name)), text, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(folder, filepath.Base(name)), text, 0o644); err != nil { //nolint:gosec // as above
 				return err
 			}
 		}
@@ -148,5 +148,5 @@ func replaceTable(name, table string) error {
 	if !found || !ended {
 		return fmt.Errorf("%s lacks the markers %q and %q", name, begin, end)
 	}
-	return os.WriteFile(name, []byte(before+begin+"\n"+table+"\n"+end+after), 0o644)
+	return os.WriteFile(name, []byte(before+begin+"\n"+table+"\n"+end+after), 0o644) //nolint:gosec // as above
 }

@@ -104,7 +104,7 @@ func TestValues(t *testing.T) {
 				return ""
 			}},
 		{"labels for all", "each object and the pod carry them", `commonLabels: {team: platform}`,
-			func(t *testing.T, o objects) string {
+			func(_ *testing.T, o objects) string {
 				for key, object := range o {
 					if object.GetLabels()["team"] != "platform" {
 						return key + " lacks the label"
