@@ -32,6 +32,7 @@ const redacted = secret.Redacted
 // token. Where what is left tells a secret still, once escapes are undone or white
 // space is taken out, nothing of it is shown.
 func Message(text string, secrets []string) string {
+	secrets = withReadableParts(secrets)
 	words := strings.Fields(withoutPhrases(printable(text), secrets))
 	telling := holding(words, secrets)
 	for i, word := range words {
@@ -45,6 +46,17 @@ func Message(text string, secrets []string) string {
 		return redacted
 	}
 	return shown
+}
+
+// withReadableParts adds, of each secret that is no text, the parts that are: an escape
+// that is undone gives these alone.
+func withReadableParts(secrets []string) []string {
+	for _, each := range secrets[:len(secrets):len(secrets)] {
+		if runs := readableRuns([]byte(each)); len(runs) > 0 && runs[0] != each {
+			secrets = append(secrets, runs...)
+		}
+	}
+	return secrets
 }
 
 // printable replaces what is not printable, line feeds included, by spaces.
