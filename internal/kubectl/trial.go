@@ -110,7 +110,7 @@ func newTrial(file string, parameters []string, now time.Time) (*trial, error) {
 	if err != nil {
 		return nil, fmt.Errorf("give the parameters with --parameter NAME=VALUE: %w", err)
 	}
-	t := &trial{provider: compiled, now: now}
+	t := &trial{provider: compiled, now: now.UTC().Truncate(time.Second)}
 	t.inputs = provider.Inputs{
 		AppKey: secret.New("APP-KEY"), AppSecret: secret.New("APP-SECRET"), RefreshToken: secret.New("REFRESH-TOKEN"),
 		AccessToken: secret.New("ACCESS-TOKEN"), Login: map[string]secret.Text{}, Parameters: checked, Outputs: map[string]any{},
@@ -164,7 +164,7 @@ func (t *trial) requests() string {
 }
 
 func (t *trial) begin(call *provider.Call) *provider.Exchange {
-	return call.Begin(t.inputs, t.now.UTC().Truncate(time.Second), "00000000-0000-4000-8000-000000000000")
+	return call.Begin(t.inputs, t.now, "00000000-0000-4000-8000-000000000000")
 }
 
 func shown(request *http.Request) string {
