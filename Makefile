@@ -135,6 +135,10 @@ reliability-docs: ## Generate docs/reliability.md and docs/security.md from the 
 	@mkdir -p $(BIN); for page in reliability security; do \
 		go run ./hack/reliability $$page > $(BIN)/$$page.md; mv $(BIN)/$$page.md docs/$$page.md; done
 
+.PHONY: cli-docs
+cli-docs: ## Generate docs/cli from the commands of the kubectl plugin.
+	@go run ./hack/clidocs
+
 .PHONY: chart
 chart: ## Bring the Helm chart up to date with config/ and values.yaml.
 	@go run ./hack/chart
@@ -148,6 +152,10 @@ control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print whe
 .PHONY: build
 build: ## Build the manager: bin/manager.
 	@go build -o bin/manager ./cmd
+
+.PHONY: plugin
+plugin: ## Build the kubectl plugin: bin/kubectl-tokencredential. Put it on the PATH.
+	@go build -o bin/kubectl-tokencredential ./cmd/kubectl-tokencredential
 
 .PHONY: run
 run: ## Run the manager here, against the cluster of the current kubeconfig.
