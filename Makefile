@@ -40,6 +40,9 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# TEST_MODULES are tests that need libraries which are no part of the operator's module.
+TEST_MODULES := test/chart test/gitops
+
 BIN := $(CURDIR)/bin
 CONTROLLER_GEN := $(BIN)/controller-gen
 KUSTOMIZE := $(BIN)/kustomize
@@ -65,7 +68,7 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 .PHONY: test
 test: ## Run all tests, those against a real API server among them.
 	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG); \
-		$(if $(filter ./...,$(PKG)),go test -C test/chart -timeout 10m $(TEST_FLAGS) ./...)
+		$(if $(filter ./...,$(PKG)),for module in $(TEST_MODULES); do go test -C $$module -timeout 10m $(TEST_FLAGS) ./...; done)
 
 ##@ While you work
 
@@ -104,7 +107,7 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check the code: mistakes, import directions, API conventions.
 	@$(GOLANGCI_LINT) run
-	@cd test/chart; $(GOLANGCI_LINT) run
+	@for module in $(TEST_MODULES); do (cd $$module; $(GOLANGCI_LINT) run); done
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.

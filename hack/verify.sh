@@ -61,7 +61,7 @@ headers() {
 
 tidy() {
   local module status=0
-  for module in . tools tools/golangci-lint tools/govulncheck test/chart; do
+  for module in . tools tools/golangci-lint tools/govulncheck test/chart test/gitops; do
     go -C "$module" mod tidy -diff || status=1
   done
   return $status
