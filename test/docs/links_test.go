@@ -33,7 +33,7 @@ func pages(t *testing.T) map[string]string {
 			return filepath.SkipDir
 		}
 		if filepath.Ext(path) == ".md" {
-			text, err := os.ReadFile(path) //nolint:gosec // of the repository
+			text, err := os.ReadFile(path)
 			all[name] = string(text)
 			return err
 		}

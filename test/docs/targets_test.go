@@ -112,7 +112,7 @@ func TestTargetsAreWhatTheirReadersTake(t *testing.T) {
 			})
 			return differs(seen, "Bearer "+aToken, nil)
 		},
-		"maven": func(t *testing.T, data map[string][]byte) string {
+		"maven": func(_ *testing.T, data map[string][]byte) string {
 			var settings struct {
 				XMLName xml.Name `xml:"http://maven.apache.org/SETTINGS/1.2.0 settings"`
 				Servers []struct {
@@ -126,7 +126,7 @@ func TestTargetsAreWhatTheirReadersTake(t *testing.T) {
 			}
 			return differs(settings.Servers[0].Password, aToken, nil)
 		},
-		"dockerconfig": func(t *testing.T, data map[string][]byte) string {
+		"dockerconfig": func(_ *testing.T, data map[string][]byte) string {
 			var config struct {
 				Auths map[string]struct{ Auth string }
 			}
@@ -134,11 +134,13 @@ func TestTargetsAreWhatTheirReadersTake(t *testing.T) {
 			plain, _ := base64.StdEncoding.DecodeString(config.Auths["registry.example.com"].Auth)
 			return differs(string(plain), "oauth2accesstoken:"+aToken, err)
 		},
-		"basic-auth": func(t *testing.T, data map[string][]byte) string { return differs(string(data["password"]), aToken, nil) },
-		"external-secrets": func(t *testing.T, data map[string][]byte) string {
+		"basic-auth": func(_ *testing.T, data map[string][]byte) string {
+			return differs(string(data["password"]), aToken, nil)
+		},
+		"external-secrets": func(_ *testing.T, data map[string][]byte) string {
 			return differs(string(data["authorization"]), "Bearer "+aToken, nil)
 		},
-		"mcp": func(t *testing.T, data map[string][]byte) string {
+		"mcp": func(_ *testing.T, data map[string][]byte) string {
 			var config struct {
 				Servers map[string]struct{ Headers map[string]string } `json:"mcpServers"`
 			}
