@@ -43,8 +43,15 @@ type Outcome struct {
 	// Grant is whatever the reply held, on failure too: an access token that can be
 	// used, and a refresh token other than the one that was sent.
 	Grant token.Grant
-	// RetryAfter is from the header of that name; 0: not stated.
+	// RetryAfter is from the header of that name, or from the reply's retryAfter; 0: not
+	// stated.
 	RetryAfter time.Duration
+	// SendAgain tells that nothing was spent and that the same call is to be made once
+	// more, at once, with Outputs (Exchange.Again). Reason and Message are what holds
+	// where that is not done, or was done before.
+	SendAgain bool
+	// Outputs are those of the failure rule that asks to send again.
+	Outputs map[string]any
 	// LifetimeIgnored tells that a stated lifetime could not be used.
 	LifetimeIgnored bool
 	// UnkeptRefreshToken is the size, in bytes, of a refresh token in the reply that is
