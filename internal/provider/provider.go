@@ -42,10 +42,14 @@ type Provider struct {
 	Rotation Rotation
 	// RateLimit bounds all calls of the provider together; nil: none.
 	RateLimit *RateLimit
+	// NeedsLogin is true where a call other than Login uses the keys of the login Secret:
+	// then a credential brings it, whether it has a refresh token or not.
+	NeedsLogin bool
 	// RemembersReply is true where a call builds on the last reply (accessToken or
 	// outputs), which then has to be kept.
 	RemembersReply bool
-	// Outputs are the names of the outputs of both calls, sorted.
+	// Outputs are the names of the outputs that are published, those of Refresh, Login
+	// and Finish, sorted.
 	Outputs []string
 
 	parameters []parameter
@@ -86,6 +90,7 @@ type RateLimit struct {
 
 // Call is one compiled call.
 type Call struct {
+	role      role
 	request   request
 	response  response
 	lifetimes lifetimes
@@ -135,10 +140,13 @@ type response struct {
 	refreshTokenExpiresAt *expression.Expression
 	outputs               map[string]*expression.Expression
 	failures              []failure
+	retryAfter            *expression.Expression
 	message               *expression.Expression
 }
 
 type failure struct {
 	when   *expression.Expression
 	reason string
+	// outputs are for the call that is sent again.
+	outputs map[string]*expression.Expression
 }
