@@ -4,7 +4,6 @@
 package provider
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -109,16 +108,19 @@ func pauseOf(value any, now time.Time) time.Duration {
 		pause = value
 	case time.Time:
 		pause = value.Sub(now)
-	case string:
-		if pause = retryAfter(value, now); pause > 0 {
-			break
-		}
-		if moment, err := time.Parse(time.RFC3339, strings.TrimSpace(value)); err == nil {
-			pause = moment.Sub(now)
-		}
 	default:
-		if seconds, _, ok := numeric(value); ok {
-			pause = retryAfter(strconv.FormatInt(int64(seconds), 10), now)
+		seconds, _, isNumber := numeric(value)
+		text, _ := value.(string)
+		moment, err := time.Parse(time.RFC3339, strings.TrimSpace(text))
+		switch {
+		case isNumber && seconds > longestLifetime.Seconds(): // since 1970
+			pause = time.Unix(int64(min(seconds, 1e11)), 0).Sub(now)
+		case isNumber:
+			pause = time.Duration(seconds * float64(time.Second))
+		case err == nil:
+			pause = moment.Sub(now)
+		default:
+			pause = retryAfter(text, now)
 		}
 	}
 	return max(0, min(pause, longestPause))

@@ -46,12 +46,15 @@ func (c *compiler) authorizePage(compiled *Authorize, spec v1alpha1.ProviderAuth
 	if compiled.PKCE == v1alpha1.PKCES256 {
 		pageFields, codeFields = append(pageFields, codeChallengeField), append(codeFields, codeVerifierField)
 	}
+	before := len(c.problems)
 	c.enter(scope{role: authorizes, authorization: pageFields})
 	page := v1alpha1.ProviderRequest{Method: http.MethodGet, URL: spec.URL, Query: spec.Query}
 	compiled.Page = &Call{role: authorizes, request: c.request("spec.authorize", page), lifetimes: lifetimes}
 	c.enter(scope{role: authorizes, again: outputsToSendAgain(*spec.Code), authorization: codeFields})
 	compiled.Code = c.compiled("spec.authorize.code", *spec.Code, lifetimes)
-
+	if len(c.problems) > before {
+		return // what did not compile may have sent what follows
+	}
 	if !compiled.Page.sends(stateField) {
 		c.problem("spec.authorize.query", "send the state, as state: ${authorization.state}: without it anybody could finish another's authorization (RFC 6749 section 10.12)")
 	}
@@ -71,29 +74,29 @@ func (c *compiler) authorizePage(compiled *Authorize, spec v1alpha1.ProviderAuth
 // authorizeDevice compiles the two calls of RFC 8628.
 func (c *compiler) authorizeDevice(compiled *Authorize, spec v1alpha1.ProviderDevice, lifetimes lifetimes) {
 	const field = "spec.authorize.device"
+	before := len(c.problems)
 	c.enter(scope{role: prepares, authorization: []string{scopeField}})
 	start := &Call{role: prepares, request: c.request(field+".request", spec.Request)}
-	start.response = c.deviceResponse(field+".response", spec.Response)
+	start.response = response{format: v1alpha1.FormatAuto, outputs: c.outputs(field+".response", deviceOutputs(spec.Response))}
 	compiled.Device = start
 	c.enter(scope{role: authorizes, again: outputsToSendAgain(spec.Token), authorization: []string{scopeField, deviceCodeField}})
 	compiled.DeviceToken = c.compiled(field+".token", spec.Token, lifetimes)
-	if !compiled.DeviceToken.sends(deviceCodeField) {
+	if len(c.problems) == before && !compiled.DeviceToken.sends(deviceCodeField) {
 		c.problem(field+".token.request", "send the code, such as device_code: ${authorization.deviceCode}")
 	}
 }
 
-// deviceResponse compiles the reply to a device's request, by default that of RFC 8628
-// section 3.2, as the outputs of a call.
-func (c *compiler) deviceResponse(field string, spec v1alpha1.DeviceResponse) response {
-	or := func(stated, usual v1alpha1.Expression) v1alpha1.Expression { return cmp.Or(stated, usual) }
-	return c.response(field, v1alpha1.ProviderResponse{Outputs: map[string]v1alpha1.Expression{
-		DeviceCodeOutput:              or(spec.DeviceCode, "body.device_code"),
-		UserCodeOutput:                or(spec.UserCode, "body.user_code"),
-		VerificationURIOutput:         or(spec.VerificationURI, "body.verification_uri"),
-		VerificationURICompleteOutput: or(spec.VerificationURIComplete, "body.?verification_uri_complete"),
-		IntervalOutput:                or(spec.Interval, "body.?interval"),
-		ExpiresInOutput:               or(spec.ExpiresIn, "body.?expires_in"),
-	}})
+// deviceOutputs is the reply to a device's request, by default that of RFC 8628 section
+// 3.2, as the outputs of a call.
+func deviceOutputs(spec v1alpha1.DeviceResponse) map[string]v1alpha1.Expression {
+	return map[string]v1alpha1.Expression{
+		DeviceCodeOutput:              cmp.Or(spec.DeviceCode, "body.device_code"),
+		UserCodeOutput:                cmp.Or(spec.UserCode, "body.user_code"),
+		VerificationURIOutput:         cmp.Or(spec.VerificationURI, "body.verification_uri"),
+		VerificationURICompleteOutput: cmp.Or(spec.VerificationURIComplete, "body.?verification_uri_complete"),
+		IntervalOutput:                cmp.Or(spec.Interval, "body.?interval"),
+		ExpiresInOutput:               cmp.Or(spec.ExpiresIn, "body.?expires_in"),
+	}
 }
 
 // sends reports whether the request uses a field of authorization.
