@@ -4,6 +4,7 @@
 package provider_test
 
 import (
+	stdcmp "cmp"
 	"os"
 	"strings"
 	"testing"
@@ -273,6 +274,38 @@ func TestTheExampleOfTheReferenceCompiles(t *testing.T) {
 	}
 	if _, err := provider.Compile(object.Name, object.Spec); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTheSectionsOfTheReferenceCompile completes the fragments at the reference's end, and
+// compiles them.
+func TestTheSectionsOfTheReferenceCompile(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("../../docs/providers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, section := range []string{"Calls before and after", "Sent again", "DPoP", "Client certificates", "Service-account tokens", "How a person authorizes"} {
+		_, rest, found := strings.Cut(string(content), "\n## "+section+"\n")
+		rest, _, _ = strings.Cut(rest, "\n## ")
+		_, rest, opened := strings.Cut(rest, "```yaml\n")
+		example, _, closed := strings.Cut(rest, "```")
+		if !found || !opened || !closed {
+			t.Errorf("%s: the reference has no such section with an example", section)
+			continue
+		}
+		if strings.HasPrefix(example, "form:") {
+			example = "refresh:\n  request:\n    " + strings.ReplaceAll(example, "\n", "\n    ")
+		}
+		s := spec(t, example)
+		if s.Refresh == nil {
+			s.Refresh = &v1alpha1.ProviderCall{}
+		}
+		s.Refresh.Request.URL = stdcmp.Or(s.Refresh.Request.URL, "https://x/")
+		s.Refresh.Response.AccessToken = stdcmp.Or(s.Refresh.Response.AccessToken, "body.access_token")
+		if _, err := provider.Compile("example", s); err != nil {
+			t.Errorf("%s: %v", section, err)
+		}
 	}
 }
 
