@@ -134,20 +134,20 @@ func (t *Template) Texts(variables map[string]any) ([]string, error) {
 	if err != nil || !present || value == nil {
 		return nil, err
 	}
-	list, isList := value.([]any)
-	if !isList {
-		list = []any{value}
+	if text, isText := textOf(value); isText {
+		return []string{text}, nil
 	}
+	list, isList := value.([]any)
 	texts := make([]string, 0, len(list))
 	for _, element := range list {
-		if element == nil {
-			continue
-		}
 		text, isText := textOf(element)
-		if !isText {
-			return nil, t.parts[0].Expression.source.at(1, 0, "it gives a list or a map where a text, or a list of texts, is needed (json.encode makes a text)")
+		if isText {
+			texts = append(texts, text)
 		}
-		texts = append(texts, text)
+		isList = isList && (isText || element == nil)
+	}
+	if !isList {
+		return nil, t.parts[0].Expression.source.at(1, 0, "it gives a list or a map where a text, or a list of texts, is needed (json.encode makes a text)")
 	}
 	return texts, nil
 }
