@@ -9,6 +9,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"math/big"
@@ -93,6 +94,26 @@ func TestAProofOfPossession(t *testing.T) {
 				t.Errorf("claims (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestFurtherMembersOfAJWTsHeader(t *testing.T) {
+	t.Parallel()
+	template, err := environment(t).Template("field", `${jwt.sign("HS256", app.secret, {"iss": "me"}, {"x5t#S256": "dGh1bWI", "kid": "k1", "x5c": ["Y2VydA=="]})}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := template.Text(variables())
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, _, _ := strings.Cut(token, ".")
+	header, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(`{"alg":"HS256","kid":"k1","typ":"JWT","x5c":["Y2VydA=="],"x5t#S256":"dGh1bWI"}`, string(header)); diff != "" {
+		t.Errorf("certificate assertions name their certificate (-want +got):\n%s", diff)
 	}
 }
 

@@ -11,17 +11,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// role is what a call is for, which decides what its reply has to bring.
-type role int
-
-const (
-	grants     role = iota // refresh and login: an access token
-	prepares               // before them: outputs for the calls after it
-	finishes               // after them: another access token, outputs or both
-	revokes                // at the end: nothing
-	authorizes             // a person's grant: an access token, a refresh token or both
-)
-
 // maxSteps is how many calls prepare and finish may have each, as in the API's schema.
 const maxSteps = 4
 

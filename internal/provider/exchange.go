@@ -4,7 +4,6 @@
 package provider
 
 import (
-	"maps"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
@@ -81,17 +80,4 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 		expression.BudgetKey: expression.NewBudget(),
 	}
 	return &Exchange{call: c, inputs: inputs, now: now, variables: func() map[string]any { return variables }}
-}
-
-// Again is the same call once more, with these outputs over those it had: what its
-// reply asked for (Outcome.SendAgain). now stays; id is the value of uuid(), and has to
-// be another one, since a provider takes each jti once.
-func (e *Exchange) Again(outputs map[string]any, id string) *Exchange {
-	inputs := e.inputs
-	inputs.Outputs = maps.Clone(inputs.Outputs)
-	if inputs.Outputs == nil {
-		inputs.Outputs = map[string]any{}
-	}
-	maps.Copy(inputs.Outputs, outputs)
-	return e.call.Begin(inputs, e.now, id)
 }
