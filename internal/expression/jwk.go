@@ -77,7 +77,7 @@ func thumbprintOfCertificate(arguments ...ref.Val) ref.Val {
 	if !known {
 		return types.WrapErr(safeError(`the hash of x509.thumbprint must be "sha1", "sha256" or "sha512"`))
 	}
-	for rest := mendedPEM(text); ; {
+	for rest := []byte(mended(text)); ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			return types.WrapErr(safeError("the certificate must be one in PEM, with its line -----BEGIN CERTIFICATE-----"))

@@ -121,53 +121,6 @@ func TestSignaturesVerify(t *testing.T) {
 	}
 }
 
-func TestKeysAreFoundInWhatPeopleKeep(t *testing.T) {
-	t.Parallel()
-	key := ecdsaKey(t, elliptic.P256())
-	sec1, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
-	const certificate = "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----\n"
-	ec := string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: sec1}))
-	whole := inPEM(t, key)
-	for name, c := range map[string]struct{ reason, key, want string }{
-		"parameters before the key":     {"openssl ecparam -genkey writes both", parameters + ec, ""},
-		"a certificate before the key":  {"one file for both", certificate + whole, ""},
-		"a certificate behind the key":  {"one file for both", whole + certificate, ""},
-		"escaped line feeds":            {"from a JSON file", strings.ReplaceAll(whole, "\n", `\n`), ""},
-		"escaped CR and line feeds":     {"from a JSON file of another system", strings.ReplaceAll(whole, "\n", `\r\n`), ""},
-		"blanks in place of line feeds": {"a YAML scalar folds them", strings.ReplaceAll(strings.TrimSpace(whole), "\n", " "), ""},
-		"no line feeds at all":          {"a form's field drops them", strings.ReplaceAll(whole, "\n", ""), ""},
-		"CR and line feeds":             {"from another system", strings.ReplaceAll(whole, "\n", "\r\n"), ""},
-		"indented lines":                {"from a configuration file", strings.ReplaceAll(whole, "\n", "\n    "), ""},
-		"a mark before it":              {"some editors write one", "\ufeff" + whole, ""},
-		"a certificate alone":           {"the other file was taken", certificate, "and there is a CERTIFICATE alone"},
-		"parameters alone":              {"the other half", parameters, "and there is a EC PARAMETERS alone"},
-		"no PEM":                        {"nothing of it is quoted", "canary", "with its line -----BEGIN PRIVATE KEY-----"},
-		"an encrypted key":              {"nobody types a password", strings.ReplaceAll(whole, "PRIVATE KEY", "ENCRYPTED PRIVATE KEY"), "the key is encrypted"},
-		"an encrypted key of old":       {"RFC 1421", "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nY2FuYXJ5\n-----END EC PRIVATE KEY-----\n", "the key is encrypted"},
-		"a key of OpenSSH":              {"another format", strings.ReplaceAll(whole, "PRIVATE KEY", "OPENSSH PRIVATE KEY"), "convert it with ssh-keygen"},
-		"a key cut short":               {"it is said to be one all the same", "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----\n", "it cannot be read"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			template, err := environment(t).Template("field", `${sign("ES256", body, "x")}`)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _, err = template.Text(map[string]any{"body": c.key})
-			switch {
-			case (err == nil) != (c.want == ""), err != nil && !strings.Contains(err.Error(), c.want):
-				t.Errorf("got %v, want %q\nreason: %s", err, c.want, c.reason)
-			case err != nil && strings.Contains(err.Error(), "canary"):
-				t.Errorf("the error quotes the key: %v", err)
-			}
-		})
-	}
-}
-
 func TestWhatCannotBeSignedIsSaid(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "an expression that fails on a secret")
