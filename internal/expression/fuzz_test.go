@@ -43,7 +43,8 @@ func FuzzTemplate(f *testing.F) {
 		"${" + strings.Repeat("[", 240) + strings.Repeat("]", 240) + "}", strings.Repeat("${1}", 65),
 		"${" + strings.Repeat("true?", 200) + "1" + strings.Repeat(":1", 200) + "}",
 		`${json.encode(outputs)}`, `${outputs.a == outputs.b}`, `${outputs.a.exists(x, x in outputs.b)}`,
-		`${base64.encode(bytes("oauth2:" + accessToken))}`, `${expiresAt - duration("1h")}`, `${timestamp("0001-01-01T00:00:00Z")}`,
+		`${base64.encode(bytes("oauth2:" + accessToken))}`, `${expiresAt - duration("1h")}`, `${url.unescape(accessToken)}`,
+		`${x509.thumbprint(accessToken, "sha256")}`, `${x509.thumbprint("-----BEGIN CERTIFICATE-----" + outputs.b + "-----END CERTIFICATE-----", "sha1")}`, `${timestamp("0001-01-01T00:00:00Z")}`,
 	} {
 		f.Add(seed)
 	}

@@ -16,7 +16,13 @@ type Inputs struct {
 	AppKey, AppSecret, RefreshToken, AccessToken secret.Text
 	Login                                        map[string]secret.Text
 	Parameters                                   map[string]string // as Provider.Parameters gave them
-	Outputs                                      map[string]any    // of the last reply
+	Outputs                                      map[string]any    // of the last reply, those of prepare calls overlaid
+	// ClientCertificate and ClientKey are what the connection presents, in PEM.
+	ClientCertificate, ClientKey secret.Text
+	// ServiceAccountToken is the token of the credential's service account.
+	ServiceAccountToken secret.Text
+	// Authorization is what is known of a person's grant, in the calls of Authorize.
+	Authorization Authorization
 	// Hidden are the credential's other secrets: no request uses them, and a reply may
 	// quote them all the same.
 	Hidden []secret.Text
@@ -53,11 +59,20 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 	if outputs == nil {
 		outputs = map[string]any{}
 	}
+	var certificate map[string]string
+	if !inputs.ClientCertificate.IsZero() {
+		certificate = map[string]string{"certificate": inputs.ClientCertificate.Reveal(), "key": inputs.ClientKey.Reveal()}
+	}
 	variables := map[string]any{
 		appVariable:          app,
 		refreshTokenVariable: inputs.RefreshToken.Reveal(),
 		accessTokenVariable:  inputs.AccessToken.Reveal(),
 		loginVariable:        login,
+
+		clientCertificateVariable:   certificate,
+		serviceAccountTokenVariable: inputs.ServiceAccountToken.Reveal(),
+		authorizationVariable:       inputs.Authorization.variable(),
+
 		parametersVariable:   parameters,
 		outputsVariable:      outputs,
 		nowVariable:          now,

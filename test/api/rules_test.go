@@ -124,6 +124,8 @@ func credentialValidations() []validation {
 				"spec.refreshTokenSecretRef.name must differ from the target's name " + target},
 			{"object", "rule", edit{"spec.loginSecretRef.name": "shop"}, edit{"spec.loginSecretRef.name": "shop-token"},
 				"spec.loginSecretRef.name must differ from the target's name " + target},
+			{"object", "rule", edit{"spec.clientCertificateSecretRef.name": "shop"}, edit{"spec.clientCertificateSecretRef.name": "shop-token"},
+				"spec.clientCertificateSecretRef.name must differ from the target's name " + target},
 			{"object", "rule", edit{"spec.target": nil}, edit{"spec.target": nil, "spec.appSecretRef.name": "shop"},
 				"spec.appSecretRef.name must differ from the target's name " + target},
 		},
@@ -147,6 +149,9 @@ func credentialValidations() []validation {
 		secretKey("spec.refreshTokenSecretRef.key"),
 		[]validation{required("spec.loginSecretRef.name")},
 		secretName("spec.loginSecretRef.name"),
+		[]validation{required("spec.clientCertificateSecretRef.name")},
+		secretName("spec.clientCertificateSecretRef.name"),
+		text("spec.serviceAccountName", 253, "a-1.b", "-a", "write a service account's name: lower-case letters, digits, '-' and '.', at most 253 characters"),
 		[]validation{
 			{"spec.renewal.percentage", "minimum", edit{"spec.renewal.percentage": int64(1)}, edit{"spec.renewal.percentage": int64(0)},
 				"spec.renewal.percentage in body should be greater than or equal to 1"},
@@ -154,6 +159,7 @@ func credentialValidations() []validation {
 				"spec.renewal.percentage in body should be less than or equal to 99"},
 		},
 		duration("spec.renewal.before"),
+		duration("spec.renewal.atLeastEvery"),
 		enum("spec.onUnknownOutcome", "Hold", "RetryOnce"),
 		secretName("spec.target.name"),
 		enum("spec.target.creationPolicy", "Owner", "Merge"),
@@ -231,9 +237,19 @@ func providerValidations() []validation {
 		enum("spec.inputs.app", "Required", "Optional", "None"),
 		enum("spec.inputs.refreshToken", "Required", "Optional", "None"),
 		loginKeyValidations("spec.inputs.login"),
+		enum("spec.inputs.clientCertificate", "Required", "Optional", "None"),
+		serviceAccountTokenValidations("spec.inputs.serviceAccountToken"),
 		parameterValidations("spec.inputs.parameters"),
 		callValidations("spec.refresh"),
 		callValidations("spec.login"),
+		stepValidations(),
+		authorizeValidations("spec.authorize"),
+		[]validation{
+			{"spec.renewal.earliestPercentage", "minimum", edit{"spec.renewal.earliestPercentage": int64(0)}, edit{"spec.renewal.earliestPercentage": int64(-1)},
+				"spec.renewal.earliestPercentage in body should be greater than or equal to 0"},
+			{"spec.renewal.earliestPercentage", "maximum", edit{"spec.renewal.earliestPercentage": int64(99)}, edit{"spec.renewal.earliestPercentage": int64(100)},
+				"spec.renewal.earliestPercentage in body should be less than or equal to 99"},
+		},
 		enum("spec.rotation.mode", "Reusable", "SingleUse"),
 		duration("spec.rotation.reuseWindow"),
 		enum("spec.rotation.onUnknownOutcome", "Hold", "RetryOnce"),
@@ -287,7 +303,11 @@ func parameterValidations(field string) []validation {
 
 func callValidations(call string) []validation {
 	return slices.Concat(
-		[]validation{required(call + ".request"), required(call + ".response")},
+		[]validation{
+			required(call + ".request"),
+			{call, "rule", nil, edit{call + ".response": nil}, "say where the reply holds the access token: write response.accessToken, such as body.access_token"},
+			{call, "rule", nil, edit{call + ".response.accessToken": nil}, "say where the reply holds the access token: write response.accessToken, such as body.access_token"},
+		},
 		requestValidations(call+".request"),
 		responseValidations(call+".response"),
 	)
@@ -327,7 +347,6 @@ func responseValidations(response string) []validation {
 	item := func(int) any { return map[string]any{"when": "true", "reason": "RateLimited"} }
 	validations := []validation{
 		maxLength(response+".prefix", 256),
-		required(response + ".accessToken"),
 		maxProperties(outputs, 32, "body.a"),
 		{outputs, "rule", edit{outputs: map[string]any{letters(63): "a"}}, edit{outputs: map[string]any{letters(64): "a"}}, "an output becomes a key of the target: its name may hold 63 letters, digits, '-', '_' and '.'"},
 		{outputs + "{}", "minLength", edit{outputs + ".a": "b"}, edit{outputs + ".a": ""}, outputs + ".a in body should be at least 1 chars long"},
@@ -340,17 +359,96 @@ func responseValidations(response string) []validation {
 		{failures + "[].when", "maxLength", rule(letters(4096), "RateLimited"), rule(letters(4097), "RateLimited"),
 			failures + "[0].when: Too long: may not be more than 4096 bytes"},
 	}
-	for _, reason := range []string{"ReauthorizationRequired", "AppRejected", "RequestRejected", "RateLimited", "ProviderUnavailable"} {
+	again := func(outputs map[string]any) edit {
+		return edit{failures: []any{map[string]any{"when": "true", "reason": "SendAgain", "outputs": outputs}}}
+	}
+	validations = append(validations,
+		validation{failures + "[]", "rule", again(entries(1, "a")), edit{failures: []any{map[string]any{"when": "true", "reason": "RateLimited", "outputs": entries(1, "a")}}},
+			"outputs of a failure rule are for the call that is sent again: write reason SendAgain, or leave outputs out"},
+		validation{failures + "[].outputs", "maxProperties", again(entries(8, "a")), again(entries(9, "a")), failures + "[0].outputs: Too many: 9: must have at most 8 items"},
+		validation{failures + "[].outputs{}", "minLength", again(entries(1, "a")), again(entries(1, "")), failures + "[0].outputs.key0 in body should be at least 1 chars long"},
+		validation{failures + "[].outputs{}", "maxLength", again(entries(1, letters(4096))), again(entries(1, letters(4097))), failures + "[0].outputs.key0: Too long: may not be more than 4096 bytes"},
+	)
+	for _, reason := range []string{"ReauthorizationRequired", "AppRejected", "RequestRejected", "RateLimited", "ProviderUnavailable", "SendAgain"} {
 		validations = append(validations, validation{failures + "[].reason", "enum", rule("a", reason), rule("a", "OutcomeUnknown"),
 			failures + `[0].reason: Unsupported value: "OutcomeUnknown": supported values: ` +
-				`"ReauthorizationRequired", "AppRejected", "RequestRejected", "RateLimited", "ProviderUnavailable"`})
+				`"ReauthorizationRequired", "AppRejected", "RequestRejected", "RateLimited", "ProviderUnavailable", "SendAgain"`})
 	}
 	validations = append(validations, enum(response+".format", "Auto", "JSON", "Form")...)
 	for _, field := range []string{
 		"success", "accessToken", "refreshToken", "tokenType", "expiresIn", "expiresAt",
-		"refreshTokenExpiresIn", "refreshTokenExpiresAt", "message",
+		"refreshTokenExpiresIn", "refreshTokenExpiresAt", "retryAfter", "message",
 	} {
+
 		validations = append(validations, expression(response+"."+field)...)
 	}
 	return validations
+}
+
+func serviceAccountTokenValidations(field string) []validation {
+	audience, seconds := field+".audience", field+".expirationSeconds"
+	return []validation{
+		required(audience),
+		maxLength(audience, 2048),
+		{audience, "minLength", edit{audience: "a"}, edit{audience: ""}, audience + " in body should be at least 1 chars long"},
+		{seconds, "minimum", edit{seconds: int64(600)}, edit{seconds: int64(599)}, seconds + " in body should be greater than or equal to 600"},
+		{seconds, "maximum", edit{seconds: int64(86400)}, edit{seconds: int64(86401)}, seconds + " in body should be less than or equal to 86400"},
+	}
+}
+
+// stepValidations are the rules of prepare and finish beside those of every call.
+func stepValidations() []validation {
+	calls := func(count int, response map[string]any) []any {
+		return items(count, func(int) any {
+			return map[string]any{"request": map[string]any{"url": "https://x/"}, "response": response}
+		})
+	}
+	outputs := map[string]any{"a": "body.a"}
+	useful := map[string]any{"outputs": outputs}
+	validations := []validation{
+		{"spec.prepare", "rule", edit{"spec.prepare": calls(1, useful)}, edit{"spec.prepare": calls(1, map[string]any{})},
+			"a call of prepare is for its outputs: write response.outputs"},
+		{"spec.prepare", "rule", nil, edit{"spec.prepare": calls(1, map[string]any{"outputs": map[string]any{}})},
+			"a call of prepare is for its outputs: write response.outputs"},
+		{"spec.prepare", "rule", nil, edit{"spec.prepare": calls(1, map[string]any{"outputs": outputs, "accessToken": "body.a"})},
+			"a call of prepare brings no token to publish: write response.outputs in place of accessToken and refreshToken"},
+		{"spec.prepare", "rule", nil, edit{"spec.prepare": calls(1, map[string]any{"outputs": outputs, "refreshToken": "body.a"})},
+			"a call of prepare brings no token to publish: write response.outputs in place of accessToken and refreshToken"},
+		{"spec.finish", "rule", edit{"spec.finish": calls(1, useful)}, edit{"spec.finish": calls(1, map[string]any{})},
+			"a call of finish is for what it brings: write response.accessToken, response.outputs or both"},
+		{"spec.finish", "rule", nil, edit{"spec.finish": calls(1, map[string]any{"outputs": outputs, "refreshToken": "body.a"})},
+			"a call of finish comes after the refresh token has been saved: map refreshToken in refresh or login"},
+	}
+	for _, field := range []string{"spec.prepare", "spec.finish"} {
+		validations = append(validations, validation{field, "maxItems", edit{field: calls(4, useful)}, edit{field: calls(5, useful)}, field + ": Too many: 5: must have at most 4 items"})
+	}
+	return validations
+}
+
+func authorizeValidations(field string) []validation {
+	url, query, code, device := field+".url", field+".query", field+".code", field+".device"
+	const (
+		both   = "url and code belong together: the page where a person grants access, and the call that turns the code it gives into tokens"
+		either = "describe url and code, device, or both"
+		page   = "query is what url is called with: write url, or leave query out"
+		tokens = "say where the reply holds the tokens: write response.refreshToken, such as body.?refresh_token, and response.accessToken"
+	)
+	withoutPage := edit{url: nil, code: nil, query: nil}
+	validations := []validation{
+		{field, "rule", withoutPage, edit{code: nil}, both},
+		{field, "rule", nil, edit{url: nil, query: nil}, both},
+		{field, "rule", edit{device: nil}, edit{url: nil, code: nil, query: nil, device: nil}, either},
+		{field, "rule", nil, edit{url: nil, code: nil}, page},
+		maxLength(url, 4096),
+		{url, "minLength", edit{url: "a"}, edit{url: ""}, url + " in body should be at least 1 chars long"},
+		maxProperties(query, 64, "a"),
+		{code, "rule", edit{code + ".response": map[string]any{"accessToken": "a"}}, edit{code + ".response": nil}, tokens},
+		{device + ".token", "rule", edit{device + ".token.response": map[string]any{"accessToken": "a"}}, edit{device + ".token.response": nil}, tokens},
+		required(device + ".request"),
+		required(device + ".token"),
+	}
+	for _, name := range []string{"deviceCode", "userCode", "verificationURI", "verificationURIComplete", "interval", "expiresIn"} {
+		validations = append(validations, expression(device+".response."+name)...)
+	}
+	return append(validations, enum(field+".pkce", "S256", "None")...)
 }

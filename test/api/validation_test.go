@@ -34,7 +34,9 @@ spec:
   appSecretRef: {name: shop-app, keyField: app_key, secretField: app_secret}
   refreshTokenSecretRef: {name: shop-refresh, key: refresh_token, writeBack: false}
   loginSecretRef: {name: shop-login}
-  renewal: {percentage: 80, before: 5m}
+  clientCertificateSecretRef: {name: shop-tls}
+  serviceAccountName: shop
+  renewal: {percentage: 80, before: 5m, atLeastEvery: 24h}
   onUnknownOutcome: Hold
   target:
     name: shop-token
@@ -43,6 +45,7 @@ spec:
       type: Opaque
       metadata: {labels: {a: b}, annotations: {c: d}}
       data: {AUTHORIZATION: "Bearer ${accessToken}"}
+  revokeOnDeletion: true
   suspend: false
 `
 
@@ -57,6 +60,8 @@ spec:
     app: Required
     refreshToken: Required
     login: [email, password]
+    clientCertificate: Optional
+    serviceAccountToken: {audience: "https://sts.example.com", expirationSeconds: 3600, optional: true}
     parameters:
     - {name: redirectURI, pattern: "^https?://", description: Where users come back to, required: true}
   refresh: &call
@@ -80,8 +85,31 @@ spec:
       refreshTokenExpiresAt: body.?refresh_expires_at
       outputs: {scope: "body.?scope"}
       failures: [{when: status == 429, reason: RateLimited}]
+      retryAfter: body.?wait
       message: body.?error_description
   login: *call
+  prepare:
+  - request: {url: "https://auth.example.com/app"}
+    response: {outputs: {app_token: body.app_token}, expiresIn: body.expires_in}
+  finish:
+  - request: {url: "https://auth.example.com/hop"}
+    response: {accessToken: body.access_token}
+  revoke:
+    request: {url: "https://auth.example.com/revoke", form: {token: "${refreshToken}"}}
+  authorize:
+    url: https://auth.example.com/authorize
+    query: {state: "${authorization.state}", code_challenge: "${authorization.codeChallenge}"}
+    pkce: S256
+    code:
+      request: {url: "https://auth.example.com/token", form: {code: "${authorization.code}", code_verifier: "${authorization.codeVerifier}"}}
+      response: {refreshToken: body.refresh_token}
+    device:
+      request: {url: "https://auth.example.com/device"}
+      response: {deviceCode: body.device_code, userCode: body.user_code, verificationURI: body.uri, verificationURIComplete: body.whole, interval: body.interval, expiresIn: body.expires_in}
+      token:
+        request: {url: "https://auth.example.com/token", form: {device_code: "${authorization.deviceCode}"}}
+        response: {refreshToken: body.refresh_token}
+  renewal: {earliestPercentage: 95}
   rotation: {mode: SingleUse, reuseWindow: 0s, onUnknownOutcome: Hold}
   lifetime: {accessToken: 1h, refreshToken: 336h}
   rateLimit: {requests: 5000, per: 1s}
@@ -196,7 +224,34 @@ func rulesOf(t *testing.T, file string) []string {
 	delete(schema.Properties, "status") // the operator's, and no rule of ours is in it
 	var rules []string
 	collectRules(schema, "", &rules)
-	return rules
+	for _, twin := range []string{"spec.prepare[]", "spec.finish[]", "spec.revoke", "spec.authorize.code", "spec.authorize.device.token"} {
+		rules = withoutTwin(t, rules, "spec.refresh", twin, ".", " required ") // each kind of call has CEL rules of its own
+	}
+	return withoutTwin(t, rules, "spec.refresh.request", "spec.authorize.device.request", ".", " required ", " rule: ")
+}
+
+// withoutTwin leaves out the rules within a part of the schema that has the same as
+// another, where each of them is tried.
+func withoutTwin(t *testing.T, rules []string, tried, twin string, separators ...string) []string {
+	t.Helper()
+	within := func(part string) (found []string) {
+		for _, rule := range rules {
+			for _, separator := range separators {
+				if rest, ok := strings.CutPrefix(rule, part+separator); ok {
+					found = append(found, separator+rest)
+				}
+			}
+		}
+		return slices.Sorted(slices.Values(found))
+	}
+	twins := within(twin)
+	if len(twins) == 0 {
+		return rules
+	}
+	if diff := cmp.Diff(within(tried), twins); diff != "" {
+		t.Errorf("%s has not the rules of %s (-%s +%s):\n%s", twin, tried, tried, twin, diff)
+	}
+	return slices.DeleteFunc(rules, func(rule string) bool { return slices.Contains(twins, strings.TrimPrefix(rule, twin)) })
 }
 
 func collectRules(schema apiextensionsv1.JSONSchemaProps, path string, rules *[]string) {

@@ -35,7 +35,7 @@ type file struct {
 // conversation is what goes out for some inputs, and what replies to it mean.
 type conversation struct {
 	Name         string  `json:"name"`
-	Call         string  `json:"call"` // refresh (default) or login
+	Call         string  `json:"call"` // refresh (default), login, revoke, prepare[0], finish[0] and so on
 	Inputs       inputs  `json:"inputs"`
 	Request      string  `json:"request"`      // method, URL, headers, an empty line, body
 	RequestError string  `json:"requestError"` // instead of a request
@@ -50,6 +50,10 @@ type inputs struct {
 	Login        map[string]string `json:"login"`
 	Parameters   map[string]string `json:"parameters"`
 	Outputs      map[string]any    `json:"outputs"`
+
+	ClientCertificate   string `json:"clientCertificate"`
+	ClientKey           string `json:"clientKey"`
+	ServiceAccountToken string `json:"serviceAccountToken"`
 }
 
 // reply is what comes back (status, headers, an empty line, body) and what the
@@ -73,6 +77,7 @@ type outcome struct {
 	Outputs               map[string]any `json:"outputs"`
 	RetryAfter            string         `json:"retryAfter"`
 	LifetimeIgnored       bool           `json:"lifetimeIgnored"`
+	SendAgain             map[string]any `json:"sendAgain"` // the outputs to send again with
 }
 
 // now is 2026-01-02T03:04:05Z in every conversation, and uuid() is exchangeID.
@@ -150,14 +155,13 @@ func converse(t *testing.T, p *provider.Provider, c conversation) {
 	if err != nil {
 		t.Fatalf("parameters: %v", err)
 	}
-	call := p.Refresh
-	if c.Call == "login" {
-		call = p.Login
-	}
+	call := callOf(t, p, c.Call)
 	in := provider.Inputs{
 		AppKey: secret.New(c.Inputs.AppKey), AppSecret: secret.New(c.Inputs.AppSecret),
 		RefreshToken: secret.New(c.Inputs.RefreshToken), AccessToken: secret.New(c.Inputs.AccessToken),
 		Login: map[string]secret.Text{}, Parameters: parameters, Outputs: c.Inputs.Outputs,
+		ClientCertificate: secret.New(c.Inputs.ClientCertificate), ClientKey: secret.New(c.Inputs.ClientKey),
+		ServiceAccountToken: secret.New(c.Inputs.ServiceAccountToken),
 	}
 	for key, value := range c.Inputs.Login {
 		in.Login[key] = secret.New(value)
@@ -191,6 +195,21 @@ func converse(t *testing.T, p *provider.Provider, c conversation) {
 			}
 		})
 	}
+}
+
+// callOf is the call that a conversation names.
+func callOf(t *testing.T, p *provider.Provider, name string) *provider.Call {
+	t.Helper()
+	calls := map[string]*provider.Call{"": p.Refresh, "refresh": p.Refresh, "login": p.Login, "revoke": p.Revoke}
+	for field, steps := range map[string][]*provider.Call{"prepare": p.Prepare, "finish": p.Finish} {
+		for i, step := range steps {
+			calls[fmt.Sprintf("%s[%d]", field, i)] = step
+		}
+	}
+	if calls[name] == nil {
+		t.Fatalf("the provider has no call %q", name)
+	}
+	return calls[name]
 }
 
 // sent writes a request as the conversation files do.
@@ -247,6 +266,9 @@ func shown(o provider.Outcome) outcome {
 			}
 			shown.Outputs[name] = value
 		}
+	}
+	if o.SendAgain {
+		shown.SendAgain = o.Outputs
 	}
 	if !o.Grant.RefreshTokenExpiresAt.IsZero() {
 		shown.RefreshTokenExpiresIn = o.Grant.RefreshTokenExpiresAt.Sub(o.Grant.IssuedAt).String()
