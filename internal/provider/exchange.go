@@ -27,8 +27,8 @@ type Exchange struct {
 	call   *Call
 	inputs Inputs
 	now    time.Time
-	// variables gives the values in clear. It is a function so that fmt finds an
-	// address in the struct and no secret.
+	// variables gives the values in clear; those of a reply are added when it is read.
+	// It is a function so that fmt finds an address in the struct and no secret.
 	variables func() map[string]any
 }
 
@@ -42,24 +42,20 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 	if !inputs.AppSecret.IsZero() {
 		app["secret"] = inputs.AppSecret.Reveal()
 	}
-	login := make(map[string]string, len(inputs.Login))
+	var login map[string]string
+	if len(inputs.Login) > 0 {
+		login = make(map[string]string, len(inputs.Login))
+	}
 	for key, value := range inputs.Login {
 		login[key] = value.Reveal()
-	}
-	parameters, outputs := inputs.Parameters, inputs.Outputs
-	if parameters == nil {
-		parameters = map[string]string{}
-	}
-	if outputs == nil {
-		outputs = map[string]any{}
 	}
 	variables := map[string]any{
 		appVariable:          app,
 		refreshTokenVariable: inputs.RefreshToken.Reveal(),
 		accessTokenVariable:  inputs.AccessToken.Reveal(),
 		loginVariable:        login,
-		parametersVariable:   parameters,
-		outputsVariable:      outputs,
+		parametersVariable:   inputs.Parameters,
+		outputsVariable:      inputs.Outputs,
 		nowVariable:          now,
 		expression.UUIDKey:   id,
 		expression.BudgetKey: expression.NewBudget(),
