@@ -58,7 +58,7 @@ func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, e
 	}
 	patterns := map[string]int{} // written while the program is planned, and read by its count of cost
 	program, err := e.env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostTracking(dispatched{}), cel.CostLimit(costLimit),
-		cel.CostTrackerOptions(costTrackers(patterns)...), cel.CustomDecoratorV2(e.guarded(patterns)))
+		cel.CostTrackerOptions(e.trackers...), cel.CostTrackerOptions(matchTrackers(patterns)...), cel.CustomDecoratorV2(e.guarded(patterns)))
 	if err != nil {
 		return nil, source.at(1, 0, "cannot be prepared: "+oneLine(err.Error()))
 	}
