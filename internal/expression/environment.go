@@ -21,6 +21,7 @@ type Environment struct {
 	*library
 	env       *cel.Env // the library's, with the variables
 	variables map[string]Variable
+	elsewhere map[string]string // by name, where a variable is known that is not known here
 }
 
 // library is the language without variables. It is made once, and shared: declaring all
@@ -81,8 +82,12 @@ func newEnvironment(of func() (*library, error), variables []Variable) (*Environ
 		return nil, err
 	}
 	var options []cel.EnvOption
-	byName := make(map[string]Variable, len(variables))
+	byName, elsewhere := make(map[string]Variable, len(variables)), map[string]string{}
 	for _, variable := range variables {
+		if variable.elsewhere != "" {
+			elsewhere[variable.name] = variable.elsewhere
+			continue
+		}
 		byName[variable.name] = variable
 		options = append(options, cel.Variable(variable.name, variable.kind))
 		if variable.macro != "" {
@@ -93,7 +98,7 @@ func newEnvironment(of func() (*library, error), variables []Variable) (*Environ
 	if err != nil {
 		return nil, fmt.Errorf("declare the variables of an expression: %w", err)
 	}
-	return &Environment{library: library, env: env, variables: byName}, nil
+	return &Environment{library: library, env: env, variables: byName, elsewhere: elsewhere}, nil
 }
 
 // identifier expands a call without arguments into a variable.
@@ -143,7 +148,13 @@ type Variable struct {
 	fields   []string // the fields that may be named, sorted
 	declared bool     // whether fields is all there is
 	macro    string   // the function by which it is used, if it is not by name
+
+	elsewhere string // where it is known; empty: here
 }
+
+// Elsewhere names a variable that these expressions may not use, and says why not, as
+// in "known only in a response".
+func Elsewhere(name, why string) Variable { return Variable{name: name, elsewhere: why} }
 
 // Text declares a string.
 func Text(name string) Variable { return Variable{name: name, kind: cel.StringType} }

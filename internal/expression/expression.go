@@ -37,14 +37,14 @@ func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, e
 	}
 	parsed, issues := e.env.Parse(source.text)
 	if issues.Err() != nil {
-		return nil, source.compileError(issues)
+		return nil, source.syntaxError(issues)
 	}
 	if err := checkNesting(source, parsed.NativeRep().Expr()); err != nil {
 		return nil, err
 	}
 	checked, issues := e.env.Check(parsed)
 	if issues.Err() != nil {
-		return nil, source.compileError(issues)
+		return nil, e.checkError(source, parsed, issues)
 	}
 	expression := &Expression{source: source, tree: checked.NativeRep()}
 	if err := expression.findUses(e.variables); err != nil {

@@ -69,9 +69,9 @@ spec.inputs.parameters[3].default: it does not match the pattern
 spec.lifetime.accessToken: write a duration from 0s to ten years, such as 1h
 spec.refresh.request.method: write GET, POST, PUT or PATCH
 spec.refresh.request: a request has one body: write form or json, not both
-spec.refresh.request.url:1:13: undeclared reference to 'foo'
-spec.refresh.request.form.a:1:6: undeclared field 'kee' of app (it has key, secret)
-spec.refresh.request.json.a.b[0]:1:3: undeclared reference to 'bar'
+spec.refresh.request.url:1:13: undeclared reference to 'foo' (known here: accessToken, app, login, now, outputs, parameters, refreshToken, uuid())
+spec.refresh.request.form.a:1:6: undeclared field 'kee' of app (it has key, secret): did you mean key?
+spec.refresh.request.json.a.b[0]:1:3: undeclared reference to 'bar' (known here: accessToken, app, login, now, outputs, parameters, refreshToken, uuid())
 spec.refresh.request.headers: Host cannot be set: it belongs to the connection
 spec.refresh.request.headers: "a b" is not the name of a header
 spec.refresh.response.success:1:1: gives string where bool is needed
@@ -86,7 +86,7 @@ spec.refresh.response.failures[1].reason: write ReauthorizationRequired, AppReje
 		"app is None and used": {"it would never be there", `{inputs: {app: None}, refresh: {request: {url: "https://x/", form: {a: "${app.key}"}}, response: {accessToken: body.a}}}`,
 			"spec.refresh.request.form.a:1:6: undeclared field 'key' of app (it has none)"},
 		"a response variable in a request": {"there is no body yet", `{refresh: {request: {url: "https://x/", form: {a: "${body.a}"}}, response: {accessToken: body.a}}}`,
-			"spec.refresh.request.form.a:1:3: undeclared reference to 'body'"},
+			"spec.refresh.request.form.a:1:3: undeclared reference to 'body': known only in a response"},
 		"login keys without a login": {"nothing takes them", `{inputs: {login: [a]}, refresh: {request: {url: "https://x/"}, response: {accessToken: body.a}}}`,
 			"spec.inputs.login: leave it out, or describe login: there is no call that takes these keys"},
 		"a refresh token without a refresh": {"nothing takes it", `{inputs: {refreshToken: Required}, login: {request: {url: "https://x/"}, response: {accessToken: body.a}}}`,
