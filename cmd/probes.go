@@ -16,8 +16,8 @@ import (
 )
 
 // serveProbes serves /healthz, which does not depend on the API server, and
-// /readyz, which waits for the caches; the providers are compiled by then. It does
-// so until the process ends: the manager's own server ends with the lease, and then
+// /readyz, which waits for the caches; a provider is compiled when it is first used,
+// which takes milliseconds. It does so until the process ends: the manager's own server ends with the lease, and then
 // a liveness probe would end a process that still holds a token to be saved.
 func serveProbes(ctx context.Context, mgr ctrl.Manager, address string) error {
 	if address == "" || address == "0" {

@@ -222,7 +222,8 @@ type RateLimit struct {
 // ClusterTokenProviderStatus says whether the description compiles.
 type ClusterTokenProviderStatus struct {
 	// conditions: Ready is True once the provider is compiled, else its message
-	// gives the field, line and column of what did not.
+	// gives the field, line and column of what did not. Warning is there while
+	// the provider compiles and holds what is most likely a mistake.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

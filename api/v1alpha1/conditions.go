@@ -22,6 +22,10 @@ const (
 	// StalledCondition is True when a person must act: nothing is tried again
 	// until an input changes.
 	StalledCondition = "Stalled"
+
+	// WarningCondition is there, and True, while a ClusterTokenProvider compiles and
+	// holds what is most likely a mistake. Ready stays True: credentials may use it.
+	WarningCondition = "Warning"
 )
 
 // Reasons that describe a credential as it should be.
@@ -44,6 +48,9 @@ const (
 	// CompiledReason (Ready=True of a ClusterTokenProvider): credentials may
 	// use it.
 	CompiledReason = "Compiled"
+	// LikelyMistakeReason (Warning=True of a ClusterTokenProvider): the message names
+	// each field, and what is odd about it.
+	LikelyMistakeReason = "LikelyMistake"
 )
 
 // Reasons that lie in what the user wrote. All of them clear by themselves once

@@ -5,6 +5,9 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,8 +26,8 @@ import (
 // +kubebuilder:rbac:groups=tokenkeeper.io,resources=clustertokenproviders,verbs=get;list;watch
 // +kubebuilder:rbac:groups=tokenkeeper.io,resources=clustertokenproviders/status,verbs=patch
 
-// ProviderReconciler tells the admin whether a ClusterTokenProvider compiles,
-// and if not, where it does not.
+// ProviderReconciler tells the admin whether a ClusterTokenProvider compiles, where it
+// does not, and what in it is most likely a mistake.
 type ProviderReconciler struct {
 	client.Client
 	Catalog *inputs.Catalog
@@ -41,23 +44,46 @@ func (r *ProviderReconciler) Reconcile(ctx context.Context, request ctrl.Request
 		return ctrl.Result{}, err
 	}
 	stored := described.DeepCopy()
-	_, err := r.Catalog.Compile(described)
+	compiled, err := r.Catalog.Compile(described)
+	var warnings []string
+	if err == nil {
+		warnings = compiled.Warnings(described.Spec)
+	}
+	described.Status.ObservedGeneration = described.Generation
+	judge(&described.Status.Conditions, described.Generation, warnings, err)
+	if equality.Semantic.DeepEqual(stored.Status, described.Status) {
+		return ctrl.Result{}, nil
+	}
+	return ctrl.Result{}, client.IgnoreNotFound(r.Status().Patch(ctx, described, client.MergeFrom(stored)))
+}
+
+// judge sets the conditions of a provider that compiled, perhaps with warnings, or did not.
+func judge(conditions *[]metav1.Condition, generation int64, warnings []string, err error) {
 	ready := metav1.Condition{
 		Type:               v1alpha1.ReadyCondition,
 		Status:             metav1.ConditionTrue,
 		Reason:             v1alpha1.CompiledReason,
 		Message:            "credentials may use this provider",
-		ObservedGeneration: described.Generation,
+		ObservedGeneration: generation,
 	}
-	if err != nil {
+	if len(warnings) == 0 {
+		meta.RemoveStatusCondition(conditions, v1alpha1.WarningCondition)
+	}
+	switch {
+	case err != nil:
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, v1alpha1.ProviderInvalidReason, problem.OneLine(err)
+	case len(warnings) > 0:
+		all := strings.Join(warnings, "\n")
+		ready.Message = problem.OneLine(fmt.Errorf("%s, but look again at %s", ready.Message, all))
+		meta.SetStatusCondition(conditions, metav1.Condition{
+			Type:               v1alpha1.WarningCondition,
+			Status:             metav1.ConditionTrue,
+			Reason:             v1alpha1.LikelyMistakeReason,
+			Message:            problem.OneLine(errors.New(all)),
+			ObservedGeneration: generation,
+		})
 	}
-	described.Status.ObservedGeneration = described.Generation
-	meta.SetStatusCondition(&described.Status.Conditions, ready)
-	if equality.Semantic.DeepEqual(stored.Status, described.Status) {
-		return ctrl.Result{}, nil
-	}
-	return ctrl.Result{}, client.IgnoreNotFound(r.Status().Patch(ctx, described, client.MergeFrom(stored)))
+	meta.SetStatusCondition(conditions, ready)
 }
 
 // SetupWithManager wires the reconciler to changes of a provider's spec.

@@ -67,7 +67,7 @@ type Options struct {
 	CredentialMetrics bool
 }
 
-// SetupWithManager compiles the built-in providers and adds the controllers and
+// SetupWithManager reads the built-in providers and adds the controllers and
 // their metrics to a manager that was made with CacheOptions and ClientOptions.
 func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	specs, err := builtin.Specs()

@@ -5,7 +5,6 @@ package expression
 
 import (
 	"fmt"
-	"slices"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/checker"
@@ -46,7 +45,7 @@ const (
 
 // checkCost refuses an expression that may cost too much.
 func (e *Environment) checkCost(source source, checked *cel.Ast) error {
-	estimate, err := e.env.EstimateCost(checked, estimator{})
+	estimate, err := e.env.EstimateCost(checked, estimator{own: e.own})
 	if err != nil {
 		return source.at(1, 0, "its cost cannot be estimated")
 	}
@@ -56,7 +55,9 @@ func (e *Environment) checkCost(source source, checked *cel.Ast) error {
 	return nil
 }
 
-type estimator struct{}
+type estimator struct {
+	own map[string]bool // the names of this package's functions
+}
 
 // EstimateSize implements checker.CostEstimator.
 func (estimator) EstimateSize(checker.AstNode) *checker.SizeEstimate {
@@ -65,8 +66,8 @@ func (estimator) EstimateSize(checker.AstNode) *checker.SizeEstimate {
 
 // EstimateCallCost implements checker.CostEstimator for this package's own
 // functions: what they read, at CEL's rate for text, and what they compute.
-func (estimator) EstimateCallCost(name, _ string, _ *checker.AstNode, arguments []checker.AstNode) *checker.CallEstimate {
-	if !slices.ContainsFunc(ownFunctions(), func(own function) bool { return own.name == name }) {
+func (e estimator) EstimateCallCost(name, _ string, _ *checker.AstNode, arguments []checker.AstNode) *checker.CallEstimate {
+	if !e.own[name] {
 		return nil
 	}
 	total := uint64(0)
@@ -87,33 +88,39 @@ func callCost(name string, size uint64) uint64 {
 	return cost.SafeAdd(max(1, keyCost(name)), cost.SafeMultiplyByFactor(size, 0.1))
 }
 
-// costTrackers count what this package's own functions really cost, and regular
-// expressions of these sizes; CEL goes by the length of the pattern alone.
-func costTrackers(patterns map[string]int) []interpreter.CostTrackerOption {
-	match := func(arguments []ref.Val, _ ref.Val) *uint64 {
-		pattern, _ := arguments[1].(types.String)
-		spent := cost.SafeAdd(1, cost.SafeMultiply(size(arguments[0]), uint64(patterns[string(pattern)]))/matchCost) //nolint:gosec // a size is not negative
-		return &spent
-	}
+// costTrackers count what this package's own functions really cost.
+func costTrackers(own []function) []interpreter.CostTrackerOption {
 	trackers := []interpreter.CostTrackerOption{
-		interpreter.OverloadCostTracker(overloads.Matches, match),
-		interpreter.OverloadCostTracker(overloads.MatchesString, match),
 		interpreter.OverloadCostTracker(overloads.ExtFormatString, func(arguments []ref.Val, result ref.Val) *uint64 {
 			spent := callCost("format", cost.SafeAdd(size(arguments[0]), size(result)))
 			return &spent
 		}),
 	}
-	for _, own := range ownFunctions() {
-		trackers = append(trackers, interpreter.OverloadCostTracker(own.overload(), func(arguments []ref.Val, _ ref.Val) *uint64 {
+	for _, each := range own {
+		trackers = append(trackers, interpreter.OverloadCostTracker(each.overload(), func(arguments []ref.Val, _ ref.Val) *uint64 {
 			total := uint64(0)
 			for _, argument := range arguments {
 				total = cost.SafeAdd(total, size(argument))
 			}
-			spent := callCost(own.name, total)
+			spent := callCost(each.name, total)
 			return &spent
 		}))
 	}
 	return trackers
+}
+
+// matchTrackers count what regular expressions of these sizes cost; CEL goes by the
+// length of the pattern alone.
+func matchTrackers(patterns map[string]int) []interpreter.CostTrackerOption {
+	match := func(arguments []ref.Val, _ ref.Val) *uint64 {
+		pattern, _ := arguments[1].(types.String)
+		spent := cost.SafeAdd(1, cost.SafeMultiply(size(arguments[0]), uint64(patterns[string(pattern)]))/matchCost) //nolint:gosec // a size is not negative
+		return &spent
+	}
+	return []interpreter.CostTrackerOption{
+		interpreter.OverloadCostTracker(overloads.Matches, match),
+		interpreter.OverloadCostTracker(overloads.MatchesString, match),
+	}
 }
 
 // dispatched counts what a call costs whose types are known only when it runs: CEL takes

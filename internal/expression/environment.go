@@ -7,35 +7,52 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/ext"
+	"cel.dev/cel-go/interpreter"
 )
 
 // Environment is the set of variables that expressions of one place may use,
 // beside the functions that all may use. It is safe for concurrent use.
 type Environment struct {
-	env       *cel.Env
+	*library
+	env       *cel.Env // the library's, with the variables
 	variables map[string]Variable
-	guards    map[string]guard
-	bindings  map[string]functions.FunctionOp // of the guarded functions
+	elsewhere map[string]string // by name, where a variable is known that is not known here
 }
+
+// library is the language without variables. It is made once, and shared: declaring all
+// functions takes as long as compiling a whole description.
+type library struct {
+	base     *cel.Env
+	own      map[string]bool // the names of the functions that this package adds
+	trackers []interpreter.CostTrackerOption
+	guards   map[string]guard
+	bindings map[string]functions.FunctionOp // of the guarded functions
+}
+
+var (
+	plainLibrary   = sync.OnceValues(func() (*library, error) { return newLibrary(withoutSigning(ownFunctions())) })
+	signingLibrary = sync.OnceValues(func() (*library, error) { return newLibrary(ownFunctions()) })
+)
 
 // NewEnvironment makes an environment of these variables, without functions that
 // sign: a signature with a private key takes milliseconds of processor time.
 func NewEnvironment(variables ...Variable) (*Environment, error) {
-	return newEnvironment(withoutSigning(ownFunctions()), variables)
+	return newEnvironment(plainLibrary, variables)
 }
 
 // NewSigningEnvironment makes an environment of these variables in which jwt.sign may
 // be used too. It is for what an admin writes.
 func NewSigningEnvironment(variables ...Variable) (*Environment, error) {
-	return newEnvironment(ownFunctions(), variables)
+	return newEnvironment(signingLibrary, variables)
 }
 
-func newEnvironment(own []function, variables []Variable) (*Environment, error) {
+func newLibrary(own []function) (*library, error) {
 	options := []cel.EnvOption{
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),
@@ -48,21 +65,41 @@ func newEnvironment(own []function, variables []Variable) (*Environment, error) 
 		ext.Encoders(ext.EncodersVersion(0)), // later versions have a json.encode that this package replaces
 		ext.Math(),
 	}
-	options = append(options, declared(own)...)
-	byName := make(map[string]Variable, len(variables))
+	base, err := cel.NewEnv(append(options, declared(own)...)...)
+	if err != nil {
+		return nil, fmt.Errorf("declare the functions of an expression: %w", err)
+	}
+	names := make(map[string]bool, len(own))
+	for _, each := range own {
+		names[each.name] = true
+	}
+	guards := guards()
+	return &library{base: base, own: names, trackers: costTrackers(own), guards: guards, bindings: bindings(base, guards)}, nil
+}
+
+func newEnvironment(of func() (*library, error), variables []Variable) (*Environment, error) {
+	library, err := of()
+	if err != nil {
+		return nil, err
+	}
+	var options []cel.EnvOption
+	byName, elsewhere := make(map[string]Variable, len(variables)), map[string]string{}
 	for _, variable := range variables {
+		if variable.elsewhere != "" {
+			elsewhere[variable.name] = variable.elsewhere
+			continue
+		}
 		byName[variable.name] = variable
 		options = append(options, cel.Variable(variable.name, variable.kind))
 		if variable.macro != "" {
 			options = append(options, cel.Macros(cel.GlobalMacro(variable.macro, 0, identifier(variable.name))))
 		}
 	}
-	env, err := cel.NewEnv(options...)
+	env, err := library.base.Extend(options...)
 	if err != nil {
 		return nil, fmt.Errorf("declare the variables of an expression: %w", err)
 	}
-	guards := guards()
-	return &Environment{env: env, variables: byName, guards: guards, bindings: bindings(env, guards)}, nil
+	return &Environment{library: library, env: env, variables: byName, elsewhere: elsewhere}, nil
 }
 
 // With gives an environment in which these variables, all of which this one has, are
@@ -118,6 +155,8 @@ type Variable struct {
 	declared bool     // whether fields is all there is
 	macro    string   // the function by which it is used, if it is not by name
 	refusal  string   // why it may not be used; empty: it may
+
+	elsewhere string // where it is known; empty: here
 }
 
 // Name of the variable, as expressions write it.
@@ -134,6 +173,10 @@ func (v Variable) Refused(why string) Variable {
 	v.refusal = why
 	return v
 }
+
+// Elsewhere names a variable that these expressions may not use, and says why not, as
+// in "known only in a response".
+func Elsewhere(name, why string) Variable { return Variable{name: name, elsewhere: why} }
 
 // Text declares a string.
 func Text(name string) Variable { return Variable{name: name, kind: cel.StringType} }

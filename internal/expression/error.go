@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 
-	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 )
 
@@ -43,6 +42,7 @@ type source struct {
 	field        string
 	text         string
 	line, column int // of the first character, counted from 1
+	inTemplate   bool
 }
 
 // at makes an Error of a place that CEL gave: line from 1, column from 0.
@@ -51,19 +51,6 @@ func (s source) at(line, column int, message string) *Error {
 		return &Error{Field: s.field, Line: s.line, Column: s.column + max(column, 0), Message: message}
 	}
 	return &Error{Field: s.field, Line: s.line + line - 1, Column: column + 1, Message: message}
-}
-
-// compileError turns CEL's issues, which quote nothing but the expression
-// itself, into Errors.
-func (s source) compileError(issues *cel.Issues) error {
-	var problems []error
-	for _, issue := range issues.Errors() {
-		message, _, _ := strings.Cut(issue.Message, "\n")
-		message = strings.TrimPrefix(message, "Syntax error: ")
-		message = strings.ReplaceAll(message, " (in container '')", "")
-		problems = append(problems, s.at(issue.Location.Line(), issue.Location.Column(), message))
-	}
-	return errors.Join(problems...)
 }
 
 // safeError is an error of one of this package's functions; its text holds no

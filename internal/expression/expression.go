@@ -20,6 +20,7 @@ import (
 type Expression struct {
 	source  source
 	program cel.Program
+	path    *path // what it is instead of a program, where it is that simple
 	tree    *ast.AST
 	uses    uses
 	weight  int // about what it takes in memory, in bytes
@@ -36,14 +37,14 @@ func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, e
 	}
 	parsed, issues := e.env.Parse(source.text)
 	if issues.Err() != nil {
-		return nil, source.compileError(issues)
+		return nil, source.syntaxError(issues)
 	}
 	if err := checkNesting(source, parsed.NativeRep().Expr()); err != nil {
 		return nil, err
 	}
 	checked, issues := e.env.Check(parsed)
 	if issues.Err() != nil {
-		return nil, source.compileError(issues)
+		return nil, e.checkError(source, parsed, issues)
 	}
 	expression := &Expression{source: source, tree: checked.NativeRep()}
 	if err := expression.findUses(e.variables); err != nil {
@@ -57,11 +58,11 @@ func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, e
 	}
 	patterns := map[string]int{} // written while the program is planned, and read by its count of cost
 	program, err := e.env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostTracking(dispatched{}), cel.CostLimit(costLimit),
-		cel.CostTrackerOptions(costTrackers(patterns)...), cel.CustomDecoratorV2(e.guarded(patterns)))
+		cel.CostTrackerOptions(e.trackers...), cel.CostTrackerOptions(matchTrackers(patterns)...), cel.CustomDecoratorV2(e.guarded(patterns)))
 	if err != nil {
 		return nil, source.at(1, 0, "cannot be prepared: "+oneLine(err.Error()))
 	}
-	expression.program = program
+	expression.program, expression.path = program, pathOf(checked.NativeRep().Expr())
 	return expression, nil
 }
 
@@ -93,6 +94,9 @@ func oneLine(text string) string {
 // float64, string, []byte, time.Time, time.Duration, []any or map[string]any;
 // present is false where it is an empty optional. The error is an *Error.
 func (x *Expression) Value(variables map[string]any) (value any, present bool, err error) {
+	if value, present, ok := x.selected(variables); ok {
+		return value, present, nil
+	}
 	result, err := x.evaluate(variables)
 	if err != nil {
 		return nil, false, err
@@ -109,6 +113,19 @@ func (x *Expression) True(variables map[string]any) bool {
 	value, present, err := x.Value(variables)
 	truth, isBool := value.(bool)
 	return err == nil && present && isBool && truth
+}
+
+// selected evaluates the expression as a path; ok is false where that takes CEL.
+func (x *Expression) selected(variables map[string]any) (value any, present, ok bool) {
+	budget := budgetOf(variables)
+	if x.path == nil || budget.isSpent() {
+		return nil, false, false
+	}
+	value, cost, present, ok := x.path.value(variables)
+	if ok {
+		budget.spend(&cost)
+	}
+	return value, present, ok
 }
 
 func (x *Expression) evaluate(variables map[string]any) (ref.Val, error) {

@@ -132,31 +132,36 @@ func TestTemplateValue(t *testing.T) {
 	}
 }
 
+// aField is what is said of a name that is not known, where there is a reply.
+func aField(name string) string {
+	return "a field of the reply is written body." + name + " (known here: app, body, headers, login, now, outputs, parameters, refreshToken, status, uuid())"
+}
+
 func TestCompileErrors(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ reason, source, want string }{
-		"an unknown variable":             {"it is named at its place", "${foo}", "field:1:3: undeclared reference to 'foo'"},
-		"an unknown variable after text":  {"columns count in the field's text", "Bearer ${foo}", "field:1:10: undeclared reference to 'foo'"},
-		"characters of several bytes":     {"columns count characters", "ü€ ${foo}", "field:1:6: undeclared reference to 'foo'"},
-		"a line below":                    {"lines count in the field's text", "a\nb ${\n  foo}", "field:3:3: undeclared reference to 'foo'"},
-		"two problems":                    {"both are told", "${foo} ${bar}", "field:1:3: undeclared reference to 'foo'\nfield:1:10: undeclared reference to 'bar'"},
-		"an unknown field":                {"a typo is found", "x ${app.kee}", "field:1:8: undeclared field 'kee' of app (it has key, secret)"},
-		"an unknown optional field":       {"optional or not", "${app.?kee}", "field:1:6: undeclared field 'kee' of app (it has key, secret)"},
-		"an unknown field by index":       {"written this way too", `${app["kee"]}`, "field:1:6: undeclared field 'kee' of app (it has key, secret)"},
-		"an unknown optional index":       {"written this way too", `${app[?"kee"]}`, "field:1:6: undeclared field 'kee' of app (it has key, secret)"},
-		"an unknown field in has":         {"it can never be there", `${has(outputs.regoin)}`, "field:1:6: undeclared field 'regoin' of outputs (it has region)"},
-		"an unknown key in in":            {"it can never be there", `${"regoin" in outputs}`, "field:1:12: undeclared field 'regoin' of outputs (it has region)"},
+		"an unknown variable":             {"it is named at its place", "${foo}", "field:1:3: undeclared reference to 'foo': " + aField("foo")},
+		"an unknown variable after text":  {"columns count in the field's text", "Bearer ${foo}", "field:1:10: undeclared reference to 'foo': " + aField("foo")},
+		"characters of several bytes":     {"columns count characters", "ü€ ${foo}", "field:1:6: undeclared reference to 'foo': " + aField("foo")},
+		"a line below":                    {"lines count in the field's text", "a\nb ${\n  foo}", "field:3:3: undeclared reference to 'foo': " + aField("foo")},
+		"two problems":                    {"both are told", "${foo} ${bar}", "field:1:3: undeclared reference to 'foo': " + aField("foo") + "\nfield:1:10: undeclared reference to 'bar': " + aField("bar")},
+		"an unknown field":                {"a typo is found", "x ${app.kee}", "field:1:8: undeclared field 'kee' of app (it has key, secret): did you mean key?"},
+		"an unknown optional field":       {"optional or not", "${app.?kee}", "field:1:6: undeclared field 'kee' of app (it has key, secret): did you mean key?"},
+		"an unknown field by index":       {"written this way too", `${app["kee"]}`, "field:1:6: undeclared field 'kee' of app (it has key, secret): did you mean key?"},
+		"an unknown optional index":       {"written this way too", `${app[?"kee"]}`, "field:1:6: undeclared field 'kee' of app (it has key, secret): did you mean key?"},
+		"an unknown field in has":         {"it can never be there", `${has(outputs.regoin)}`, "field:1:6: undeclared field 'regoin' of outputs (it has region): did you mean region?"},
+		"an unknown key in in":            {"it can never be there", `${"regoin" in outputs}`, "field:1:12: undeclared field 'regoin' of outputs (it has region): did you mean region?"},
 		"a field of a map without any":    {"none is declared", `${login.email}`, "field:1:8: undeclared field 'email' of login (it has none)"},
 		"an expression that does not end": {"where it begins", "ab ${1 + ", "field:1:4: '${' is not closed: end the expression with '}', or write '$${' for the characters '${'"},
-		"a string that does not end":      {"the brace is in it", `${"a}`, "field:1:1: '${' is not closed: end the expression with '}', or write '$${' for the characters '${'"},
+		"a string that does not end":      {"the brace is in it", `${"a}`, "field:1:3: the text that begins here is not closed: end it with \""},
 		"an empty expression":             {"nothing to do", "${ }", "field:1:3: the expression is empty"},
-		"a wrong type":                    {"types are checked", `${1 + "a"}`, "field:1:5: found no matching overload for '_+_' applied to '(int, string)'"},
+		"a wrong type":                    {"types are checked", `${1 + "a"}`, "field:1:5: '+' cannot be applied to int and string: make both texts, as in string(value), or both numbers, as in int(value)"},
 		"a wrong regular expression":      {"literals are checked", `${app.key.matches("[")}`, "field:1:18: it is not a regular expression (RE2)"},
 		"a loop in a loop in a loop":      {"cost is bounded", `${body.a.all(x, body.b.all(y, body.c.all(z, x == y)))}`, "field:1:3: may cost too much (an estimated 1803907246082 of at most 1000000): nest fewer loops"},
 		"a variable without a value":      {"why is told, at its place", "x ${1 + size(proof.a)}", "field:1:14: proof is for others"},
 		"... as a whole":                  {"why is told, at its place", "${proof}", "field:1:3: proof is for others"},
 		"... by an optional field":        {"why is told, at its place", "${proof.?a}", "field:1:3: proof is for others"},
-		"uuid with an argument":           {"it takes none", `${uuid(1)}`, "field:1:7: undeclared reference to 'uuid'"},
+		"uuid with an argument":           {"it takes none", `${uuid(1)}`, "field:1:3: undeclared reference to 'uuid': uuid() takes no arguments"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -213,13 +213,12 @@ func split(field, text string) ([]stretch, error) {
 			line, column := position(text, i)
 			length := closing(text[i+len("${"):])
 			if length < 0 {
-				return nil, &Error{Field: field, Line: line, Column: column,
-					Message: "'${' is not closed: end the expression with '}', or write '$${' for the characters '${'"}
+				return nil, notClosed(source{field: field, text: text[i+len("${"):], line: line, column: column + len("${"), inTemplate: true})
 			}
 			flush()
 			start := i + len("${")
 			stretches = append(stretches, stretch{code: true,
-				source: source{field: field, text: text[start : start+length], line: line, column: column + len("${")}})
+				source: source{field: field, text: text[start : start+length], line: line, column: column + len("${"), inTemplate: true}})
 			i = start + length + len("}")
 		default:
 			literal.WriteByte(text[i])
@@ -228,6 +227,19 @@ func split(field, text string) ([]stretch, error) {
 	}
 	flush()
 	return stretches, nil
+}
+
+// notClosed says why an expression has no end: a quote in it may have none.
+func notClosed(rest source) error {
+	finder := &slipFinder{source: rest}
+	finder.find()
+	for _, found := range finder.found {
+		if strings.HasPrefix(found.Message, quoteNotClosed) {
+			return found
+		}
+	}
+	return &Error{Field: rest.field, Line: rest.line, Column: rest.column - len("${"),
+		Message: "'${' is not closed: end the expression with '}', or write '$${' for the characters '${'"}
 }
 
 // position gives the line and column, both from 1, of a byte of a text.

@@ -151,7 +151,11 @@ func (f *usesFinder) field(node, operand ast.Expr, name, field string) {
 	if len(variable.fields) > 0 {
 		known = "it has " + strings.Join(variable.fields, ", ")
 	}
-	f.problem(node, fmt.Sprintf("undeclared field '%s' of %s (%s)", field, name, known))
+	message := fmt.Sprintf("undeclared field '%s' of %s (%s)", field, name, known)
+	if near := nearest(field, variable.fields); near != "" {
+		message += ": did you mean " + near + "?"
+	}
+	f.problem(node, message)
 }
 
 // problem notes what is wrong at a node.

@@ -30,7 +30,7 @@ type Catalog struct {
 	// the operator cannot read the labels of namespaces.
 	Namespaces client.Reader
 
-	builtIns map[string]*provider.Provider
+	builtIns map[string]compileOnce
 
 	mu       sync.Mutex
 	compiled map[string]compilation // by name
@@ -45,12 +45,16 @@ type compilation struct {
 	err        error
 }
 
-// NewCatalog compiles the built-in providers that are allowed: those named, or
-// all of them for "*".
+// compileOnce gives a built-in provider, which is compiled when it is first used: there
+// are dozens of them, and most operators use two.
+type compileOnce func() (*provider.Provider, error)
+
+// NewCatalog holds the built-in providers that are allowed: those named, or all of
+// them for "*".
 func NewCatalog(reader client.Reader, specs map[string]v1alpha1.ClusterTokenProviderSpec, allowed []string) (*Catalog, error) {
 	catalog := &Catalog{
 		Reader:   reader,
-		builtIns: map[string]*provider.Provider{},
+		builtIns: map[string]compileOnce{},
 		compiled: map[string]compilation{},
 	}
 	if slices.Contains(allowed, "*") {
@@ -61,11 +65,7 @@ func NewCatalog(reader client.Reader, specs map[string]v1alpha1.ClusterTokenProv
 		if !known {
 			return nil, fmt.Errorf("--builtin-providers: there is no built-in provider %q; there are %s", name, names(specs))
 		}
-		compiled, err := provider.Compile(name, spec)
-		if err != nil {
-			return nil, fmt.Errorf("built-in provider %s: %w", name, err)
-		}
-		catalog.builtIns[name] = compiled
+		catalog.builtIns[name] = sync.OnceValues(func() (*provider.Provider, error) { return provider.Compile(name, spec) })
 	}
 	return catalog, nil
 }
@@ -89,7 +89,7 @@ func (c *Catalog) Find(ctx context.Context, credential *v1alpha1.TokenCredential
 	switch kind {
 	case v1alpha1.BuiltInProvider:
 		if builtIn, ok := c.builtIns[reference.Name]; ok {
-			return Provider{Provider: builtIn, Key: key, Edition: key}, nil
+			return findBuiltIn(builtIn, key)
 		}
 		return Provider{}, problem.New(v1alpha1.ProviderNotFoundReason,
 			"there is no built-in provider %q: spec.providerRef.name may be %s, or set spec.providerRef.kind to ClusterTokenProvider",
@@ -100,6 +100,14 @@ func (c *Catalog) Find(ctx context.Context, credential *v1alpha1.TokenCredential
 		return Provider{}, problem.New(v1alpha1.InvalidParametersReason,
 			"spec.providerRef.kind %q is not known to this version of the operator: write BuiltIn or ClusterTokenProvider, or upgrade the operator", kind)
 	}
+}
+
+func findBuiltIn(builtIn compileOnce, key string) (Provider, error) {
+	compiled, err := builtIn()
+	if err != nil { // the tests of the built-in providers compile each
+		return Provider{}, problem.New(v1alpha1.ProviderInvalidReason, "%s does not compile in this version of the operator: %s", key, problem.OneLine(err))
+	}
+	return Provider{Provider: compiled, Key: key, Edition: key}, nil
 }
 
 // findDescribed returns a provider that a ClusterTokenProvider describes. Whether a

@@ -131,6 +131,30 @@ func TestCompileIsDoneOncePerEdition(t *testing.T) {
 	}
 }
 
+// TestABuiltInIsCompiledWhenItIsFirstUsed tells so by one that does not compile.
+func TestABuiltInIsCompiledWhenItIsFirstUsed(t *testing.T) {
+	t.Parallel()
+	catalog, err := NewCatalog(described{}, map[string]v1alpha1.ClusterTokenProviderSpec{"bare": specOf(t, bareProvider), "shop": specOf(t, `{}`)}, []string{"*"})
+	if err != nil {
+		t.Fatalf("the start compiles what nobody has used yet: %v", err)
+	}
+	user := shopUser()
+	user.Spec.ProviderRef = v1alpha1.ProviderReference{Name: "shop"}
+	_, err = catalog.Find(t.Context(), user)
+	var found *problem.Problem
+	if !errors.As(err, &found) || found.Reason != v1alpha1.ProviderInvalidReason {
+		t.Errorf("what does not compile gives %v, want %s", err, v1alpha1.ProviderInvalidReason)
+	}
+	user.Spec.ProviderRef.Name = "bare"
+	first, err := catalog.Find(t.Context(), user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, _ := catalog.Find(t.Context(), user); second.Provider != first.Provider {
+		t.Error("it was compiled twice")
+	}
+}
+
 func TestBuiltInsAreThoseThatAreAllowed(t *testing.T) {
 	t.Parallel()
 	specs := map[string]v1alpha1.ClusterTokenProviderSpec{"shop": specOf(t, shopProvider), "bare": specOf(t, bareProvider)}

@@ -37,10 +37,17 @@ func IsTooLarge(err error) bool { return errors.Is(err, errTooMany) || errors.Is
 
 // Decode reads the first JSON value of a text; rest is what follows it. An
 // integer is an int64, one beyond int64 its digits as a string, another number a
-// float64. Strings keep their bytes, valid UTF-8 or not. It reads one token after the
-// other, and stops where there are more than MaxValues or MaxDepth. The error
-// quotes nothing.
+// float64. Strings keep their bytes, valid UTF-8 or not. It stops where there are more
+// than MaxValues or MaxDepth. The error quotes nothing.
 func Decode(text []byte) (value any, rest []byte, err error) {
+	if value, rest, ok := decodeSmall(text); ok {
+		return value, rest, nil
+	}
+	return decodeBounded(text)
+}
+
+// decodeBounded decodes token by token, and stops at a bound.
+func decodeBounded(text []byte) (value any, rest []byte, err error) {
 	r, source := newReader(text)
 	value, err = r.value(0)
 	switch {

@@ -9,7 +9,9 @@ import (
 	"errors"
 	"math"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 var errNotEncodable = errors.New("a value cannot be written as JSON")
@@ -25,6 +27,31 @@ func Encode(value any) ([]byte, error) {
 		return nil, errNotEncodable
 	}
 	return restoreInvalid(bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))), nil
+}
+
+// Size is how many bytes Encode would write, without writing a text.
+func Size(value any) (int, error) {
+	if text, isText := value.(string); isText && !needsEscape([]byte(text)) {
+		return sizeOf(text), nil
+	}
+	encoded, err := Encode(value)
+	return len(encoded), err
+}
+
+// sizeOf is the size of a text in JSON, as encoding/json escapes it.
+func sizeOf(text string) int {
+	size := len(`""`)
+	for _, r := range text {
+		switch {
+		case strings.ContainsRune("\"\\\b\f\n\r\t", r):
+			size += len(`\n`)
+		case r < ' ' || r == '\u2028' || r == '\u2029':
+			size += len(`\u2028`)
+		default:
+			size += utf8.RuneLen(r)
+		}
+	}
+	return size
 }
 
 func encodable(value any) any {

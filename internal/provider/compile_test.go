@@ -70,9 +70,9 @@ spec.inputs.parameters[3].default: it does not match the pattern
 spec.lifetime.accessToken: write a duration from 0s to ten years, such as 1h
 spec.refresh.request.method: write GET, POST, PUT or PATCH
 spec.refresh.request: a request has one body: write form or json, not both
-spec.refresh.request.url:1:13: undeclared reference to 'foo'
-spec.refresh.request.form.a:1:6: undeclared field 'kee' of app (it has key, secret)
-spec.refresh.request.json.a.b[0]:1:3: undeclared reference to 'bar'
+spec.refresh.request.url:1:13: undeclared reference to 'foo' (known here: accessToken, app, clientCertificate, login, now, outputs, parameters, refreshToken, uuid())
+spec.refresh.request.form.a:1:6: undeclared field 'kee' of app (it has key, secret): did you mean key?
+spec.refresh.request.json.a.b[0]:1:3: undeclared reference to 'bar' (known here: accessToken, app, clientCertificate, login, now, outputs, parameters, refreshToken, uuid())
 spec.refresh.request.headers: Host cannot be set: it belongs to the connection
 spec.refresh.request.headers: "a b" is not the name of a header
 spec.refresh.response.success:1:1: gives string where bool is needed

@@ -33,8 +33,8 @@ type Exchange struct {
 	call   *Call
 	inputs Inputs
 	now    time.Time
-	// variables gives the values in clear. It is a function so that fmt finds an
-	// address in the struct and no secret.
+	// variables gives the values in clear; those of a reply are added when it is read.
+	// It is a function so that fmt finds an address in the struct and no secret.
 	variables func() map[string]any
 }
 
@@ -48,7 +48,10 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 	if !inputs.AppSecret.IsZero() {
 		app["secret"] = inputs.AppSecret.Reveal()
 	}
-	login := make(map[string]string, len(inputs.Login))
+	var login map[string]string
+	if len(inputs.Login) > 0 {
+		login = make(map[string]string, len(inputs.Login))
+	}
 	for key, value := range inputs.Login {
 		login[key] = value.Reveal()
 	}

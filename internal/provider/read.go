@@ -139,19 +139,21 @@ type reader struct {
 
 // reader of a reply whose body has been decoded.
 func (e *Exchange) reader(reply Reply, body any) *reader {
-	headers := make(map[string]any, len(reply.Header))
-	for name, values := range reply.Header {
-		headers[strings.ToLower(name)] = strings.Join(values, ", ")
-	}
-	variables := make(map[string]any, len(e.variables())+3)
-	for name, value := range e.variables() {
-		variables[name] = value
-	}
+	variables := e.variables() // the exchange's own: its request has been built
 	variables[statusVariable] = int64(reply.Status)
-	variables[headersVariable] = headers
+	variables[headersVariable] = func() any { return headersOf(reply.Header) } // made when an expression asks
 	variables[bodyVariable] = body
 	variables[expression.BudgetKey] = expression.NewBudget()
 	return &reader{call: e.call, exchange: e, status: reply.Status, variables: variables}
+}
+
+// headersOf gives headers by lower-case name.
+func headersOf(header http.Header) map[string]any {
+	headers := make(map[string]any, len(header))
+	for name, values := range header {
+		headers[strings.ToLower(name)] = strings.Join(values, ", ")
+	}
+	return headers
 }
 
 // value evaluates a field; ok is false where it is absent or null, or fails.
@@ -225,8 +227,8 @@ func (r *reader) outputs(from map[string]*expression.Expression) map[string]any 
 			continue
 		}
 		outputs[name] = jsonValue(value)
-		encoded, err := jsontext.Encode(outputs[name])
-		if size += len(name) + len(encoded); err != nil || size > token.MaxOutputs {
+		encoded, err := jsontext.Size(outputs[name])
+		if size += len(name) + encoded; err != nil || size > token.MaxOutputs {
 			r.unusable = fmt.Sprintf("outputs of more than %d bytes together, up to the output %s", token.MaxOutputs, name)
 			return nil
 		}

@@ -116,6 +116,8 @@ func (c *Compiler) data(texts map[string]string, outputs, parameters []string) (
 // variables take in memory, in bytes.
 const environmentWeight = 384 << 10
 
+const onlyInProvider = "known only in the description of a provider"
+
 // compileData compiles the values of a template's data, and says about how many bytes
 // of memory they take. It stops where that is too much.
 func compileData(texts map[string]string, outputs, parameters []string) (data map[string]*expression.Template, weight int, err error) {
@@ -125,6 +127,10 @@ func compileData(texts map[string]string, outputs, parameters []string) (data ma
 		expression.Timestamp("expiresAt"),
 		expression.AnyMap("outputs", outputs),
 		expression.TextMap("parameters", parameters),
+		expression.Elsewhere("refreshToken", "a refresh token never goes to the target"),
+		expression.Elsewhere("app", onlyInProvider), expression.Elsewhere("login", onlyInProvider), expression.Elsewhere("now", onlyInProvider),
+		expression.Elsewhere("status", onlyInProvider), expression.Elsewhere("headers", onlyInProvider),
+		expression.Elsewhere("body", onlyInProvider+": what it reads of a reply is in outputs"),
 	)
 	if err != nil {
 		return nil, 0, err
