@@ -15,6 +15,10 @@ KUBECTL ?= kubectl
 # PKG are the packages to test, TEST_FLAGS further flags for go test.
 PKG ?= ./...
 TEST_FLAGS ?=
+# ALL is set where all packages are tested, those in modules of their own among them.
+ALL = $(filter ./...,$(PKG))
+# OIDC_PROVIDER holds a server that the tests start where Node.js is installed.
+OIDC_PROVIDER := test/oauth/oidcprovider
 # RACE turns the race detector on where a C compiler, which it needs, is there;
 # RACE= turns it off.
 RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -41,7 +45,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 
 # TEST_MODULES are tests that need libraries which are no part of the operator's module.
-TEST_MODULES := test/chart test/gitops
+TEST_MODULES := test/chart test/gitops test/oauth
 
 BIN := $(CURDIR)/bin
 CONTROLLER_GEN := $(BIN)/controller-gen
@@ -66,9 +70,17 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 	@$(with-control-plane) go build -o bin/demo ./hack/demo; exec bin/demo --manager bin/manager $(DEMO_FLAGS)
 
 .PHONY: test
-test: ## Run all tests, those against a real API server among them.
-	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG); \
-		$(if $(filter ./...,$(PKG)),for module in $(TEST_MODULES); do go test -C $$module -timeout 10m $(TEST_FLAGS) ./...; done)
+test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them.
+	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)$(if $(ALL),; \
+		for module in $(TEST_MODULES); do go test -C $$module $(RACE) -timeout 10m $(TEST_FLAGS) ./...; done)
+
+.PHONY: oauth-servers
+oauth-servers: ## Fetch oidc-provider for the tests in test/oauth (once, needs npm; without it those are skipped).
+	@if [ $(OIDC_PROVIDER)/node_modules/.package-lock.json -nt $(OIDC_PROVIDER)/package-lock.json ]; then exit; fi; \
+		if ! command -v npm > /dev/null; then echo "There is no npm: the tests against oidc-provider are skipped." >&2; exit; fi; \
+		echo "Fetching oidc-provider (some seconds) ..." >&2; \
+		npm ci --prefix $(OIDC_PROVIDER) --no-audit --no-fund --fetch-retries=0 > /dev/null || \
+		echo "It cannot be fetched: the tests against oidc-provider are skipped." >&2
 
 ##@ While you work
 
