@@ -37,6 +37,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
+	"github.com/tokenkeeper/tokenkeeper/internal/turnstile"
 )
 
 // Options of the controllers.
@@ -81,12 +82,17 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if len(options.Namespaces) == 0 { // else no role lets the operator read them
 		catalog.Namespaces = mgr.GetCache()
 	}
-	states, targets, err := writersOf(ctx, mgr, options)
+	reads := turnstile.New(readsAtOnce)
+	secrets := boundedClient{mgr.GetClient(), reads}
+	states, targets, err := writersOf(ctx, mgr, secrets, options)
 	if err != nil {
 		return err
 	}
 	rekeyer := &rekeyer{states: states, targets: targets, metadata: mgr.GetCache()}
-	credentials, watches, err := newReconciler(mgr, options, catalog, states, targets)
+	credentials, watches, err := newReconciler(mgr, options, &inputs.Gatherer{
+		Catalog: catalog,
+		Secrets: &inputs.Secrets{Metadata: mgr.GetCache(), Live: boundedReader{mgr.GetAPIReader(), reads}},
+	}, states, targets)
 	if err != nil {
 		return err
 	}
@@ -120,7 +126,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 
 // writersOf gives what writes the Secrets of states and targets, with the key of the
 // digests there.
-func writersOf(ctx context.Context, mgr ctrl.Manager, options Options) (*rotation.Store, *target.Publisher, error) {
+func writersOf(ctx context.Context, mgr ctrl.Manager, secrets client.Client, options Options) (*rotation.Store, *target.Publisher, error) {
 	cluster, err := clusterUID(ctx, mgr.GetAPIReader())
 	if err != nil {
 		return nil, nil, err
@@ -129,21 +135,20 @@ func writersOf(ctx context.Context, mgr ctrl.Manager, options Options) (*rotatio
 	if err != nil {
 		return nil, nil, err
 	}
-	states := &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
+	states := &rotation.Store{Client: secrets, Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
 	states.Looks.Pace = look.NewPace()
-	return states, &target.Publisher{Client: mgr.GetClient(), Key: key}, nil
+	return states, &target.Publisher{Client: secrets, Key: key}, nil
 }
 
 // newReconciler puts the parts together that a credential's reconcile is made of, and
 // those that bring it about.
-func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, states *rotation.Store, targets *target.Publisher) (*Reconciler, *watcher, error) {
+func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer, states *rotation.Store, targets *target.Publisher) (*Reconciler, *watcher, error) {
 	recorder := report.NewRecorder(mgr, options.Clock)
 	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder}
 	if err := errors.Join(mgr.Add(outliving(options.InFlight, lane)), mgr.Add(outliving(options.InFlight, recorder))); err != nil {
 		return nil, nil, err
 	}
 	counters := metrics.New(options.Registry)
-	gatherer := &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()}}
 	waker := &waker{}
 	hosts := pace.NewHosts(options.Concurrency, waker.wake)
 	reconciler := NewReconciler(Parts{

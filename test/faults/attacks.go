@@ -82,7 +82,8 @@ func neighbours() []Attack {
 		{"regular expressions that take seconds", "they are refused, or end with an error", "bounds on their size, number and cost"},
 		{"an RSA key of 98,304 bits", "it is refused before anything is computed with it", "bounds on a key, and none in a target's template"},
 		{"hundreds of Secrets as large as may be", "other namespaces' values stay in memory", "the namespace that holds most makes room"},
-		{"Secrets of 1 MiB read by all workers at once", "8 of a namespace are read at once", "a read waits for a slot of its namespace"},
+		{"Secrets of 1 MiB read by all workers at once", "8 of a namespace are read at once: inputs, states and targets", "a read waits for a slot of its namespace"},
+		{"templates without number", "one of a namespace is compiled at once, and other namespaces' stay compiled", "the namespace that has compiled most makes room"},
 		{"a Secret of 1 MiB", "only the values that credentials name are kept", "a value has at most 64 KiB"},
 	}
 }
