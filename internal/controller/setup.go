@@ -60,7 +60,8 @@ type Options struct {
 	OwnNamespace string
 	// Namespaces that are watched; all where there are none.
 	Namespaces []string
-	// Concurrency is how many credentials are worked on at once.
+	// Concurrency is how many credentials are worked on at once, beside those that wait for
+	// their provider.
 	Concurrency int
 	// Registry takes the metrics.
 	Registry prometheus.Registerer
@@ -96,6 +97,8 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
+	workers := newWorkers(options.Concurrency)
+	credentials.Refresher.Egress = exchanging{options.Egress, workers}
 	watches.readsLabels = catalog.Namespaces != nil
 	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn, rekeyer.run} {
 		if err := mgr.Add(run); err != nil {
@@ -103,11 +106,11 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		}
 	}
 	if err := watches.setUp(ctx, mgr, credentials, controller.Options{
-		MaxConcurrentReconciles: options.Concurrency,
+		MaxConcurrentReconciles: pace.Parallel(options.Concurrency),
 		// What fails here is the API server: it is asked again soon after it is back.
 		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 5*time.Second),
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) queue {
-			return fairqueue.New(name, limiter, watches.waiter)
+			return working{fairqueue.New(name, limiter, watches.waiter), workers}
 		},
 	}); err != nil {
 		return err
