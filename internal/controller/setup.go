@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -100,7 +101,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	workers := newWorkers(options.Concurrency)
 	credentials.Refresher.Egress = exchanging{options.Egress, workers}
 	watches.readsLabels = catalog.Namespaces != nil
-	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn, rekeyer.run} {
+	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn, rekeyer.run, sweeping(options)} {
 		if err := mgr.Add(run); err != nil {
 			return err
 		}
@@ -181,6 +182,14 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 		},
 	})
 	return reconciler, newWatcher(reconciler, waker), nil
+}
+
+// sweeping removes from the spool, each hour, what nobody asks for.
+func sweeping(options Options) manager.RunnableFunc {
+	return func(ctx context.Context) error {
+		wait.UntilWithContext(ctx, func(context.Context) { options.Spool.Sweep(options.Clock.Now()) }, time.Hour)
+		return nil
+	}
 }
 
 // outliving has the process wait for a runnable, also where its manager does not: one
