@@ -40,6 +40,9 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# TEST_MODULES are tests that need libraries which are no part of the operator's module.
+TEST_MODULES := test/chart test/gitops
+
 BIN := $(CURDIR)/bin
 CONTROLLER_GEN := $(BIN)/controller-gen
 KUSTOMIZE := $(BIN)/kustomize
@@ -64,7 +67,8 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 
 .PHONY: test
 test: ## Run all tests, those against a real API server among them.
-	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)
+	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG); \
+		$(if $(filter ./...,$(PKG)),for module in $(TEST_MODULES); do go test -C $$module -timeout 10m $(TEST_FLAGS) ./...; done)
 
 ##@ While you work
 
@@ -103,6 +107,7 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check the code: mistakes, import directions, API conventions.
 	@$(GOLANGCI_LINT) run
+	@for module in $(TEST_MODULES); do (cd $$module; $(GOLANGCI_LINT) run); done
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.
@@ -133,6 +138,14 @@ reliability-docs: ## Generate docs/reliability.md and docs/security.md from the 
 	@mkdir -p $(BIN); for page in reliability security; do \
 		go run ./hack/reliability $$page > $(BIN)/$$page.md; mv $(BIN)/$$page.md docs/$$page.md; done
 
+.PHONY: cli-docs
+cli-docs: ## Generate docs/cli from the commands of the kubectl plugin.
+	@go run ./hack/clidocs
+
+.PHONY: chart
+chart: ## Bring the Helm chart up to date with config/ and values.yaml.
+	@go run ./hack/chart
+
 .PHONY: control-plane
 control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.
 	@go run ./hack/controlplane
@@ -142,6 +155,10 @@ control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print whe
 .PHONY: build
 build: ## Build the manager: bin/manager.
 	@go build -o bin/manager ./cmd
+
+.PHONY: plugin
+plugin: ## Build the kubectl plugin: bin/kubectl-tokencredential. Put it on the PATH.
+	@go build -o bin/kubectl-tokencredential ./cmd/kubectl-tokencredential
 
 .PHONY: run
 run: ## Run the manager here, against the cluster of the current kubeconfig.

@@ -27,6 +27,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
+	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
 func main() {
@@ -34,9 +35,19 @@ func main() {
 	options.addFlags(flag.CommandLine)
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)
+	isVersion := flag.Bool("version", false, "print the version and end")
 	flag.Parse()
+	if *isVersion {
+		fmt.Println(version.String())
+		return
+	}
+	if flag.NArg() > 0 { // a mistyped command must not start an operator
+		fmt.Fprintf(os.Stderr, "%q is no flag, and there are no commands: manager --help lists the flags\n", flag.Arg(0))
+		os.Exit(2)
+	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
 
+	ctrl.Log.Info("TokenKeeper starts", "version", version.String())
 	ctx := ctrl.SetupSignalHandler()
 	paceCollector(ctx)
 	if err := run(ctx, options); err != nil {

@@ -26,7 +26,7 @@ check() {
 files() { git ls-files --cached --others --exclude-standard "$@" | while read -r file; do if [ -e "$file" ]; then echo "$file"; fi; done; }
 
 # generated_in are the folders that hold generated files.
-generated_in=(api config dist docs)
+generated_in=(api charts config dist docs)
 
 generated() {
   local copy folder status=0
@@ -34,7 +34,7 @@ generated() {
   # shellcheck disable=SC2064 # the folder's name is wanted as it is now
   trap "rm -rf '$copy'" RETURN
   files | tar -cf - -T - | tar -xf - -C "$copy"
-  make -s -C "$copy" BIN="$PWD/bin" generate manifests build-installer api-docs reliability-docs || return 1
+  make -s -C "$copy" BIN="$PWD/bin" generate manifests build-installer api-docs reliability-docs chart cli-docs || return 1
   for folder in "${generated_in[@]}"; do
     diff -ruN --exclude='*.tar' "$folder" "$copy/$folder" || status=1
   done
@@ -61,14 +61,14 @@ headers() {
 
 tidy() {
   local module status=0
-  for module in . tools tools/golangci-lint tools/govulncheck; do
+  for module in . tools tools/golangci-lint tools/govulncheck test/chart test/gitops; do
     go -C "$module" mod tidy -diff || status=1
   done
   return $status
 }
 
 echo "Verifying ..."
-check "generated files" "run 'make generate manifests build-installer api-docs reliability-docs' and commit the result" generated
+check "generated files" "run 'make generate manifests build-installer api-docs reliability-docs chart cli-docs' and commit the result" generated
 check "gofmt" "run 'make fmt'" formatted
 check "licence headers" "begin these files with hack/boilerplate.go.txt" headers
 check "go.mod and go.sum" "run 'go mod tidy' in the module" tidy

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -117,4 +118,15 @@ func (b *board) secret(ctx context.Context, name string) map[string][]byte {
 		return nil
 	}
 	return found.Data
+}
+
+// stalled names the credentials that need a person.
+func (b *board) stalled() string {
+	var names []string
+	for _, r := range b.ordered() {
+		if stalled := condition(r.credential, v1alpha1.StalledCondition); stalled.Status == metav1.ConditionTrue {
+			names = append(names, r.credential.Name+" "+stalled.Reason)
+		}
+	}
+	return strings.Join(names, ", ")
 }

@@ -8,6 +8,7 @@
 //
 //	demo --manager bin/manager          until Ctrl-C
 //	demo --manager bin/manager --once   until every sample has been refreshed twice
+//	demo -- --zap-log-level=debug       with flags for the operator
 //
 // It needs KUBEBUILDER_ASSETS, a folder with etcd, kube-apiserver and kubectl,
 // and runs at the top of a checkout. Whichever way it ends, but for SIGKILL, it
@@ -23,6 +24,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,6 +41,8 @@ type settings struct {
 	manager  string
 	once     bool
 	lifetime time.Duration
+	// operatorFlags are what follows "--": flags for the operator.
+	operatorFlags []string
 }
 
 func main() {
@@ -47,7 +51,8 @@ func main() {
 	flag.BoolVar(&given.once, "once", false, "end with 0 once every sample has been refreshed twice, and with 1 where that takes too long")
 	flag.DurationVar(&given.lifetime, "token-lifetime", 20*time.Second, "how long the simulator's access tokens live; at least 10s")
 	flag.Parse()
-	if flag.NArg() > 0 || given.lifetime < 10*time.Second {
+	given.operatorFlags = flag.Args()
+	if given.lifetime < 10*time.Second || flag.NArg() > 0 && !strings.HasPrefix(flag.Arg(0), "-") {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -108,14 +113,20 @@ func run(ctx context.Context, given settings, output io.Writer) (err error) {
 		return err
 	}
 	defer func() { _ = providers.server.Close() }()
-	operator, err := local.StartManager(ctx, given.manager, filepath.Join(folder, "operator.log"), cluster,
-		append(local.ToSimulator(providers.resolve(), providers.caFile), "--metrics-bind-address=0")...)
-	if err != nil {
+	spool := filepath.Join(folder, "spool")
+	if err := os.Mkdir(spool, 0o700); err != nil {
 		return err
 	}
-	defer operator.Stop()
+	operator := &operator{start: func(ctx context.Context) (*local.Manager, error) {
+		flags := append(local.ToSimulator(providers.resolve(), providers.caFile), "--metrics-bind-address=0", "--spool-dir="+spool)
+		return local.StartManager(ctx, given.manager, filepath.Join(folder, "operator.log"), cluster, append(flags, given.operatorFlags...)...)
+	}}
+	if err := operator.begin(ctx); err != nil {
+		return err
+	}
+	defer func() { operator.Stop() }()
 	defer say("Stopping ...")
-	if err := awaitReady(ctx, operator); err != nil {
+	if err := awaitReady(ctx, operator.Manager); err != nil {
 		return err
 	}
 	starting()

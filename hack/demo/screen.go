@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,12 @@ import (
 
 // journalLines is how much of the journal stays under the table.
 const journalLines = 8
+
+// mostLines is how many are kept, for a terminal that is high.
+const mostLines = 100
+
+// unlimited is the width of what is no terminal.
+const unlimited = 1 << 10
 
 // screen shows the board and the journal. On a terminal it redraws them in
 // place; elsewhere it appends the journal, and the table once, at the end.
@@ -45,7 +52,7 @@ func (s *screen) append(text string) {
 		return
 	}
 	s.journal = append(s.journal, stamped)
-	s.journal = s.journal[max(len(s.journal)-journalLines, 0):]
+	s.journal = s.journal[max(len(s.journal)-mostLines, 0):]
 }
 
 // draw replaces what was drawn before, in one write, so that it does not
@@ -58,9 +65,16 @@ func (s *screen) draw(board *board, now time.Time) {
 	if err != nil || width < 1 {
 		width, height = 80, 24
 	}
-	lines := append(board.table(now), line{})
-	for _, text := range s.journal {
-		lines = append(lines, line{text: text})
+	lines := append(board.table(now, width), line{})
+	shown := max(journalLines, height-len(lines)-2) // a higher terminal shows more of what happened
+	for _, text := range s.journal[max(len(s.journal)-shown, 0):] {
+		for _, part := range wrapped(text, width) {
+			lines = append(lines, line{text: part})
+		}
+	}
+	if over := len(lines) - max(height-1, 1); over > 0 && over < len(lines)-len(board.samples)-2 { // the oldest go
+		top := len(board.samples) + 2
+		lines = slices.Concat(lines[:top], lines[top+over:])
 	}
 	lines = lines[:min(len(lines), max(height-1, 1))] // what has scrolled away cannot be replaced
 	var text strings.Builder
@@ -93,7 +107,7 @@ func (s *screen) end(board *board, now time.Time) {
 		return
 	}
 	fmt.Fprintln(s.output)
-	for _, l := range board.table(now) {
+	for _, l := range board.table(now, unlimited) {
 		fmt.Fprintln(s.output, l.text)
 	}
 }
@@ -103,4 +117,23 @@ func (s *screen) close() {
 	if s.terminal != nil {
 		fmt.Fprint(s.output, "\x1b[?25h\n")
 	}
+}
+
+// wrapped breaks a text between words; the lines after the first are indented.
+func wrapped(text string, width int) []string {
+	const indent = "         " // below the time
+	var lines []string
+	current := ""
+	for _, word := range strings.Fields(text) {
+		if current != "" && len(current)+1+len(word) > width {
+			lines = append(lines, current)
+			current = indent + word
+			continue
+		}
+		if current != "" {
+			current += " "
+		}
+		current += word
+	}
+	return append(lines, current)
 }

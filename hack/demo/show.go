@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,7 +28,7 @@ const oncePatience = 3 * time.Minute
 type stage struct {
 	cluster   *local.Cluster
 	providers *providers
-	operator  *local.Manager
+	operator  *operator
 	samples   []*unstructured.Unstructured
 }
 
@@ -44,75 +45,114 @@ func show(ctx context.Context, given settings, stage stage, output io.Writer) er
 	if err != nil {
 		return err
 	}
-	started := time.Now()
+	s := &showing{stage: stage, given: given, output: output, started: time.Now()}
 	if err := applySamples(ctx, c, stage.samples); err != nil {
 		return err
 	}
 	names := credentialNames(stage.samples)
-	introduce(output, given, stage.cluster, len(names))
-
-	board := newBoard(c, names)
-	screen := newScreen(output)
-	defer screen.close()
+	introduce(output, given, stage, len(names))
+	s.board, s.screen = newBoard(c, names), newScreen(output)
+	defer s.screen.close()
 	clock := time.NewTicker(time.Second)
 	defer clock.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-stage.operator.Ended():
-			return stage.operator.Died()
-		case seen := <-changes:
-			for _, line := range board.see(ctx, seen, time.Now()) {
-				screen.append(line)
-			}
-		case <-clock.C:
-			if err := board.askForRefreshes(ctx, time.Now()); err != nil && ctx.Err() == nil {
-				return err
-			}
+		if err := s.next(ctx, changes, clock.C); err != nil {
+			return err
 		}
-		screen.draw(board, time.Now())
-		if !given.once {
-			continue
-		}
-		behind := board.behind(ctx, stage.providers)
-		if behind == nil {
-			screen.end(board, time.Now())
-			fmt.Fprintf(output, "\nAll %d credentials got their first token and were refreshed twice in %s, and every target holds a token that its provider calls valid.\n",
-				len(names), time.Since(started).Round(time.Second))
-			return nil
-		}
-		if time.Since(started) > oncePatience {
-			screen.end(board, time.Now())
-			return fmt.Errorf("after %s:\n%w", oncePatience, behind)
+		s.screen.draw(s.board, time.Now())
+		if isDone, err := s.isDone(ctx); isDone || err != nil {
+			return err
 		}
 	}
 }
 
+// showing is a show under way.
+type showing struct {
+	stage
+	given   settings
+	output  io.Writer
+	started time.Time
+	board   *board
+	screen  *screen
+}
+
+// next waits for the next thing that happens, and says what it is.
+func (s *showing) next(ctx context.Context, changes <-chan change, clock <-chan time.Time) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.operator.Ended():
+		line, err := s.operator.revive(ctx, s.providers)
+		if err != nil {
+			return err
+		}
+		s.screen.append(line)
+	case seen := <-changes:
+		for _, line := range s.board.see(ctx, seen, time.Now()) {
+			s.screen.append(line)
+		}
+	case <-clock:
+		if line, isKnown := s.operator.kept(ctx, s.board, s.providers); isKnown {
+			s.screen.append(line)
+		}
+		if err := s.board.askForRefreshes(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isDone reports whether, with --once, every sample has been refreshed twice.
+func (s *showing) isDone(ctx context.Context) (bool, error) {
+	if !s.given.once {
+		return false, nil
+	}
+	behind := s.board.behind(ctx, s.providers)
+	if behind == nil {
+		s.screen.end(s.board, time.Now())
+		fmt.Fprintf(s.output, "\nAll %d credentials got their first token and were refreshed twice in %s, and every target holds a token that its provider calls valid.\n",
+			len(s.board.samples), time.Since(s.started).Round(time.Second))
+		return true, nil
+	}
+	if time.Since(s.started) > oncePatience {
+		s.screen.end(s.board, time.Now())
+		return false, fmt.Errorf("after %s:\n%w", oncePatience, behind)
+	}
+	return false, nil
+}
+
 const introduction = `
-Applied %[1]s: %[2]d credentials, whose tokens live for %[3]s. Watch the operator
-renew each when 80 %% of its life is over, or a little before, and keep the refresh
-tokens that rotate. (Those of MCS live for an hour, so every %[4]s the demo asks for
-a refresh as you could: with the annotation tokenkeeper.io/refreshAt.)
+Applied %[1]s: %[2]d credentials, whose tokens live for %[3]s. Watch
+the operator renew each when 80 %% of its life is over, or a little before, and
+keep the refresh tokens that rotate. (Those of MCS live for an hour, so every
+%[4]s the demo asks for a refresh as you could: with the annotation
+tokenkeeper.io/refreshAt.)
 
 Look from another terminal while it runs:
 
-  %[5]s --kubeconfig %[6]s get tokencred
+  export KUBECONFIG=%[5]s
+  export PATH=%[6]s:$PATH
+  kubectl get tokencred
+  kubectl describe tokencred xiaomi             what the operator says
+  kubectl get secret xiaomi-mac-token -o yaml   what a pod would mount
 
-and instead of "get tokencred", for example:
+And break something:
 
-  describe tokencred xiaomi             what the operator says
-  get secret xiaomi-mac-token -o yaml   what a pod would mount
-  delete secret xiaomi-mac-token        it comes back, and nobody is called
+  kubectl delete secret xiaomi-mac-token        it comes back, nobody is called
+  kubectl delete secret xiaomi-app              Ready until the token expires
+  kubectl patch tokencred mcs --type merge -p '{"spec":{"suspend":true}}'
+  kill -9 %[7]d
+                the operator: it is started again, and you see what was kept
 
-%[7]s
+%[8]s
 
 `
 
-func introduce(output io.Writer, given settings, cluster *local.Cluster, credentials int) {
+func introduce(output io.Writer, given settings, stage stage, credentials int) {
 	end := "Ctrl-C ends it and leaves nothing behind."
 	if given.once {
 		end = fmt.Sprintf("It ends by itself once each has been refreshed twice, in about %s.", (2 * given.lifetime).Round(time.Second))
 	}
-	fmt.Fprintf(output, introduction, samplesFolder, credentials, given.lifetime, askEvery, cluster.Kubectl, cluster.Kubeconfig, end)
+	fmt.Fprintf(output, introduction, samplesFolder, credentials, given.lifetime, askEvery,
+		stage.cluster.Kubeconfig, filepath.Dir(stage.cluster.Kubectl), stage.operator.PID(), end)
 }

@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,10 +34,13 @@ type line struct {
 	colour string
 }
 
-var header = []string{"NAME", "READY", "REASON", "PROVIDER", "EXPIRES", "REFRESHES", "ROTATIONS"}
+// The columns; where the terminal is too narrow for all, the provider's goes.
+var header = []string{"NAME", "READY", "REASON", "PROVIDER", "EXPIRES", "TOKENS", "ROTATED"}
+
+const providerColumn = 3
 
 // table is the board as aligned lines, with the header.
-func (b *board) table(now time.Time) []line {
+func (b *board) table(now time.Time, width int) []line {
 	cells := [][]string{header}
 	colours := []string{bold}
 	for _, r := range b.ordered() {
@@ -60,7 +64,14 @@ func (b *board) table(now time.Time) []line {
 		}
 	}
 	lines := make([]line, 0, len(cells))
-	for i, text := range align(cells) {
+	texts := align(cells)
+	if longest(texts) > width {
+		for i := range cells {
+			cells[i] = slices.Concat(cells[i][:providerColumn], cells[i][providerColumn+1:])
+		}
+		texts = align(cells)
+	}
+	for i, text := range texts {
 		lines = append(lines, line{text, colours[i]})
 	}
 	return lines
@@ -88,9 +99,17 @@ func expiry(at *metav1.Time, now time.Time) string {
 	}
 }
 
+func longest(texts []string) int {
+	longest := 0
+	for _, text := range texts {
+		longest = max(longest, len(text))
+	}
+	return longest
+}
+
 // align pads the cells of each column to the same width.
 func align(rows [][]string) []string {
-	widths := make([]int, len(header))
+	widths := make([]int, len(rows[0]))
 	for _, cells := range rows {
 		for column, cell := range cells {
 			widths[column] = max(widths[column], len(cell))

@@ -95,6 +95,16 @@ func (m *Manager) HasEnded() bool {
 	}
 }
 
+// WasKilled reports whether a signal has ended the process.
+func (m *Manager) WasKilled() bool {
+	var exit *exec.ExitError
+	if !m.HasEnded() || !errors.As(m.err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled()
+}
+
 // Ready asks the process whether it is.
 func (m *Manager) Ready(ctx context.Context) bool {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.probes+"/readyz", nil)

@@ -147,14 +147,14 @@ func writersOf(ctx context.Context, mgr ctrl.Manager, secrets client.Client, opt
 // newReconciler puts the parts together that a credential's reconcile is made of, and
 // those that bring it about.
 func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer, states *rotation.Store, targets *target.Publisher) (*Reconciler, *watcher, error) {
+	waker := &waker{}
+	hosts := pace.NewHosts(options.Concurrency, waker.wake)
 	recorder := report.NewRecorder(mgr, options.Clock)
-	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder}
+	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, TokensWait: hosts.Crowded}
 	if err := errors.Join(mgr.Add(outliving(options.InFlight, lane)), mgr.Add(outliving(options.InFlight, recorder))); err != nil {
 		return nil, nil, err
 	}
 	counters := metrics.New(options.Registry)
-	waker := &waker{}
-	hosts := pace.NewHosts(options.Concurrency, waker.wake)
 	reconciler := NewReconciler(Parts{
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
 // Metrics of the operator's work. No label holds anything of a secret.
@@ -47,7 +49,13 @@ func New(registry prometheus.Registerer) *Metrics {
 			Help: "Rotated refresh tokens held in memory (and in the spool, if there is one) because the API server has not accepted them yet.",
 		}),
 	}
-	registry.MustRegister(m.refreshes, m.requests, m.duration, m.lateness, m.unsaved)
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "tokenkeeper_build_info",
+		Help:        "1, by the operator's version.",
+		ConstLabels: prometheus.Labels{"version": version.String()},
+	})
+	build.Set(1)
+	registry.MustRegister(build, m.refreshes, m.requests, m.duration, m.lateness, m.unsaved)
 	return m
 }
 

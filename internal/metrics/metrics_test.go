@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -107,7 +108,7 @@ func TestWorkIsCounted(t *testing.T) {
 			t.Parallel()
 			registry := prometheus.NewPedanticRegistry()
 			each.work(New(registry))
-			want := map[string]string{"unsaved_rotations{}": "0", "refresh_lateness_seconds{}": "0 times, 0"}
+			want := map[string]string{"build_info{version=" + version.String() + "}": "1", "unsaved_rotations{}": "0", "refresh_lateness_seconds{}": "0 times, 0"}
 			maps.Copy(want, each.want)
 			if diff := cmp.Diff(want, gathered(t, registry)); diff != "" {
 				t.Errorf("(-want +got)\n%sreason: %s", diff, each.reason)
@@ -231,6 +232,7 @@ func TestHelpTextsAreSentences(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{
+		"tokenkeeper_build_info",
 		"tokenkeeper_credential_expiration_timestamp_seconds",
 		"tokenkeeper_credential_ready",
 		"tokenkeeper_credential_stalled",

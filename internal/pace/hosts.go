@@ -191,6 +191,13 @@ func (h *Hosts) Admitted(who types.NamespacedName) bool {
 	return h.admitted.who[who] != nil
 }
 
+// Crowded reports whether anybody waits for a slot at any host.
+func (h *Hosts) Crowded() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.waiting.who) > 0
+}
+
 // Tick passes on the slots of those who were woken and did not come.
 func (h *Hosts) Tick(now time.Time) {
 	h.mu.Lock()

@@ -10,6 +10,8 @@
 package redact
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"unicode"
@@ -32,6 +34,7 @@ const redacted = secret.Redacted
 // token. Where what is left tells a secret still, once escapes are undone or white
 // space is taken out, nothing of it is shown.
 func Message(text string, secrets []string) string {
+	secrets = withSpellings(secrets)
 	words := strings.Fields(withoutPhrases(printable(text), secrets))
 	telling := holding(words, secrets)
 	for i, word := range words {
@@ -45,6 +48,20 @@ func Message(text string, secrets []string) string {
 		return redacted
 	}
 	return shown
+}
+
+// withSpellings adds, of each secret that is no text, the parts that are, which is what an
+// escape that is undone gives, and how its bytes are written as text.
+func withSpellings(secrets []string) []string {
+	for _, each := range secrets[:len(secrets):len(secrets)] {
+		runs := readableRuns([]byte(each))
+		if each == "" || len(runs) > 0 && runs[0] == each {
+			continue
+		}
+		secrets = append(secrets, runs...)
+		secrets = append(secrets, hex.EncodeToString([]byte(each)), base64.StdEncoding.EncodeToString([]byte(each)))
+	}
+	return secrets
 }
 
 // printable replaces what is not printable, line feeds included, by spaces.

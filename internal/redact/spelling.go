@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"html"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -163,19 +164,18 @@ func decodedHex(text string) []string {
 	return all
 }
 
-// readable is what decoded bytes have of text, in runs of shortestSecret bytes or more,
-// and otherwise, if they have none: what a word that only looks encoded comes to is
-// nothing to look into.
+// readable is what decoded bytes have of text, and otherwise, if they have none: what a
+// word that only looks encoded comes to is nothing to look into.
 func readable(decoded []byte, otherwise string) string {
-	runs := strings.FieldsFunc(string(decoded), func(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) && !unicode.IsSpace(r) })
-	var kept []string
-	for _, run := range runs {
-		if len(run) >= shortestSecret {
-			kept = append(kept, run)
-		}
-	}
+	kept := readableRuns(decoded)
 	if len(kept) == 0 {
 		return otherwise
 	}
 	return strings.Join(kept, " ")
+}
+
+// readableRuns are what bytes have of text, in runs of shortestSecret bytes or more.
+func readableRuns(bytes []byte) []string {
+	runs := strings.FieldsFunc(string(bytes), func(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) && !unicode.IsSpace(r) })
+	return slices.DeleteFunc(runs, func(run string) bool { return len(run) < shortestSecret })
 }

@@ -173,7 +173,7 @@ func FuzzSanitize(f *testing.F) {
 	f.Add(password, "", "", uint8(5), uint8(11))
 	f.Add("hunter2hunter2", "x=", "&y", uint8(20), uint8(30))
 	f.Fuzz(func(t *testing.T, secret, before, after string, inner, outer uint8) {
-		if len(fold(secret)) < 8 || len(secret) > 200 {
+		if min(len(secret), len(fold(secret))) < 8 || len(secret) > 200 {
 			t.Skip("a short secret is looked for where it stands alone")
 		}
 		message := before + ways[int(outer)%len(ways)](ways[int(inner)%len(ways)](secret)) + after

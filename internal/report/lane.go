@@ -28,6 +28,9 @@ type Lane struct {
 	Client client.Client
 	Live   client.Reader
 	Events Events
+	// TokensWait reports whether credentials wait for a call to their provider. While they
+	// do, statuses are written no faster than yieldingRate. nil: nobody waits.
+	TokensWait func() bool
 
 	book book
 

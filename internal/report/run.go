@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -20,6 +21,10 @@ const (
 	// API server's time goes to tokens while there is much to do; when there is not,
 	// two write some hundreds a second.
 	writers = 2
+	// yieldingRate is how many statuses are written a second while credentials wait for a
+	// token: a fifth or so of what two writers do, so that the API server's time goes to
+	// the tokens, and what people look at still comes in turn.
+	yieldingRate = 50
 	// lastWriters is how many write what is left when the process ends.
 	lastWriters = 32
 	// lastTimeout bounds that: what is not written by then is found out anew by the
@@ -53,8 +58,14 @@ func (l *Lane) Start(ctx context.Context) error {
 	writeCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var writing sync.WaitGroup
+	yielding := rate.NewLimiter(yieldingRate, 1)
+	yield := func() {
+		if l.TokensWait != nil && l.TokensWait() {
+			_ = yielding.Wait(ctx) // it fails where the process ends: then all is written at once
+		}
+	}
 	for range writers {
-		writing.Go(func() { l.work(writeCtx, turns) })
+		writing.Go(func() { l.work(writeCtx, turns, yield) })
 	}
 	<-ctx.Done()
 	bound := time.AfterFunc(lastTimeout, cancel) //nolint:forbidigo // it bounds the end of the process, and decides nothing
@@ -84,10 +95,11 @@ func (l *Lane) close() {
 	l.ending = true
 }
 
-// work writes what comes. What cannot be written comes again after a pause of its own,
+// work writes what comes, each after it has yielded. What cannot be written comes again after a pause of its own,
 // and delays no other.
-func (l *Lane) work(ctx context.Context, turns *turns) {
+func (l *Lane) work(ctx context.Context, turns *turns, yield func()) {
 	for {
+		yield()
 		key, isUrgent, ok := turns.next()
 		if !ok {
 			return

@@ -99,6 +99,46 @@ func TestLaneWritesWhatIsUrgentFirst(t *testing.T) {
 	}
 }
 
+// TestTokensGoFirst has statuses of many first tokens come while more tokens are to come.
+func TestTokensGoFirst(t *testing.T) {
+	t.Parallel()
+	const all, span = 10 * yieldingRate, 4 // seconds
+	for _, each := range []struct {
+		name, reason string
+		wait, ends   bool
+		least, most  int // written after the span
+	}{
+		{"credentials wait for a token", "the API server's time goes to tokens, and statuses still come in turn", true, false,
+			span*yieldingRate - writers, span*yieldingRate + 1 + writers},
+		{"nobody waits", "there is room: statuses are written as fast as the API server takes them", false, false, all, all},
+		{"the process ends", "what is unwritten is written at once", true, true, all, all},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, some(all, "first")...)
+				w.TokensWait = func() bool { return each.wait }
+				end := w.runs(t.Context())
+				for _, name := range some(all, "first") {
+					w.addOf(name, true)
+				}
+				if each.ends {
+					end()
+				}
+				time.Sleep(span * time.Second)
+				synctest.Wait()
+				var written int
+				w.note(func() { written = len(w.order) })
+				if written < each.least || written > each.most {
+					t.Errorf("%d statuses are written after %d s, want %d to %d\nreason: %s", written, span, each.least, each.most, each.reason)
+				}
+				end()
+				w.held()
+			})
+		})
+	}
+}
+
 func (w *world) addOf(name string, urgent bool) {
 	cached := w.get(name)
 	u := update(w.Current(cached), w.Current(cached).Status.RefreshCount+1, "a")

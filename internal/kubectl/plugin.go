@@ -1,0 +1,166 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package kubectl
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/version"
+)
+
+// The exit codes, for scripts.
+const (
+	// exitFailed: the command could not do what it was asked.
+	exitFailed = 1
+	// exitUnwell: it could, and what it looked at is not as it should be.
+	exitUnwell = 2
+)
+
+// unwell is the error of a command that has printed what is not as it should be.
+type unwell struct{ what string }
+
+func (u unwell) Error() string { return u.what }
+
+// plugin is what all commands share.
+type plugin struct {
+	genericiooptions.IOStreams
+	flags *genericclioptions.ConfigFlags
+	clock clock.PassiveClock
+	// colours says whether the output is a terminal that shows them, and width how wide
+	// that is.
+	colours bool
+	width   int
+}
+
+// Terminal is where a command reads and writes.
+type Terminal struct {
+	In          io.Reader
+	Out, ErrOut io.Writer
+	// Colours says whether the output shows colours.
+	Colours bool
+	// Width of the output, in columns; 0: not known.
+	Width int
+}
+
+// Main runs the plugin and returns its exit code.
+func Main(arguments []string, terminal Terminal) int {
+	errOut := terminal.ErrOut
+	p := &plugin{
+		IOStreams: genericiooptions.IOStreams{In: terminal.In, Out: terminal.Out, ErrOut: errOut},
+		flags:     genericclioptions.NewConfigFlags(true),
+		clock:     clock.RealClock{},
+		colours:   terminal.Colours,
+		width:     cmp.Or(terminal.Width, 100),
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	command := p.root()
+	command.SetArgs(arguments)
+	err := command.ExecuteContext(ctx)
+	var found unwell
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &found):
+		if found.what != "" {
+			_, _ = fmt.Fprintln(errOut, found.what)
+		}
+		return exitUnwell
+	}
+	_, _ = fmt.Fprintln(errOut, "error:", err)
+	return exitFailed
+}
+
+// root is the command that the others belong to.
+func (p *plugin) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kubectl-tokencredential",
+		Short: "Look at TokenCredentials, act on them, check what you are about to apply",
+		Long: `Look at TokenCredentials, act on them, check what you are about to apply.
+
+No command prints a secret. Exit codes: 0 all is well, 1 the command failed,
+2 what it looked at is not as it should be.`,
+		Version:       version.String(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl tokencredential"},
+	}
+	root.SetIn(p.In)
+	root.SetOut(p.Out)
+	root.SetErr(p.ErrOut)
+	p.flags.AddFlags(root.PersistentFlags())
+	root.AddCommand(p.get(), p.status(), p.refresh(), p.suspend(), p.resume(), p.check(), p.providers(), p.provider(), p.report(), p.version())
+	return root
+}
+
+// cluster is a connection to the API server, and the namespace that is asked for.
+type cluster struct {
+	client.Client
+	config    *rest.Config
+	namespace string
+}
+
+// connect finds the cluster as kubectl does.
+func (p *plugin) connect() (*cluster, error) {
+	config, err := p.flags.ToRESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	namespace, _, err := p.flags.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, err
+	}
+	return &cluster{Client: c, config: config, namespace: namespace}, nil
+}
+
+func (p *plugin) printf(format string, arguments ...any) {
+	_, _ = fmt.Fprintf(p.Out, format, arguments...)
+}
+
+func (p *plugin) version() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the plugin's version",
+		Example: "  kubectl tokencredential version",
+		Args:    cobra.NoArgs,
+		Run:     func(*cobra.Command, []string) { p.printf("%s\n", version.String()) },
+	}
+}
+
+// Documented is the command as its pages describe it: without what differs from one
+// machine to another.
+func Documented() *cobra.Command {
+	flags := genericclioptions.NewConfigFlags(true)
+	noCache := "~/.kube/cache"
+	flags.CacheDir = &noCache
+	root := (&plugin{flags: flags, clock: clock.RealClock{}}).root()
+	root.DisableAutoGenTag = true
+	root.Version = ""
+	return root
+}

@@ -1,0 +1,110 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package kubectl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
+)
+
+// pollPause is how long is waited between two looks at a credential.
+const pollPause = time.Second
+
+func (p *plugin) refresh() *cobra.Command {
+	var which selection
+	isWaiting, timeout := false, time.Minute
+	command := &cobra.Command{
+		Use:   "refresh NAME...|-l SELECTOR|--all",
+		Short: "Ask for a new token now",
+		Long: `Ask for a new token now, by the annotation tokenkeeper.io/refreshAt.
+
+It does not override a stall: what a person must do first is in the credential's message.
+With --wait the exit code is 2 where no token came of it.`,
+		Example: `  kubectl tokencredential refresh shop --wait
+
+  # all of a namespace with a label
+  kubectl tokencredential refresh -l tier=web`,
+		ValidArgsFunction: p.completeNames,
+		RunE: func(command *cobra.Command, names []string) error {
+			if len(names) == 0 && which.selector == "" && !which.all {
+				return errors.New("which credentials? Give names, -l SELECTOR, or --all")
+			}
+			c, err := p.connect()
+			if err != nil {
+				return err
+			}
+			found, err := which.find(command.Context(), c, names)
+			if err != nil {
+				return err
+			}
+			asked := p.clock.Now().UTC().Format(time.RFC3339Nano)
+			for i := range found {
+				if err := askFor(command.Context(), c, &found[i], asked); err != nil {
+					return err
+				}
+				p.printf("%s/%s: a refresh is asked for\n", found[i].Namespace, found[i].Name)
+			}
+			if !isWaiting {
+				return nil
+			}
+			ctx, cancel := context.WithTimeout(command.Context(), timeout)
+			defer cancel()
+			return p.awaitAll(ctx, c, found, asked)
+		},
+	}
+	which.addFlags(command)
+	command.Flags().BoolVar(&which.all, "all", false, "all of the namespace")
+	command.Flags().BoolVar(&isWaiting, "wait", false, "wait until it was tried, and say what came of it")
+	command.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait")
+	return command
+}
+
+func askFor(ctx context.Context, c *cluster, credential *v1alpha1.TokenCredential, asked string) error {
+	before := credential.DeepCopy()
+	if credential.Annotations == nil {
+		credential.Annotations = map[string]string{}
+	}
+	credential.Annotations[v1alpha1.RefreshAtAnnotation] = asked
+	return c.Patch(ctx, credential, client.MergeFrom(before))
+}
+
+// awaitAll waits until each refresh that was asked for was answered.
+func (p *plugin) awaitAll(ctx context.Context, c *cluster, asked []v1alpha1.TokenCredential, value string) error {
+	failed := 0
+	for i := range asked {
+		credential := &asked[i]
+		err := wait.PollUntilContextCancel(ctx, pollPause, true, func(ctx context.Context) (bool, error) {
+			if err := c.Get(ctx, client.ObjectKeyFromObject(credential), credential); err != nil {
+				return false, err
+			}
+			return credential.Status.LastHandledRefreshAt == value || screen.StateOf(credential) == screen.Stalled, nil
+		})
+		switch telling := condition(credential, v1alpha1.RefreshedCondition); {
+		case errors.Is(err, context.DeadlineExceeded):
+			failed++
+			p.printf("%s/%s: not answered in time; is an operator at work (kubectl tokencredential check)?\n", credential.Namespace, credential.Name)
+		case err != nil:
+			return err
+		case telling.Status == "True":
+			p.printf("%s/%s: refreshed, expires in %s\n", credential.Namespace, credential.Name, until(credential.Status.ExpirationTime, p.clock.Now()))
+		default:
+			failed++
+			about := screen.Telling(credential)
+			p.printf("%s/%s: %s: %s\n", credential.Namespace, credential.Name, about.Reason, about.Message)
+		}
+	}
+	if failed > 0 {
+		return unwell{fmt.Sprintf("%d of %d were not refreshed", failed, len(asked))}
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package screen
+
+import (
+	"fmt"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// Next is what a person does about a credential now, each with its command.
+func Next(c *v1alpha1.TokenCredential) []string {
+	telling := Telling(c)
+	seed := "the refresh token's Secret"
+	if c.Spec.RefreshTokenSecretRef != nil {
+		seed = fmt.Sprintf("the Secret %s, key %s", c.Spec.RefreshTokenSecretRef.Name, keyOf(c.Spec.RefreshTokenSecretRef))
+	}
+	resume := fmt.Sprintf("kubectl tokencredential resume %s -n %s", c.Name, c.Namespace)
+	try := fmt.Sprintf("kubectl tokencredential refresh %s -n %s --wait", c.Name, c.Namespace)
+	switch StateOf(c) {
+	case Ready:
+		if telling.Type == v1alpha1.RefreshedCondition {
+			return []string{"nothing yet: it is tried again by itself. To try now: " + try}
+		}
+		return []string{"nothing"}
+	case Suspended:
+		return []string{"it is suspended and is not renewed: " + resume}
+	case Unseen:
+		return []string{"is an operator at work, and does it watch this namespace? kubectl tokencredential check"}
+	case NotReady, Stalled:
+	}
+	switch telling.Reason {
+	case v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason, v1alpha1.RestoredFromBackupReason:
+		return []string{"have a user go through the provider's consent screen again, and put the new refresh token into " + seed}
+	case v1alpha1.OutcomeUnknownReason:
+		return []string{
+			"have a user go through the provider's consent screen again, and put the new refresh token into " + seed,
+			fmt.Sprintf(`or, where the provider merely refuses a spent token, send it once more: kubectl patch tokencredential %s -n %s --type merge -p '{"spec":{"onUnknownOutcome":"RetryOnce"}}'`, c.Name, c.Namespace),
+		}
+	case v1alpha1.AppRejectedReason:
+		if c.Spec.AppSecretRef != nil {
+			return []string{fmt.Sprintf("correct the app's key and secret: kubectl edit secret %s -n %s", c.Spec.AppSecretRef.Name, c.Namespace)}
+		}
+	case v1alpha1.SuspendedReason:
+		return []string{resume}
+	case v1alpha1.ProviderUnavailableReason, v1alpha1.RateLimitedReason:
+		return []string{"it is tried again by itself. To try now: " + try}
+	}
+	return []string{"do what the message above says. It is tried again once that is changed"}
+}
+
+// keyOf is the key of a refresh token's Secret.
+func keyOf(reference *v1alpha1.RefreshTokenSecretReference) string {
+	if reference.Key == "" {
+		return "refresh_token"
+	}
+	return string(reference.Key)
+}

@@ -1,0 +1,55 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package kubectl
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+func (p *plugin) suspend() *cobra.Command {
+	return p.suspension("suspend", true, "Stop renewing credentials", "is suspended: it is not renewed until you resume it",
+		"  kubectl tokencredential suspend shop")
+}
+
+func (p *plugin) resume() *cobra.Command {
+	return p.suspension("resume", false, "Renew credentials again", "is renewed again", "  kubectl tokencredential resume -l tier=web")
+}
+
+func (p *plugin) suspension(verb string, suspended bool, short, done, example string) *cobra.Command {
+	var which selection
+	command := &cobra.Command{
+		Use:               verb + " NAME...|-l SELECTOR|--all",
+		Short:             short,
+		Example:           example,
+		ValidArgsFunction: p.completeNames,
+		RunE: func(command *cobra.Command, names []string) error {
+			if len(names) == 0 && which.selector == "" && !which.all {
+				return errors.New("which credentials? Give names, -l SELECTOR, or --all")
+			}
+			c, err := p.connect()
+			if err != nil {
+				return err
+			}
+			found, err := which.find(command.Context(), c, names)
+			if err != nil {
+				return err
+			}
+			for i := range found {
+				before := found[i].DeepCopy()
+				found[i].Spec.Suspend = suspended
+				if err := c.Patch(command.Context(), &found[i], client.MergeFrom(before)); err != nil {
+					return err
+				}
+				p.printf("%s/%s %s\n", found[i].Namespace, found[i].Name, done)
+			}
+			return nil
+		},
+	}
+	which.addFlags(command)
+	command.Flags().BoolVar(&which.all, "all", false, "all of the namespace")
+	return command
+}
