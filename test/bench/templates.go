@@ -74,7 +74,7 @@ func attackRegularExpressions(ctx context.Context, a *assault) error {
 
 const matchedToken = 1_000
 
-func matching(int) map[string]string { return values(3, regularExpressions(19)) }
+func matching(int) map[string]string { return values(3, regularExpressions(10)) }
 
 // regularExpressions is a template of 17 bytes for each hundred states.
 func regularExpressions(repeats int) string {
@@ -91,7 +91,7 @@ func attackCompiled(ctx context.Context, a *assault) error {
 
 // compiledLarge is a template that no other credential has.
 func compiledLarge(n int) map[string]string {
-	return values(7, fmt.Sprintf("${string(size([%d%s]))}", n, strings.Repeat(",1", 400)))
+	return values(4, fmt.Sprintf("${string(size([%d%s]))}", n, strings.Repeat(",1", 400)))
 }
 
 // attackRSAKeys signs with keys that take minutes each: the client's key of a provider
