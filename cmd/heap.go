@@ -6,11 +6,9 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"time"
-
-	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 const (
@@ -25,23 +23,46 @@ const (
 	leastGCPercent = 30
 	// mostGCPercent bounds it while next to nothing is in use.
 	mostGCPercent = 300
-	// heapLook is how often what is in use is looked at.
-	heapLook = 10 * time.Second
 )
 
-// paceCollector sets how often garbage is collected by how much memory is in use,
-// until ctx ends. Where GOGC is set, that holds instead.
+// paceCollector sets how often garbage is collected by how much memory is in use, after
+// each collection, until ctx ends: with the percentage for what was in use before, a burst
+// of large objects would let the heap grow to four times of what they take. Where GOGC is
+// set, that holds instead.
 func paceCollector(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	set := 0
-	go wait.UntilWithContext(ctx, func(context.Context) {
-		if percent := gcPercent(heapInUse()); percent != set {
-			debug.SetGCPercent(percent)
-			set = percent
+	collected := make(chan struct{}, 1)
+	notifyCollected(ctx, collected)
+	go func() {
+		for set := 0; ; {
+			if percent := gcPercent(heapInUse()); percent != set {
+				debug.SetGCPercent(percent)
+				set = percent
+			}
+			select {
+			case <-collected:
+			case <-ctx.Done():
+				return
+			}
 		}
-	}, heapLook)
+	}()
+}
+
+// notifyCollected sends after each collection until ctx ends: an object that nobody uses is
+// found by the next one, and makes way for another.
+func notifyCollected(ctx context.Context, collected chan<- struct{}) {
+	unused := new([16]byte) // smaller ones share a block, which may be in use
+	runtime.AddCleanup(unused, func(collected chan<- struct{}) {
+		select {
+		case collected <- struct{}{}:
+		default:
+		}
+		if ctx.Err() == nil {
+			notifyCollected(ctx, collected)
+		}
+	}, collected)
 }
 
 // gcPercent is how much garbage may lie beside so many bytes in use, in steps of ten

@@ -3,7 +3,16 @@
 
 package main
 
-import "testing"
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+)
 
 func TestGarbageBesideWhatIsInUse(t *testing.T) {
 	t.Parallel()
@@ -26,4 +35,24 @@ func TestGarbageBesideWhatIsInUse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheCollectorFollowsWhatIsInUse at once: until then a heap that has grown tenfold would
+// grow by 300 percent.
+func TestTheCollectorFollowsWhatIsInUse(t *testing.T) { //nolint:paralleltest // it sets what the whole process goes by
+	t.Setenv("GOGC", "")
+	before := debug.SetGCPercent(100)
+	ctx, end := context.WithCancel(t.Context())
+	defer func() { end(); debug.SetGCPercent(before) }()
+	paceCollector(ctx)
+	ballast := make([]byte, 2*heapRoom)
+	set := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	if err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		runtime.GC()
+		metrics.Read(set)
+		return set[0].Value.Uint64() <= 50, nil
+	}); err != nil {
+		t.Errorf("%d percent of garbage may lie beside %d MiB in use, want 50 at most: %v", set[0].Value.Uint64(), len(ballast)>>20, err)
+	}
+	runtime.KeepAlive(ballast)
 }

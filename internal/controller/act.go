@@ -51,7 +51,7 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal delivery.Goa
 	a := action{decided: decision.Decide(facts), answered: credential.RefreshRequested() && !facts.Requested}
 	a.result.Record = job.Found.Record
 	if a.decided != decision.Suspended {
-		a.missing = job.Inputs.AppMissing
+		a.missing = refresh.Missing(job)
 	}
 	switch a.decided {
 	case decision.Call:

@@ -141,7 +141,9 @@ func slim(metadata *metav1.ObjectMeta) {
 		owner := &metadata.OwnerReferences[i]
 		share(&owner.Kind)
 		share(&owner.APIVersion)
-		owner.UID = "" // a target is judged by what is read live
+		if owner.Controller != nil && *owner.Controller {
+			owner.UID = "" // whose a target is, is judged by what is read live; the others are written back
+		}
 	}
 }
 

@@ -64,13 +64,13 @@ func TestACredentialParksAtAFullHost(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, singleUse)
 	s.reconcile("shop")
+	s.after(50 * time.Minute)
 	for i := range 2 {
 		who := types.NamespacedName{Namespace: fmt.Sprint("other-", i), Name: "one"}
-		if got := s.Hosts.Enter("shop.example", pace.Waiter{Who: who, Class: pace.New}, noon); got != pace.Go {
+		if got := s.Hosts.Enter("shop.example", pace.Waiter{Who: who, Class: pace.New}, s.clock.Now()); got != pace.Go {
 			t.Fatal(got)
 		}
 	}
-	s.after(50 * time.Minute)
 	result := s.reconcile("shop")
 	if len(s.asked) > 0 || s.calls != 1 || result.RequeueAfter > refresh.SlotPause {
 		t.Errorf("it asks for %v, in %s again: nothing is read for a call that must wait", s.asked, result.RequeueAfter)

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -37,6 +38,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
+	"github.com/tokenkeeper/tokenkeeper/internal/turnstile"
 )
 
 // Options of the controllers.
@@ -59,7 +61,8 @@ type Options struct {
 	OwnNamespace string
 	// Namespaces that are watched; all where there are none.
 	Namespaces []string
-	// Concurrency is how many credentials are worked on at once.
+	// Concurrency is how many credentials are worked on at once, beside those that wait for
+	// their provider.
 	Concurrency int
 	// Registry takes the metrics.
 	Registry prometheus.Registerer
@@ -81,27 +84,34 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if len(options.Namespaces) == 0 { // else no role lets the operator read them
 		catalog.Namespaces = mgr.GetCache()
 	}
-	states, targets, err := writersOf(ctx, mgr, options)
+	reads := turnstile.New(readsAtOnce)
+	secrets := boundedClient{mgr.GetClient(), reads}
+	states, targets, err := writersOf(ctx, mgr, secrets, options)
 	if err != nil {
 		return err
 	}
 	rekeyer := &rekeyer{states: states, targets: targets, metadata: mgr.GetCache()}
-	credentials, watches, err := newReconciler(mgr, options, catalog, states, targets)
+	credentials, watches, err := newReconciler(mgr, options, &inputs.Gatherer{
+		Catalog: catalog,
+		Secrets: &inputs.Secrets{Metadata: mgr.GetCache(), Live: boundedReader{mgr.GetAPIReader(), reads}},
+	}, states, targets)
 	if err != nil {
 		return err
 	}
+	workers := newWorkers(options.Concurrency)
+	credentials.Refresher.Egress = exchanging{options.Egress, workers}
 	watches.readsLabels = catalog.Namespaces != nil
-	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn, rekeyer.run} {
+	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn, rekeyer.run, sweeping(options)} {
 		if err := mgr.Add(run); err != nil {
 			return err
 		}
 	}
 	if err := watches.setUp(ctx, mgr, credentials, controller.Options{
-		MaxConcurrentReconciles: options.Concurrency,
+		MaxConcurrentReconciles: pace.Parallel(options.Concurrency),
 		// What fails here is the API server: it is asked again soon after it is back.
 		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 5*time.Second),
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) queue {
-			return fairqueue.New(name, limiter, watches.waiter)
+			return working{fairqueue.New(name, limiter, watches.waiter), workers}
 		},
 	}); err != nil {
 		return err
@@ -120,7 +130,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 
 // writersOf gives what writes the Secrets of states and targets, with the key of the
 // digests there.
-func writersOf(ctx context.Context, mgr ctrl.Manager, options Options) (*rotation.Store, *target.Publisher, error) {
+func writersOf(ctx context.Context, mgr ctrl.Manager, secrets client.Client, options Options) (*rotation.Store, *target.Publisher, error) {
 	cluster, err := clusterUID(ctx, mgr.GetAPIReader())
 	if err != nil {
 		return nil, nil, err
@@ -129,14 +139,14 @@ func writersOf(ctx context.Context, mgr ctrl.Manager, options Options) (*rotatio
 	if err != nil {
 		return nil, nil, err
 	}
-	states := &rotation.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
+	states := &rotation.Store{Client: secrets, Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
 	states.Looks.Pace = look.NewPace()
-	return states, &target.Publisher{Client: mgr.GetClient(), Key: key}, nil
+	return states, &target.Publisher{Client: secrets, Key: key}, nil
 }
 
 // newReconciler puts the parts together that a credential's reconcile is made of, and
 // those that bring it about.
-func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, states *rotation.Store, targets *target.Publisher) (*Reconciler, *watcher, error) {
+func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer, states *rotation.Store, targets *target.Publisher) (*Reconciler, *watcher, error) {
 	waker := &waker{}
 	hosts := pace.NewHosts(options.Concurrency, waker.wake)
 	recorder := report.NewRecorder(mgr, options.Clock)
@@ -145,7 +155,6 @@ func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, s
 		return nil, nil, err
 	}
 	counters := metrics.New(options.Registry)
-	gatherer := &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()}}
 	reconciler := NewReconciler(Parts{
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
@@ -173,6 +182,14 @@ func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, s
 		},
 	})
 	return reconciler, newWatcher(reconciler, waker), nil
+}
+
+// sweeping removes from the spool, each hour, what nobody asks for.
+func sweeping(options Options) manager.RunnableFunc {
+	return func(ctx context.Context) error {
+		wait.UntilWithContext(ctx, func(context.Context) { options.Spool.Sweep(options.Clock.Now()) }, time.Hour)
+		return nil
+	}
 }
 
 // outliving has the process wait for a runnable, also where its manager does not: one

@@ -160,11 +160,15 @@ func (w *watcher) refer(before, after *v1alpha1.TokenCredential) {
 }
 
 // usersOfSecret are the credentials that read or write a Secret: those that name it,
-// that of its own name, whose target it may be, and the one whose state it is.
+// that of its own name, whose target it may be, the one whose state it is, and one that is
+// gone and owned it.
 func (w *watcher) usersOfSecret(ctx context.Context, object client.Object) []reconcile.Request {
 	var users []reconcile.Request
 	for _, credential := range w.referrers.of(client.ObjectKeyFromObject(object)) {
 		users = append(users, reconcile.Request{NamespacedName: credential})
+	}
+	if owner := (types.NamespacedName{Namespace: object.GetNamespace(), Name: delivery.OwnerOf(object)}); w.remover.WasRemoved(owner) {
+		users = append(users, reconcile.Request{NamespacedName: owner})
 	}
 	users = w.withUser(ctx, users, object, object.GetName())
 	name, isState := strings.CutSuffix(object.GetName(), v1alpha1.StateSecretSuffix)
@@ -240,7 +244,7 @@ func (w *watcher) passSlotsOn(ctx context.Context) error {
 	wait.UntilWithContext(ctx, func(context.Context) {
 		w.hosts.Tick(w.clock.Now())
 		w.edits.Tick(w.clock.Now())
-	}, time.Second)
+	}, time.Second/4) // a call that lasts for a second gives its slot up no later than that
 	return nil
 }
 

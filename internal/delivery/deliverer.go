@@ -47,7 +47,7 @@ type Parts struct {
 // a time.
 type Deliverer struct {
 	Parts
-	templates  render.Compiler
+	templates  *render.Compiler
 	dryRuns    dryRuns
 	repairs    *target.Repairs // of targets
 	writeBacks *target.Repairs // of users' Secrets
@@ -57,6 +57,7 @@ type Deliverer struct {
 func New(parts Parts) *Deliverer {
 	return &Deliverer{
 		Parts:      parts,
+		templates:  render.NewCompiler(),
 		dryRuns:    newDryRuns(),
 		repairs:    target.NewRepairs(parts.Clock),
 		writeBacks: target.NewRepairs(parts.Clock),

@@ -27,7 +27,7 @@ type Goal struct {
 // that does not compile, a Secret that may not be written, an older credential that
 // writes it. An error is a *problem.Problem, or of the cache.
 func (d *Deliverer) Preflight(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs) (Goal, error) {
-	template, err := d.templates.Compile(credential.Spec.Target, in.Provider.Outputs, in.Parameters)
+	template, err := d.templates.Compile(ctx, credential.Namespace, credential.Spec.Target, in.Provider.Outputs, in.Parameters)
 	if err != nil {
 		return Goal{}, err
 	}

@@ -36,6 +36,12 @@ type Remover struct {
 // Gone notes that a credential is gone, or has left the cache.
 func (r *Remover) Gone(credential *v1alpha1.TokenCredential) { r.departed.note(credential) }
 
+// WasRemoved reports whether what a credential owned was removed lately, as far as it was in
+// the cache. A target that was written just before comes later, and is to be removed too.
+func (r *Remover) WasRemoved(credential types.NamespacedName) bool {
+	return r.departed.wasRemoved(credential)
+}
+
 // RemoveEarlier deletes what a credential's forerunners of the same name owned, as far as
 // this process saw them go: it was made again before that was seen.
 func (r *Remover) RemoveEarlier(ctx context.Context, credential types.NamespacedName) error {

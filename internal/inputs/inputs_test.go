@@ -365,3 +365,30 @@ func TestSourceTellsWhatTokensAreAskedFrom(t *testing.T) {
 		})
 	}
 }
+
+// TestAllMissingKeysAreTold in one message: told one after the other, each costs a person
+// another look.
+func TestAllMissingKeysAreTold(t *testing.T) {
+	t.Parallel()
+	c := fullCluster()
+	c.put("app", "4", map[string]string{"other": "key"})
+	c.put("login", "5", map[string]string{"e-mail": "a@example"})
+	in, err := gathererOf(t, c).Gather(t.Context(), full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, told := range []struct {
+		missing *problem.Problem
+		keys    []string
+	}{{in.AppMissing, []string{`"app_key"`, `"app_secret"`}}, {in.LoginMissing, []string{`"email"`, `"password"`}}} {
+		if told.missing == nil || told.missing.Reason != v1alpha1.SecretKeyMissingReason {
+			t.Errorf("%v, want the reason %s", told.missing, v1alpha1.SecretKeyMissingReason)
+			continue
+		}
+		for _, key := range told.keys {
+			if !strings.Contains(told.missing.Message, key) {
+				t.Errorf("%q does not tell of the key %s", told.missing.Message, key)
+			}
+		}
+	}
+}

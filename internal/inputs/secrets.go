@@ -54,7 +54,6 @@ type Secrets struct {
 	once    sync.Once
 	known   *lru.Cache[types.NamespacedName, *Values]
 	reading singleflight.Group
-	reads   turnstile
 }
 
 // Values are what a Secret held under the keys that credentials name, in less than
@@ -202,13 +201,8 @@ func (s *Secrets) Get(ctx context.Context, key types.NamespacedName, keys ...str
 // GetLive reads a Secret's values under these keys from the API server; nil where there
 // is no such Secret.
 func (s *Secrets) GetLive(ctx context.Context, key types.NamespacedName, keys ...string) (*Values, error) {
-	leave, err := s.reads.enter(ctx, key.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
 	live := &corev1.Secret{}
-	err = s.Live.Get(ctx, key, live)
+	err := s.Live.Get(ctx, key, live)
 	if apierrors.IsNotFound(err) {
 		s.Forget(key)
 		return nil, nil
@@ -229,7 +223,7 @@ func (s *Secrets) Forget(key types.NamespacedName) {
 
 func (s *Secrets) cache() *lru.Cache[types.NamespacedName, *Values] {
 	s.once.Do(func() {
-		s.known = lru.New[types.NamespacedName, *Values](maxCached, func(key types.NamespacedName) string { return key.Namespace })
+		s.known = lru.New[types.NamespacedName, *Values](maxCached, func(key types.NamespacedName, _ *Values) string { return key.Namespace })
 	})
 	return s.known
 }

@@ -31,17 +31,17 @@ func (in *Inputs) readApp(ref *v1alpha1.AppSecretReference, from *Values) *probl
 		return secretNotFound(appField, string(ref.Name))
 	}
 	var missing *problem.Problem
-	if in.AppKey, missing = value(from, string(cmp.Or(ref.KeyField, defaultAppKey)), appField+".keyField"); missing != nil {
-		return missing
-	}
+	in.AppKey, missing = value(from, string(cmp.Or(ref.KeyField, defaultAppKey)), appField+".keyField")
 	// A public client has no secret: an empty value says so.
 	secretKey := string(cmp.Or(ref.SecretField, defaultAppSecret))
 	appSecret, present := from.Value(secretKey)
 	if !present {
-		return keyMissing(from, secretKey, appField+".secretField")
+		missing = missing.And(keyMissing(from, secretKey, appField+".secretField"))
 	}
-	in.AppSecret = trimmed(appSecret)
-	return nil
+	if missing == nil {
+		in.AppSecret = trimmed(appSecret)
+	}
+	return missing
 }
 
 func (in *Inputs) readSeed(ref *v1alpha1.RefreshTokenSecretReference, from *Values) {
@@ -72,9 +72,8 @@ func (in *Inputs) readLogin(ref *v1alpha1.LoginSecretReference, from *Values) {
 	}
 	in.Login = map[string]secret.Text{}
 	for _, key := range keys {
-		if in.Login[key], in.LoginMissing = value(from, key, loginField); in.LoginMissing != nil {
-			return
-		}
+		read, missing := value(from, key, loginField)
+		in.Login[key], in.LoginMissing = read, in.LoginMissing.And(missing)
 	}
 }
 

@@ -246,7 +246,7 @@ func named(credential *v1alpha1.TokenCredential) []string {
 // checkTarget renders the target with a made-up token, and looks whether it may be written.
 func (m *manifest) checkTarget(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, what string, found *findings) {
 	what += ", target"
-	template, err := (&render.Compiler{}).Compile(credential.Spec.Target, in.Provider.Outputs, in.Parameters)
+	template, err := render.NewCompiler().Compile(ctx, credential.Namespace, credential.Spec.Target, in.Provider.Outputs, in.Parameters)
 	if err != nil {
 		found.add(screen.Wrong, what, "%s", problem.From(err).Message)
 		return

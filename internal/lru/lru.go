@@ -14,7 +14,7 @@ import (
 // Cache is safe for concurrent use. Make one with New.
 type Cache[K comparable, V any] struct {
 	max   int
-	owner func(K) string
+	owner func(K, V) string
 
 	mu     sync.Mutex
 	known  map[K]*list.Element // of *entry[K, V]
@@ -26,19 +26,21 @@ type entry[K comparable, V any] struct {
 	key   K
 	value V
 	size  int
+	of    *holding
 }
 
 // holding is what an owner has in the cache.
 type holding struct {
+	owner string
 	used  list.List // front: used last
 	bytes int
 }
 
-// New makes a cache of at most so many bytes; owner says whose a key is. nil: all are of
-// one owner.
-func New[K comparable, V any](limit int, owner func(K) string) *Cache[K, V] {
+// New makes a cache of at most so many bytes; owner says whose an entry is. nil: all
+// are of one owner.
+func New[K comparable, V any](limit int, owner func(K, V) string) *Cache[K, V] {
 	if owner == nil {
-		owner = func(K) string { return "" }
+		owner = func(K, V) string { return "" }
 	}
 	return &Cache[K, V]{max: limit, owner: owner, known: map[K]*list.Element{}, owners: map[string]*holding{}}
 }
@@ -51,8 +53,9 @@ func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
 	if element == nil {
 		return value, false
 	}
-	c.owners[c.owner(key)].used.MoveToFront(element)
-	return element.Value.(*entry[K, V]).value, true
+	known := element.Value.(*entry[K, V])
+	known.of.used.MoveToFront(element)
+	return known.value, true
 }
 
 // Put keeps a value of so many bytes, in place of the one before.
@@ -63,12 +66,13 @@ func (c *Cache[K, V]) Put(key K, value V, size int) {
 	if size > c.max {
 		return
 	}
-	of := c.owners[c.owner(key)]
+	owner := c.owner(key, value)
+	of := c.owners[owner]
 	if of == nil {
-		of = &holding{}
-		c.owners[c.owner(key)] = of
+		of = &holding{owner: owner}
+		c.owners[owner] = of
 	}
-	c.known[key] = of.used.PushFront(&entry[K, V]{key, value, size})
+	c.known[key] = of.used.PushFront(&entry[K, V]{key, value, size, of})
 	of.bytes += size
 	c.bytes += size
 	for c.bytes > c.max {
@@ -106,13 +110,13 @@ func (c *Cache[K, V]) remove(element *list.Element) {
 	if element == nil {
 		return
 	}
-	owner := c.owner(element.Value.(*entry[K, V]).key)
-	of := c.owners[owner]
-	gone := of.used.Remove(element).(*entry[K, V])
+	gone := element.Value.(*entry[K, V])
+	of := gone.of
+	of.used.Remove(element)
 	delete(c.known, gone.key)
 	of.bytes -= gone.size
 	c.bytes -= gone.size
 	if of.used.Len() == 0 {
-		delete(c.owners, owner)
+		delete(c.owners, of.owner)
 	}
 }

@@ -54,7 +54,7 @@ func TestWhatWasNotUsedForLongestGoesFirst(t *testing.T) {
 func TestAnOwnerThatHoldsMuchDrivesOutItsOwn(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "hundreds of Secrets as large as may be")
-	cache := lru.New[string, int](1000, func(key string) string { owner, _, _ := strings.Cut(key, "/"); return owner })
+	cache := lru.New[string, int](1000, func(key string, _ int) string { owner, _, _ := strings.Cut(key, "/"); return owner })
 	cache.Put("shop/a", 1, 100)
 	cache.Put("shop/b", 1, 100)
 	for i := range 100 {

@@ -33,7 +33,7 @@ func TestHostsForgets(t *testing.T) {
 				g.now = g.now.Add(c.after)
 				g.Tick(g.now)
 			}
-			left := len(g.hosts) + len(g.waiting.hosts) + len(g.waiting.who) + len(g.admitted.who) + len(g.admitted.pending) + len(g.slots.namespaces) + g.slots.inFlight
+			left := len(g.hosts) + len(g.waiting.hosts) + len(g.waiting.who) + len(g.admitted.who) + len(g.admitted.pending) + len(g.slots.quick.namespaces) + g.slots.quick.inFlight
 			if left != 0 {
 				t.Errorf("%s: remembered: hosts %v, waiting %v, admitted %v", c.reason, g.hosts, g.waiting.who, g.admitted.who)
 			}

@@ -41,13 +41,17 @@ const (
 //     then enough for it to be down for a namespace, and one that has not failed calls
 //     it with one call at a time. Whatever others see, a namespace is served whose
 //     calls succeed.
+//   - Calls that last for a second are slow, and are counted apart: so who does not answer
+//     holds no slot of those who do. A namespace that has made one is expected to make
+//     more, wherever it is not known to be quick; such calls share as many slots as there
+//     are workers among themselves, by the same halves.
 //   - A host that is down is probed with one call at a time, by whoever comes by
 //     itself; nobody is woken for a probe.
 //
 // A woken waiter has a slot, which it takes by Enter or gives back by Yield. If it does
 // neither for two seconds, the slot goes to the next one. Hosts has no timer: it
 // finds that out at the next call of any of its methods that takes the time, so
-// [Hosts.Tick] should be called every second or so.
+// [Hosts.Tick] should be called several times a second.
 //
 // Hosts are compared by [CanonicalHost]. What is known of a host or a namespace is
 // forgotten once it makes no difference, or ten minutes after the last call. Safe for
@@ -63,13 +67,14 @@ type Hosts struct {
 	sweeper  sweeper
 }
 
-// NewHosts shares the workers among all hosts. wake is called, without a lock held,
+// NewHosts shares the workers among all hosts; [Parallel] is how many calls that may come
+// to, the slow ones among them. wake is called, without a lock held,
 // for who had to wait and may now go; it must not block.
 func NewHosts(workers int, wake func(types.NamespacedName)) *Hosts {
 	return &Hosts{
 		wake:     wake,
 		hosts:    map[string]*host{},
-		slots:    slots{workers: workers, namespaces: map[string]int{}},
+		slots:    newSlots(workers),
 		waiting:  crowd{hosts: map[*host]bool{}, who: map[types.NamespacedName]*host{}},
 		admitted: admissions{who: map[types.NamespacedName]*admission{}},
 	}
@@ -81,7 +86,7 @@ func (h *Hosts) Enter(name string, waiter Waiter, now time.Time) Verdict {
 	h.mu.Lock()
 	defer h.unlock()
 	name = CanonicalHost(name)
-	if h.admitted.claim(waiter.Who, name) {
+	if h.claim(waiter.Who, name, now) {
 		return Go
 	}
 	arrival := h.yield(waiter.Who, name)
@@ -89,7 +94,7 @@ func (h *Hosts) Enter(name string, waiter Waiter, now time.Time) Verdict {
 		h.waiting.remove(waiter.Who) // else it may be admitted there now
 	}
 	h.update(now)
-	if h.admitted.claim(waiter.Who, name) {
+	if h.claim(waiter.Who, name, now) {
 		return Go
 	}
 	at := h.at(name, now)
@@ -101,8 +106,18 @@ func (h *Hosts) Enter(name string, waiter Waiter, now time.Time) Verdict {
 		return Busy
 	}
 	h.waiting.remove(waiter.Who)
-	h.slots.take(at, waiter.Who.Namespace, now)
+	h.slots.take(at, waiter.Who, now)
+	h.slots.begin(waiter.Who, now)
 	return Go
+}
+
+// claim turns a slot that is kept for who was woken into that of its call.
+func (h *Hosts) claim(who types.NamespacedName, host string, now time.Time) bool {
+	if !h.admitted.claim(who, host) {
+		return false
+	}
+	h.slots.begin(who, now)
+	return true
 }
 
 // Full reports whether there is no slot at a host; if so the waiter is woken when there
@@ -136,7 +151,7 @@ func (h *Hosts) Leave(name string, waiter Waiter, answer Answer, patient bool, n
 	h.mu.Lock()
 	defer h.unlock()
 	at := h.at(CanonicalHost(name), now)
-	h.slots.give(at, waiter.Who.Namespace)
+	h.slots.end(waiter.Who, answer, now)
 	at.note(waiter.Who.Namespace, answer, h.slots.workers, now)
 	failed := answer == Unavailable || answer == Unclear || answer == Unreachable
 	if failed && !patient && at.down(waiter.Who.Namespace) {
@@ -218,7 +233,7 @@ func (h *Hosts) yield(who types.NamespacedName, host string) uint64 {
 	case kept == nil:
 		return 0
 	case !kept.lapsed:
-		h.slots.give(h.hosts[kept.host], who.Namespace)
+		h.slots.give(who)
 		return 0
 	case kept.host == host:
 		return kept.arrival
@@ -227,12 +242,13 @@ func (h *Hosts) yield(who types.NamespacedName, host string) uint64 {
 	}
 }
 
-// update takes back the slots of those who did not come, and admits those for whom
-// there is room. After it nobody waits for whom there is room, unless the host is down.
+// update takes back the slots of those who did not come, counts calls as slow that last,
+// and admits those for whom there is room. After it nobody waits for whom there is room, unless the host is down.
 func (h *Hosts) update(now time.Time) {
 	for _, late := range h.admitted.lapse(now) {
-		h.slots.give(h.hosts[late.host], late.who.Namespace)
+		h.slots.give(late.who)
 	}
+	h.slots.age(now)
 	if h.slots.freed {
 		h.slots.freed = false
 		for at := range h.waiting.hosts {
@@ -249,12 +265,11 @@ func (h *Hosts) update(now time.Time) {
 // woken. An equal part is for each namespace that waits; what they cannot use is for
 // any. Nobody is woken for a host that is down.
 func (h *Hosts) admit(at *host, now time.Time) bool {
-	share := h.slots.share(at)
-	if at.waiting.Len() == 0 || at.unreachable() || at.inFlight >= share {
+	if at.waiting.Len() == 0 || at.unreachable() || h.slots.full(at) {
 		return false
 	}
 	waiting := at.waiting.Namespaces()
-	equalPart := (min(at.limit, share) + waiting - 1) / waiting
+	equalPart := (min(at.limit, h.slots.quick.share(at)) + waiting - 1) / waiting
 	fits := func(namespace string, class Class) bool {
 		return !at.down(namespace) && h.slots.room(at, namespace, class, now)
 	}
@@ -269,7 +284,7 @@ func (h *Hosts) admit(at *host, now time.Time) bool {
 		return false
 	}
 	h.waiting.remove(next.Who)
-	h.slots.take(at, next.Who.Namespace, now)
+	h.slots.take(at, next.Who, now)
 	h.admitted.keep(next, at.name, now)
 	return true
 }
@@ -277,6 +292,7 @@ func (h *Hosts) admit(at *host, now time.Time) bool {
 // sweep forgets what makes no difference any more.
 func (h *Hosts) sweep(now time.Time) {
 	h.admitted.forget(now)
+	h.slots.forget(now)
 	for _, at := range h.hosts {
 		for namespace := range at.tenants {
 			at.forgetTenant(namespace, h.slots.workers, now)

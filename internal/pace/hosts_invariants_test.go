@@ -70,8 +70,11 @@ func (w *traffic) check() {
 			total++
 		}
 	}
-	if w.slots.inFlight != total {
-		w.Fatalf("%d slots are counted, %d are held", w.slots.inFlight, total)
+	if counted := w.slots.quick.inFlight + w.slots.slow.inFlight; counted != total || len(w.slots.calls.held) != total {
+		w.Fatalf("%d slots are counted and %d remembered, %d are held", counted, len(w.slots.calls.held), total)
+	}
+	if w.slots.quick.inFlight > w.slots.workers || total > Parallel(w.slots.workers) {
+		w.Fatalf("%d quick calls and %d in all with %d workers", w.slots.quick.inFlight, total, w.slots.workers)
 	}
 	for name, at := range w.hosts {
 		counted := 0
@@ -86,9 +89,11 @@ func (w *traffic) check() {
 		}
 	}
 	held := 0
-	for namespace, n := range w.slots.namespaces {
-		if held += n; n < 1 {
-			w.Fatalf("%s holds %d slots", namespace, n)
+	for _, in := range []*pool{&w.slots.quick, &w.slots.slow} {
+		for namespace, n := range in.namespaces {
+			if held += n; n < 1 {
+				w.Fatalf("%s holds %d slots", namespace, n)
+			}
 		}
 	}
 	if held != total {
@@ -161,7 +166,7 @@ func TestNobodyWaitsForGood(t *testing.T) {
 		}
 		w.now = w.now.Add(time.Hour)
 		w.Tick(w.now)
-		if left := len(w.hosts) + len(w.slots.namespaces) + len(w.waiting.hosts); left > 0 {
+		if left := len(w.hosts) + len(w.slots.quick.namespaces) + len(w.slots.slow.hosts) + len(w.slots.lasted.slowly) + len(w.waiting.hosts); left > 0 {
 			t.Fatalf("%d things are remembered", left)
 		}
 	})

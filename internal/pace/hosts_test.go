@@ -208,8 +208,8 @@ func TestWhoComesLateTakesItsSlotIfNobodyElseNeedsIt(t *testing.T) {
 	g.leave("host", "b", 0, Served)
 	g.now = g.now.Add(time.Hour)
 	g.enter("host", "a", 1, Go)
-	if g.slots.inFlight != 1 {
-		t.Errorf("%d slots are held by one call", g.slots.inFlight)
+	if g.slots.quick.inFlight != 1 {
+		t.Errorf("%d slots are held by one call", g.slots.quick.inFlight)
 	}
 }
 
@@ -219,8 +219,8 @@ func TestFullParksWithoutTakingASlot(t *testing.T) {
 	if g.Full("host", renewal("a", 1, 1), g.now) {
 		t.Error("a host that nobody calls is full")
 	}
-	if len(g.hosts) != 0 || g.slots.inFlight != 0 {
-		t.Errorf("a question is remembered: %d hosts, %d in flight", len(g.hosts), g.slots.inFlight)
+	if len(g.hosts) != 0 || g.slots.quick.inFlight != 0 {
+		t.Errorf("a question is remembered: %d hosts, %d in flight", len(g.hosts), g.slots.quick.inFlight)
 	}
 	g.enter("host", "b", 0, Go)
 	if !g.Full("host", renewal("a", 1, 1), g.now) {
@@ -259,8 +259,8 @@ func TestASlotThatLapsesDoesNotGoToWhoAsksAnotherHost(t *testing.T) {
 	g.wantWoken("one that will not come", "c/credential-1")
 	g.now = g.now.Add(admissionTimeout)
 	g.enter("second", "a", 2, Go)
-	if g.slots.inFlight != 1 {
-		t.Errorf("one call holds %d slots", g.slots.inFlight)
+	if g.slots.quick.inFlight != 1 {
+		t.Errorf("one call holds %d slots", g.slots.quick.inFlight)
 	}
 }
 

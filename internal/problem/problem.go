@@ -42,6 +42,20 @@ func New(reason, format string, args ...any) *Problem {
 // Error implements error.
 func (p *Problem) Error() string { return p.Reason + ": " + p.Message }
 
+// And tells of another problem in the same message. Either may be nil. The reason is that
+// of the first.
+func (p *Problem) And(other *Problem) *Problem {
+	switch {
+	case p == nil:
+		return other
+	case other == nil:
+		return p
+	}
+	both := *p
+	both.Message += "; " + other.Message
+	return &both
+}
+
 // Stalls reports whether a person must act: nothing is tried again until an input
 // changes.
 func (p *Problem) Stalls() bool { return p != nil && Stalls(p.Reason) }

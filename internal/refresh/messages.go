@@ -32,15 +32,25 @@ func advice(job Job, reason, words string) string {
 	return strings.TrimSuffix(next+" ("+words+")", " ()")
 }
 
+// Missing says all that the user's Secrets lack for a call: the app, and what there is to
+// start from, where that is missing too. nil: nothing that every call needs.
+func Missing(job Job) *problem.Problem {
+	in := job.Inputs
+	if in.AppMissing == nil || in.CanLogin() || !in.Seed.IsZero() || !job.Found.Record.State.RefreshToken.IsZero() {
+		return in.AppMissing
+	}
+	return in.AppMissing.And(nothingToStartFrom(job))
+}
+
 // nothingToStartFrom says what a credential without a refresh token and without
 // a login needs.
-func nothingToStartFrom(job Job) error {
+func nothingToStartFrom(job Job) *problem.Problem {
 	in, spec := job.Inputs, job.Credential.Spec
-	switch {
-	case in.SeedMissing != nil:
-		return in.SeedMissing
+	switch missing := in.SeedMissing; {
 	case spec.LoginSecretRef != nil && in.LoginMissing != nil:
-		return in.LoginMissing
+		return missing.And(in.LoginMissing) // either of them is enough
+	case missing != nil:
+		return missing
 	case in.Provider.Login != nil:
 		return problem.New(v1alpha1.InvalidParametersReason,
 			"the credential has nothing to start from: set spec.refreshTokenSecretRef, or spec.loginSecretRef with what the provider %s needs to log in", in.Provider.Name)

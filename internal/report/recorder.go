@@ -30,7 +30,7 @@ import (
 const (
 	// reporter is who the events say they are from.
 	reporter = "tokenkeeper"
-	// waitingEvents is how many may wait to be posted.
+	// waitingEvents is how many may wait to be posted, of all namespaces.
 	waitingEvents = 10000
 	// posters is how many are posted at once: as many as credentials are worked on by
 	// default, so that thousands of first tokens are announced as fast as they come.
@@ -57,7 +57,7 @@ type Recorder struct {
 	instance string
 	recorded atomic.Int64 // keeps names apart of what is recorded at one moment
 
-	waiting chan *eventsv1.Event
+	waiting outbox
 	mu      sync.RWMutex
 	ending  bool // the process ends: nobody receives what is sent now
 }
@@ -70,12 +70,12 @@ func NewRecorder(mgr ctrl.Manager, clock clock.PassiveClock) *Recorder {
 		clock:    clock,
 		log:      mgr.GetLogger().WithName("events"),
 		instance: cut(reporter+"-"+host, longestInstance),
-		waiting:  make(chan *eventsv1.Event, waitingEvents),
+		waiting:  outbox{most: waitingEvents},
 	}
 }
 
-// Record records an event about a credential. It does not wait, and drops an event for
-// which there is no room. Once the process is ending, it posts the event itself.
+// Record records an event about a credential. It does not wait, and drops an event
+// where there is no room. Once the process is ending, it posts the event itself.
 func (r *Recorder) Record(ctx context.Context, credential *v1alpha1.TokenCredential, recorded status.Event) {
 	object, err := objectref.GetReference(r.client.Scheme(), credential)
 	if err != nil {
@@ -99,17 +99,15 @@ func (r *Recorder) Record(ctx context.Context, credential *v1alpha1.TokenCredent
 	}
 }
 
-// enqueue reports whether a poster will come to an event, or there is no room for it.
+// enqueue reports whether a poster will come to an event, unless there is no room for it.
 func (r *Recorder) enqueue(event *eventsv1.Event) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if r.ending {
 		return false
 	}
-	select {
-	case r.waiting <- event:
-	default:
-		r.dropped(event, "too many wait")
+	if dropped := r.waiting.add(event); dropped != nil {
+		r.dropped(dropped, "too many wait")
 	}
 	return true
 }
@@ -126,17 +124,20 @@ func (r *Recorder) Start(ctx context.Context) error {
 		posting.Go(func() error { r.retry(postCtx, ctx, event); return nil })
 	}
 	for ctx.Err() == nil {
-		select {
-		case event := <-r.waiting:
+		if event := r.waiting.next(); event != nil {
 			post(event)
+			continue
+		}
+		select {
+		case <-r.waiting.arrived():
 		case <-ctx.Done():
 		}
 	}
 	bound := time.AfterFunc(lastTimeout, cancel) //nolint:forbidigo // it bounds the end of the process, and decides nothing
 	defer bound.Stop()
 	r.close()
-	for len(r.waiting) > 0 { // nobody else receives, and nobody sends any more
-		post(<-r.waiting)
+	for event := r.waiting.next(); event != nil; event = r.waiting.next() { // nobody adds any more
+		post(event)
 	}
 	return posting.Wait()
 }

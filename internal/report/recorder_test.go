@@ -71,7 +71,7 @@ func TestRecorderPostsEachEventOnce(t *testing.T) {
 			if err := v1alpha1.AddToScheme(store.scheme); err != nil {
 				t.Fatal(err)
 			}
-			r := &Recorder{client: store, clock: clienttesting.NewFakePassiveClock(time.Unix(1, 0)), log: logr.Discard(), waiting: make(chan *eventsv1.Event, 3)}
+			r := &Recorder{client: store, clock: clienttesting.NewFakePassiveClock(time.Unix(1, 0)), log: logr.Discard(), waiting: outbox{most: 3}}
 			credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "x", Name: "shop"}}
 			for range 4 { // one more than there is room for
 				r.Record(t.Context(), credential, status.Event{Type: "Normal", Reason: v1alpha1.RefreshedReason, Action: "Refresh", Message: each.note})
@@ -114,7 +114,7 @@ func TestRecorderTriesAgain(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				store := &eventStore{scheme: newWorld(t).server.Scheme(), refuse: each.refuse, created: map[string]*eventsv1.Event{}}
-				r := &Recorder{client: store, clock: clienttesting.NewFakePassiveClock(time.Unix(1, 0)), log: logr.Discard(), waiting: make(chan *eventsv1.Event, 3)}
+				r := &Recorder{client: store, clock: clienttesting.NewFakePassiveClock(time.Unix(1, 0)), log: logr.Discard(), waiting: outbox{most: 3}}
 				ctx, end := context.WithCancel(t.Context())
 				go func() { _ = r.Start(ctx) }()
 				r.Record(ctx, &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "x", Name: "shop"}}, status.Event{Reason: "a"})

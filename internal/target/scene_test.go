@@ -44,7 +44,7 @@ func templated(data map[string]string) v1alpha1.Target {
 // compiled is a template over the output scope and the parameter site.
 func compiled(t *testing.T, spec v1alpha1.Target) *render.Template {
 	t.Helper()
-	template, err := (&render.Compiler{}).Compile(spec, []string{"scope"}, site)
+	template, err := render.NewCompiler().Compile(t.Context(), "team", spec, []string{"scope"}, site)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,15 +34,14 @@ type assault struct {
 	*lab
 	namespace string
 	refused   atomic.Int64 // objects that the API server did not take
-	// mostCalls is a goal for the calls that met a misbehaving provider; 0: there is
-	// none.
-	mostCalls goal
+	// calls is a goal for the calls that met a misbehaving provider; 0: there is none.
+	calls goal
 }
 
 // report adds what else there is to be known of an attack.
 func (a *assault) report(r *result, name string, calls float64) {
-	if a.mostCalls.bound > 0 {
-		r.judge(name+"calls to the provider", calls, "", a.mostCalls)
+	if a.calls.bound > 0 {
+		r.judge(name+"calls to the provider", calls, "", a.calls)
 	} else {
 		r.add(name+"calls to the provider", calls, "")
 	}

@@ -195,7 +195,7 @@ func attackEdits(ctx context.Context, a *assault) error {
 	// The bucket of a credential's edits holds 3, and another comes every 10 s; its own
 	// backoff doubles from 1 s.
 	const burst, every, own = 3, 10 * time.Second, 7
-	a.mostCalls = atMost(edited*(burst+own+a.window.Seconds()/every.Seconds())).
+	a.calls = atMost(edited*(burst+own+a.window.Seconds()/every.Seconds())).
 		because("%d credentials; each %d edits at once, one every %s, and %d by its backoff", edited, burst, every, own)
 	if err := a.credentials(ctx, 0, edited, nil); err != nil {
 		return err

@@ -15,7 +15,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 func TestAttacksAreToldApart(t *testing.T) {
@@ -74,6 +78,32 @@ func TestASlowKeyReads(t *testing.T) {
 	}
 	if _, err := x509.ParsePKCS1PrivateKey(block.Bytes); err != nil && strings.Contains(err.Error(), "asn1") {
 		t.Errorf("it is refused for its form, before it costs anything: %v", err)
+	}
+}
+
+// TestTemplatesOfAttacksAreAsCostlyAsTheBoundsAllow: one that is refused costs nothing, and
+// so plays no attack.
+func TestTemplatesOfAttacksAreAsCostlyAsTheBoundsAllow(t *testing.T) {
+	t.Parallel()
+	for name, each := range map[string]struct {
+		size int
+		data func(int) map[string]string
+	}{
+		"it renders huge": {hugeToken, hugeRender}, "regular expressions": {matchedToken, matching}, "it takes much memory": {8, compiledLarge},
+	} {
+		target := v1alpha1.Target{Template: &v1alpha1.TargetTemplate{Data: each.data(1)}}
+		template, err := render.NewCompiler().Compile(t.Context(), "attack", target, nil, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		content, err := template.Render(token.Token{AccessToken: secret.New(strings.Repeat("a", each.size)), Type: "Bearer"}, nil)
+		if err != nil || len(content.Data) != len(each.data(1)) {
+			t.Errorf("%s: %d values are rendered: %v", name, len(content.Data), err)
+		}
+	}
+	if cmp.Equal(compiledLarge(1), compiledLarge(2)) {
+		t.Error("two credentials have one template, which is compiled once")
 	}
 }
 

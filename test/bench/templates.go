@@ -27,46 +27,71 @@ func mergePatch(text string) client.Patch {
 }
 
 // templated makes credentials whose tokens are always due, so that their template is
-// rendered all the time: so many values, each within what the API server takes for one.
-// The access token is as large as given.
-func (a *assault) templated(ctx context.Context, count, tokenSize, values int, value string) error {
+// rendered all the time: every other one as costly as the bounds allow, and the others
+// beyond them, as the attack was at first. The access token is as large as given.
+func (a *assault) templated(ctx context.Context, count, tokenSize int, allowed func(n int) map[string]string, beyond map[string]string) error {
+	a.calls = atLeast(1).because("what the bounds allow is rendered, and what they refuse is not")
 	body := strings.Replace(shortReply, `"hostile"`, `"`+strings.Repeat("a", tokenSize)+`"`, 1)
 	if err := a.reply(ctx, body); err != nil {
 		return err
 	}
-	return a.credentials(ctx, 0, count, func(_ int, credential *v1alpha1.TokenCredential, _ *corev1.Secret) {
-		data := map[string]string{}
-		for n := range values {
-			data[fmt.Sprint("value-", n)] = value
+	return a.credentials(ctx, 0, 2*count, func(i int, credential *v1alpha1.TokenCredential, _ *corev1.Secret) {
+		data := beyond
+		if i%2 == 0 {
+			data = allowed(i / 2)
 		}
 		credential.Spec.Target.Template = &v1alpha1.TargetTemplate{Data: data}
 	})
 }
 
-// attackHugeRender makes a template of 28 KB into 60 MB.
-func attackHugeRender(ctx context.Context, a *assault) error {
-	const credentials, values, size = 8, 4, 3_900
-	return a.templated(ctx, credentials, 8, values,
-		fmt.Sprintf(`${"%s".replace("a", "%s")}`, strings.Repeat("a", size), strings.Repeat("b", size)))
+// values are so many of one text.
+func values(count int, value string) map[string]string {
+	data := map[string]string{}
+	for n := range count {
+		data[fmt.Sprint("value-", n)] = value
+	}
+	return data
 }
 
-// attackRegularExpressions matches an access token of 8 KB, in a template of 25 KB, with
-// tens of thousands of states at a time.
-func attackRegularExpressions(ctx context.Context, a *assault) error {
-	const credentials, values, repeats, tokenSize = 20, 3, 450, 8_000
-	return a.templated(ctx, credentials, tokenSize, values, regularExpressions(repeats))
+// attackHugeRender makes 16 tokens of 32 KB into as much as a target may have, and a
+// template of 28 KB into 60 MB.
+func attackHugeRender(ctx context.Context, a *assault) error {
+	const credentials, size = 8, 3_900
+	return a.templated(ctx, credentials, hugeToken, hugeRender,
+		values(4, fmt.Sprintf(`${"%s".replace("a", "%s")}`, strings.Repeat("a", size), strings.Repeat("b", size))))
 }
+
+const hugeToken = 32_000
+
+func hugeRender(int) map[string]string { return values(16, "${accessToken}") }
+
+// attackRegularExpressions matches an access token with as many states at a time as may
+// be, and with tens of thousands, in a template of 25 KB.
+func attackRegularExpressions(ctx context.Context, a *assault) error {
+	const credentials, repeats = 20, 450
+	return a.templated(ctx, credentials, matchedToken, matching, values(3, regularExpressions(repeats)))
+}
+
+const matchedToken = 1_000
+
+func matching(int) map[string]string { return values(3, regularExpressions(10)) }
 
 // regularExpressions is a template of 17 bytes for each hundred states.
 func regularExpressions(repeats int) string {
 	return `${string(accessToken.matches("^` + strings.Repeat(`[ab]{0,99}[abcd]`, repeats) + `c$"))}`
 }
 
-// attackCompiled has 20 templates of 55 KB compiled, each of thousands of expressions.
+// attackCompiled has templates compiled that take as much memory as may be, more of them
+// than are remembered, and 20 of 55 KB, each of thousands of expressions.
 func attackCompiled(ctx context.Context, a *assault) error {
-	const credentials, values, size = 20, 7, 7_900
+	const credentials, count, size = 20, 7, 7_900
 	const each = "${accessToken+tokenType}"
-	return a.templated(ctx, credentials, 8, values, strings.Repeat(each, size/len(each)))
+	return a.templated(ctx, credentials, 8, compiledLarge, values(count, strings.Repeat(each, size/len(each))))
+}
+
+// compiledLarge is a template that no other credential has.
+func compiledLarge(n int) map[string]string {
+	return values(4, fmt.Sprintf("${string(size([%d%s]))}", n, strings.Repeat(",1", 400)))
 }
 
 // attackRSAKeys signs with keys that take minutes each: the client's key of a provider

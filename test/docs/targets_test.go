@@ -38,7 +38,7 @@ func rendered(t *testing.T, name string) (data map[string][]byte, kind string, l
 	if err := yaml.UnmarshalStrict(text, &credential); err != nil {
 		t.Fatal(err)
 	}
-	template, err := (&render.Compiler{}).Compile(credential.Spec.Target, nil, credential.Spec.Parameters)
+	template, err := render.NewCompiler().Compile(t.Context(), credential.Namespace, credential.Spec.Target, nil, credential.Spec.Parameters)
 	if err != nil {
 		t.Fatal(err)
 	}

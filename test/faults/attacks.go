@@ -57,6 +57,7 @@ func neighbours() []Attack {
 	return []Attack{
 		known("one tenant with 5,000 failing credentials", "namespaces take turns; failing credentials have the smallest share, and back off"),
 		known("one namespace that saturates workers and a host", "a namespace gets at most half of the workers and slots that others are not using"),
+		{"namespaces without number whose providers do not answer", "a token that is due elsewhere waits for a second at most", "an exchange holds no worker; calls of a second and more have slots of their own, and so have those who have made one"},
 		{"a path of a shared host that always fails", "neighbours that call another path of it are served", "the breaker counts failures by namespace"},
 		{"two namespaces that let a shared host time out", "a third one's calls go through", "a host is down for all only where it does not even accept a connection"},
 		{"a host spelt in many ways", "it counts as one", "hosts are compared in canonical form"},
@@ -82,7 +83,9 @@ func neighbours() []Attack {
 		{"regular expressions that take seconds", "they are refused, or end with an error", "bounds on their size, number and cost"},
 		{"an RSA key of 98,304 bits", "it is refused before anything is computed with it", "bounds on a key, and none in a target's template"},
 		{"hundreds of Secrets as large as may be", "other namespaces' values stay in memory", "the namespace that holds most makes room"},
-		{"Secrets of 1 MiB read by all workers at once", "8 of a namespace are read at once", "a read waits for a slot of its namespace"},
+		{"Secrets of 1 MiB read by all workers at once", "8 of a namespace are read at once: inputs, states and targets", "a read waits for a slot of its namespace"},
+		{"templates without number", "one of a namespace is compiled at once, and other namespaces' stay compiled", "the namespace that has compiled most makes room"},
+		{"events without number", "another namespace's are posted in turn, and none of them is dropped", "namespaces take turns; the one of which most wait makes room"},
 		{"a Secret of 1 MiB", "only the values that credentials name are kept", "a value has at most 64 KiB"},
 	}
 }

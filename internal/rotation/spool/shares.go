@@ -64,6 +64,19 @@ func (s *shares) add(attempt, namespace string, size int) bool {
 	return true
 }
 
+// left are the attempts whose files an earlier process has left.
+func (s *shares) left() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var attempts []string
+	for attempt, known := range s.files {
+		if known.namespace == "" {
+			attempts = append(attempts, attempt)
+		}
+	}
+	return attempts
+}
+
 func (s *shares) drop(attempt string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -44,6 +44,14 @@ const identityFile = "pod"
 // sealedSuffix ends the name of a reply's file.
 const sealedSuffix = ".sealed"
 
+// temporarySuffix ends the name of one that is being written.
+const temporarySuffix = ".tmp"
+
+// longestKept is how long a file is kept that an earlier process has left: longer than an
+// API server is away. One whose state is found is dropped then; of a state that was deleted
+// meanwhile nobody would ever ask for it.
+const longestKept = 7 * 24 * time.Hour
+
 // Open opens a directory as a spool. No directory is no spool: nil, which
 // keeps nothing.
 func Open(directory string) (*Spool, error) {
@@ -63,19 +71,35 @@ func Open(directory string) (*Spool, error) {
 	return s, s.count()
 }
 
-// count takes in what an earlier process has left.
+// count takes in what an earlier process has left, and removes what it was writing.
 func (s *Spool) count() error {
 	entries, err := os.ReadDir(s.directory)
 	if err != nil {
 		return fmt.Errorf("list the spool directory: %w", err)
 	}
 	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), temporarySuffix) {
+			_ = os.Remove(filepath.Join(s.directory, entry.Name())) // it holds a part at most
+			continue
+		}
 		attempt, isReply := strings.CutSuffix(entry.Name(), sealedSuffix)
 		if info, err := entry.Info(); isReply && err == nil {
 			s.shares.add(attempt, "", int(info.Size()))
 		}
 	}
 	return nil
+}
+
+// Sweep removes what an earlier process has left and nobody has asked for in a long time.
+func (s *Spool) Sweep(now time.Time) {
+	if s == nil {
+		return
+	}
+	for _, attempt := range s.shares.left() {
+		if info, err := os.Stat(s.file(attempt)); err == nil && now.Sub(info.ModTime()) > longestKept {
+			s.Drop(attempt)
+		}
+	}
 }
 
 // HasRoom reports whether whatever comes for a namespace will find room. A namespace
@@ -138,7 +162,7 @@ func (s *Spool) write(namespace, attempt string, content []byte) error {
 	if !s.shares.add(attempt, namespace, len(content)) {
 		return fmt.Errorf("the spool has no room for %d bytes more of this namespace: it holds as much as it may that is not saved yet", len(content))
 	}
-	temporary := s.file(attempt) + ".tmp"
+	temporary := s.file(attempt) + temporarySuffix
 	err := os.WriteFile(temporary, content, 0o600)
 	if err == nil {
 		err = os.Rename(temporary, s.file(attempt))

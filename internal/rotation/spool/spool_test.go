@@ -130,3 +130,43 @@ func TestAnAttemptsIDNeverLeadsOutOfTheSpool(t *testing.T) {
 		t.Errorf("an ID that someone wrote into a state Secret leads to %s", file)
 	}
 }
+
+func TestWhatNobodyAsksForIsSweptInTheEnd(t *testing.T) {
+	t.Parallel()
+	directory, sent, grant := t.TempDir(), secret.New("sent"), token.Grant{RefreshToken: secret.New("new")}
+	before := open(t, directory)
+	for _, attempt := range []string{"old", "young"} {
+		if err := before.Put("team", attempt, sent, grant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	partial := filepath.Join(directory, "partial.sealed.tmp")
+	if err := os.WriteFile(partial, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	written := noon.Add(-longestKept)
+	for attempt, at := range map[string]time.Time{"old": written.Add(-time.Second), "young": written} {
+		if err := os.Chtimes(before.file(attempt), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := open(t, directory)
+	if _, err := os.Stat(partial); err == nil {
+		t.Error("what was being written when the process before ended stays")
+	}
+	if err := after.Put("team", "own", sent, grant); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(after.file("own"), time.Time{}.Add(time.Hour), noon.Add(-2*longestKept)); err != nil {
+		t.Fatal(err)
+	}
+	after.Sweep(noon)
+	for attempt, want := range map[string]bool{"old": false, "young": true, "own": true} {
+		if _, found := after.Find(attempt, sent); found != want {
+			t.Errorf("%s: found: %t, want %t: what this process keeps, or an earlier one has left lately, may still be asked for", attempt, found, want)
+		}
+	}
+	if left := after.shares.left(); len(left) != 1 {
+		t.Errorf("%v count as left, want the young one", left)
+	}
+}

@@ -4,6 +4,8 @@
 package render
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -46,7 +48,7 @@ func TestATemplateIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := (&Compiler{}).Compile(c.spec, nil, nil)
+			_, err := NewCompiler().Compile(t.Context(), "team", c.spec, nil, nil)
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q\nreason: %s", err, c.want, c.reason)
 			}
@@ -71,7 +73,7 @@ func TestWhatATemplateGivesIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			template, err := (&Compiler{}).Compile(c.spec, nil, nil)
+			template, err := NewCompiler().Compile(t.Context(), "team", c.spec, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,13 +89,47 @@ func TestWhatATemplateGivesIsBounded(t *testing.T) {
 
 func TestCompiledTemplatesAreKeptWithinBytes(t *testing.T) {
 	t.Parallel()
-	compiler := &Compiler{}
+	compiler := NewCompiler()
 	for i := range 60 {
-		if _, err := compiler.Compile(valued(32, fmt.Sprintf("Bearer ${accessToken + %q}", fmt.Sprint(i))), nil, nil); err != nil {
+		if _, err := compiler.Compile(t.Context(), "team", valued(32, fmt.Sprintf("Bearer ${accessToken + %q}", fmt.Sprint(i))), nil, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if kept := compiler.compiled.Size(); kept > maxRemembered || kept < maxRemembered/2 {
 		t.Errorf("%d bytes are kept, of at most %d", kept, maxRemembered)
+	}
+}
+
+func TestANamespaceThatCompilesMostForgetsFirst(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "templates without number")
+	compiler, well := NewCompiler(), valued(1, "Bearer ${accessToken}")
+	compile := func(namespace string, spec v1alpha1.Target) {
+		t.Helper()
+		if _, err := compiler.Compile(t.Context(), namespace, spec, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	compile("shop", well)
+	for i := range 90 { // more than are remembered
+		compile("flood", valued(32, fmt.Sprintf("Bearer ${accessToken + %q}", fmt.Sprint(i))))
+	}
+	// Nothing can be compiled any more for these.
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, namespace := range []string{"shop", "flood"} {
+		leave, err := compiler.compiling.Enter(t.Context(), namespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+	}
+	for namespace, reason := range map[string]string{"shop": "a flood of one namespace's templates made the operator forget another's", "flood": "what one namespace has compiled serves others"} {
+		if _, err := compiler.Compile(ended, namespace, well, nil, nil); err != nil {
+			t.Errorf("it would be compiled again: %v\nreason: %s", err, reason)
+		}
+	}
+	if _, err := compiler.Compile(ended, "flood", valued(32, `Bearer ${accessToken + "0"}`), nil, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want a wait for a slot: the flood keeps all that it brings, or compiles without bound", err)
 	}
 }

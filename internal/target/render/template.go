@@ -7,13 +7,13 @@
 package render
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -21,6 +21,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/lru"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/turnstile"
 )
 
 // Template is a compiled spec.target. It does not change.
@@ -39,17 +40,36 @@ type Template struct {
 }
 
 // Compiler compiles templates, and remembers those that were used last: thousands
-// of credentials have few between them. Its zero value is ready to use. Safe for
-// concurrent use.
+// of credentials have few between them. Make one with NewCompiler. Safe for concurrent use.
 type Compiler struct {
-	once     sync.Once
-	compiled *lru.Cache[[sha256.Size]byte, map[string]*expression.Template] // by the digest of all that it depends on
+	compiled  *lru.Cache[[sha256.Size]byte, remembered] // by the digest of all that it depends on
+	compiling *turnstile.Turnstile
+}
+
+// remembered is the data of a template, and the namespace that had it compiled first: others
+// may use it too.
+type remembered struct {
+	namespace string
+	data      map[string]*expression.Template
+}
+
+// NewCompiler makes a compiler that remembers nothing yet.
+func NewCompiler() *Compiler {
+	return &Compiler{
+		compiled:  lru.New(maxRemembered, func(_ [sha256.Size]byte, of remembered) string { return of.namespace }),
+		compiling: turnstile.New(compiledAtOnce),
+	}
 }
 
 const (
 	// maxRemembered bounds what the remembered templates take in memory together, in
-	// bytes; those that were not used for longest go first.
+	// bytes. The namespace that has most compiled loses first those that were not used
+	// for longest.
 	maxRemembered = 32 << 20
+
+	// compiledAtOnce is how many templates of a namespace are compiled at once. One as large
+	// as may be takes some hundred milliseconds of a processor, and tens of MiB meanwhile.
+	compiledAtOnce = 1
 
 	// maxTemplate is how large a template may be in all, keys and values, labels and
 	// annotations, in bytes: eight of the largest values.
@@ -60,12 +80,12 @@ const (
 	maxCompiled = 2 << 20
 )
 
-// Compile reads a credential's target. The outputs are the names that the provider
+// Compile reads the target of a namespace's credential. The outputs are the names that the provider
 // declares, the parameters are the credential's with the provider's defaults; the
 // template's expressions may use these and no others. The error is a
 // *problem.Problem that names every field which is wrong, those included that the
-// API server would refuse once a token was spent.
-func (c *Compiler) Compile(spec v1alpha1.Target, outputs []string, parameters map[string]string) (*Template, error) {
+// API server would refuse once a token was spent; or ctx has ended.
+func (c *Compiler) Compile(ctx context.Context, namespace string, spec v1alpha1.Target, outputs []string, parameters map[string]string) (*Template, error) {
 	t := &Template{
 		kind:       corev1.SecretTypeOpaque,
 		merge:      spec.CreationPolicy == v1alpha1.MergePolicy,
@@ -83,11 +103,14 @@ func (c *Compiler) Compile(spec v1alpha1.Target, outputs []string, parameters ma
 	case len(t.source.Data) == 0:
 		t.outputs = t.declared
 	case checkSize(t) == nil:
-		data, err := c.data(t.source.Data, outputs, slices.Sorted(maps.Keys(parameters)))
+		data, err := c.data(ctx, namespace, t.source.Data, outputs, slices.Sorted(maps.Keys(parameters)))
 		t.data, problems = data, append(problems, err)
 	}
 	problems = append(problems, checkSize(t), checkPolicy(spec.CreationPolicy), checkType(t), checkKeys(t), checkMetadata(t))
 	if err := errors.Join(problems...); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return nil, problem.New(v1alpha1.InvalidParametersReason, "%s", problem.OneLine(err))
 	}
 	t.shape = shapeOf(t)
@@ -95,19 +118,26 @@ func (c *Compiler) Compile(spec v1alpha1.Target, outputs []string, parameters ma
 }
 
 // data compiles the values of a template's data, unless that is remembered.
-func (c *Compiler) data(texts map[string]string, outputs, parameters []string) (map[string]*expression.Template, error) {
-	c.once.Do(func() { c.compiled = lru.New[[sha256.Size]byte, map[string]*expression.Template](maxRemembered, nil) })
+func (c *Compiler) data(ctx context.Context, namespace string, texts map[string]string, outputs, parameters []string) (map[string]*expression.Template, error) {
 	encoded, err := json.Marshal([]any{texts, outputs, parameters})
 	if err != nil {
 		return nil, err
 	}
 	key := sha256.Sum256(encoded)
 	if known, ok := c.compiled.Get(key); ok {
-		return known, nil
+		return known.data, nil
+	}
+	leave, err := c.compiling.Enter(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if known, ok := c.compiled.Get(key); ok { // by one that was ahead
+		return known.data, nil
 	}
 	data, weight, err := compileData(texts, outputs, parameters)
 	if err == nil {
-		c.compiled.Put(key, data, weight)
+		c.compiled.Put(key, remembered{namespace, data}, weight)
 	}
 	return data, err
 }

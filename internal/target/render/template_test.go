@@ -75,7 +75,7 @@ func TestRender(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			template, err := (&Compiler{}).Compile(c.spec, []string{"openId", "scope"}, site)
+			template, err := NewCompiler().Compile(t.Context(), "team", c.spec, []string{"openId", "scope"}, site)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +144,7 @@ func TestCompileSaysWhereATemplateIsWrong(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := (&Compiler{}).Compile(c.spec, []string{"scope"}, site)
+			_, err := NewCompiler().Compile(t.Context(), "team", c.spec, []string{"scope"}, site)
 			if !problem.Is(err, v1alpha1.InvalidParametersReason) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: got %v, want it to contain %q", c.reason, err, c.want)
 			}
@@ -168,7 +168,7 @@ func TestCompileTakesWhatTheAPIServerTakes(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := (&Compiler{}).Compile(c.spec, nil, nil); err != nil {
+			if _, err := NewCompiler().Compile(t.Context(), "team", c.spec, nil, nil); err != nil {
 				t.Errorf("%s: %v", c.reason, err)
 			}
 		})
@@ -204,7 +204,7 @@ func TestKeysAreThoseThatATemplateMayWrite(t *testing.T) {
 // compiled is a template over the output scope and the parameter site.
 func compiled(t *testing.T, spec v1alpha1.Target) *Template {
 	t.Helper()
-	template, err := (&Compiler{}).Compile(spec, []string{"scope"}, site)
+	template, err := NewCompiler().Compile(t.Context(), "team", spec, []string{"scope"}, site)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,22 +1,20 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package inputs
+// Package turnstile lets a few of each namespace through at once where what they do takes
+// memory or processor time: so a namespace takes no more of either than a few do, and waits
+// for nobody but itself.
+package turnstile
 
 import (
 	"context"
 	"sync"
 )
 
-// readsAtOnce is how many Secrets of a namespace are read at once. A Secret may have a
-// MiB, which takes three times as much while it is decoded, and no more than its size is
-// known before: so a namespace takes some 24 MiB at most, where all workers would take
-// 200. Small Secrets take milliseconds, and 8 at once are thousands a second.
-const readsAtOnce = 8
+// Turnstile is safe for concurrent use. Make one with New.
+type Turnstile struct {
+	slots int
 
-// turnstile lets a few reads of each namespace through at once. The zero value is ready
-// to use.
-type turnstile struct {
 	mu         sync.Mutex
 	namespaces map[string]*passage
 }
@@ -27,8 +25,14 @@ type passage struct {
 	users int
 }
 
-// enter waits for a slot, until ctx ends; with no error, leave gives it back.
-func (t *turnstile) enter(ctx context.Context, namespace string) (leave func(), err error) {
+// New makes a turnstile that lets so many of a namespace through at once.
+func New(slots int) *Turnstile {
+	return &Turnstile{slots: slots, namespaces: map[string]*passage{}}
+}
+
+// Enter waits for a slot, until ctx ends; with no error, leave gives it back. Who holds one
+// must not enter again.
+func (t *Turnstile) Enter(ctx context.Context, namespace string) (leave func(), err error) {
 	through := t.join(namespace)
 	leave = func() { <-through.slots; t.quit(namespace) }
 	select {
@@ -45,22 +49,19 @@ func (t *turnstile) enter(ctx context.Context, namespace string) (leave func(), 
 	}
 }
 
-func (t *turnstile) join(namespace string) *passage {
+func (t *Turnstile) join(namespace string) *passage {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	known := t.namespaces[namespace]
 	if known == nil {
-		known = &passage{slots: make(chan struct{}, readsAtOnce)}
-		if t.namespaces == nil {
-			t.namespaces = map[string]*passage{}
-		}
+		known = &passage{slots: make(chan struct{}, t.slots)}
 		t.namespaces[namespace] = known
 	}
 	known.users++
 	return known
 }
 
-func (t *turnstile) quit(namespace string) {
+func (t *Turnstile) quit(namespace string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	known := t.namespaces[namespace]

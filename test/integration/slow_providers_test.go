@@ -1,0 +1,52 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
+)
+
+// Providers of several namespaces do not answer, and hold as many calls as there are
+// workers. Another namespace gets its token while none of these has ended.
+func TestProvidersThatDoNotAnswerHoldNoWorker(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "namespaces without number whose providers do not answer")
+	w := newWorld(t, simulator.Hour)
+	well, hold := w.namespace, make(chan struct{})
+	t.Cleanup(func() { close(hold) })
+	w.simulator.QueueFault(simulator.Match{Vendor: simulator.OAuth}, 1000, simulator.Fault{Until: hold})
+	w.namespaces = []string{well}
+	for range concurrency {
+		hostile := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-hostile-"}}
+		must(t, w.Create(t.Context(), hostile))
+		w.namespace, w.namespaces = hostile.Name, append(w.namespaces, hostile.Name)
+		w.createMany("slow", concurrency, builtInNamed(t, service))
+	}
+	w.start()
+	// One more than there are workers, of which the first have become slow.
+	if !w.eventually(func() bool { return w.calls() > concurrency }) {
+		t.Fatalf("%d calls are under way, want more than there are workers", w.calls())
+	}
+	w.namespace = well
+	newcomer := builtInNamed(t, "xiaomi")
+	newcomer.create(w)
+	w.awaitFresh(newcomer.provider)
+	for _, hostile := range w.namespaces[1:] {
+		var others v1alpha1.TokenCredentialList
+		must(t, w.List(t.Context(), &others, client.InNamespace(hostile)))
+		for _, other := range others.Items {
+			if other.Status.LastAttempt != nil {
+				t.Fatalf("%s/%s has had an outcome: its call may have made room", hostile, other.Name)
+			}
+		}
+	}
+}
