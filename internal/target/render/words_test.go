@@ -25,7 +25,7 @@ func TestASlipInATemplateIsExplained(t *testing.T) {
 		"${mac_key}":              "did you mean outputs.mac_key?",
 		`{"t": "${accessToken.x}`: "data[a]:1:21: accessToken is of type string, which has no fields",
 	} {
-		_, err := new(render.Compiler).Compile(v1alpha1.Target{Template: &v1alpha1.TargetTemplate{Data: map[string]string{"a": text}}}, []string{"mac_key"}, nil)
+		_, err := render.NewCompiler().Compile(t.Context(), "team", v1alpha1.Target{Template: &v1alpha1.TargetTemplate{Data: map[string]string{"a": text}}}, []string{"mac_key"}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", text, err, want)
 		}
