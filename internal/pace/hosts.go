@@ -191,11 +191,12 @@ func (h *Hosts) Admitted(who types.NamespacedName) bool {
 	return h.admitted.who[who] != nil
 }
 
-// Crowded reports whether anybody waits for a slot at any host.
+// Crowded reports whether credentials wait for a slot while calls come and go: then the API
+// server is busy with tokens. Who waits for hosts that do not answer makes no crowd.
 func (h *Hosts) Crowded() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.waiting.who) > 0
+	return len(h.waiting.who) > 0 && 4*h.slots.quick.inFlight >= h.slots.workers
 }
 
 // Tick passes on the slots of those who were woken and did not come.

@@ -274,3 +274,25 @@ func TestSpellingsOfAHostAreOneHost(t *testing.T) {
 	g.leave("Auth.Example:443", "a", 0, Served)
 	g.wantWoken("the slot is free for all spellings", "c/credential-2")
 }
+
+// TestCrowded tells who waits for tokens that come and go from who waits for a host that
+// does not answer.
+func TestCrowded(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, 8)
+	crowded := func(reason string, want bool) {
+		t.Helper()
+		if got := g.Crowded(); got != want {
+			t.Errorf("crowded: %t, want %t: %s", got, want, reason)
+		}
+	}
+	n := 0
+	for g.Enter("host", waiterOf(Renewal, "team", n), g.now) == Go {
+		crowded("nobody waits", false)
+		n++
+	}
+	crowded("one waits for calls that are quick so far", true)
+	g.now = g.now.Add(slowAfter)
+	g.Tick(g.now)
+	crowded("the calls have turned out slow", false)
+}
