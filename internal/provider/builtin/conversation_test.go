@@ -272,6 +272,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"oracle-commerce-admin":     {"None", "Optional", []v1alpha1.SecretKey{"applicationKey"}, "site", "Reusable"},
 		"oauth2":                    {"Required", "Required", nil, "tokenURL clientAuthentication=basic scope", "SingleUse"},
 		"oauth2-client-credentials": {"Required", "None", nil, "tokenURL clientAuthentication=basic scope audience", "Reusable"},
+		"google":                    {"Required", "Required", nil, "", "Reusable"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
