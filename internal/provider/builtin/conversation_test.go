@@ -273,6 +273,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"oauth2":                    {"Required", "Required", nil, "tokenURL clientAuthentication=basic scope", "SingleUse"},
 		"oauth2-client-credentials": {"Required", "None", nil, "tokenURL clientAuthentication=basic scope audience", "Reusable"},
 		"google":                    {"Required", "Required", nil, "", "Reusable"},
+		"microsoft":                 {"Required", "Required", nil, "tenant=common scope host=login.microsoftonline.com", "Reusable"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
