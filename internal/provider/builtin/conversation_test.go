@@ -274,6 +274,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"oauth2-client-credentials": {"Required", "None", nil, "tokenURL clientAuthentication=basic scope audience", "Reusable"},
 		"google":                    {"Required", "Required", nil, "", "Reusable"},
 		"microsoft":                 {"Required", "Required", nil, "tenant=common scope host=login.microsoftonline.com", "Reusable"},
+		"github-app-user":           {"Required", "Required", nil, "host=github.com", "SingleUse"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
