@@ -276,6 +276,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"microsoft":                 {"Required", "Required", nil, "tenant=common scope host=login.microsoftonline.com", "Reusable"},
 		"github-app-user":           {"Required", "Required", nil, "host=github.com", "SingleUse"},
 		"slack":                     {"Required", "Required", nil, "", "SingleUse"},
+		"atlassian":                 {"Required", "Required", nil, "", "SingleUse"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
