@@ -277,6 +277,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"github-app-user":           {"Required", "Required", nil, "host=github.com", "SingleUse"},
 		"slack":                     {"Required", "Required", nil, "", "SingleUse"},
 		"atlassian":                 {"Required", "Required", nil, "", "SingleUse"},
+		"xero":                      {"Required", "Required", nil, "", "SingleUse"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
