@@ -278,6 +278,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"slack":                     {"Required", "Required", nil, "", "SingleUse"},
 		"atlassian":                 {"Required", "Required", nil, "", "SingleUse"},
 		"xero":                      {"Required", "Required", nil, "", "SingleUse"},
+		"quickbooks":                {"Required", "Required", nil, "", "SingleUse"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
