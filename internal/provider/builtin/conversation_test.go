@@ -279,6 +279,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"atlassian":                 {"Required", "Required", nil, "", "SingleUse"},
 		"xero":                      {"Required", "Required", nil, "", "SingleUse"},
 		"quickbooks":                {"Required", "Required", nil, "", "SingleUse"},
+		"hubspot":                   {"Required", "Required", nil, "version=2026-03", "Reusable"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
