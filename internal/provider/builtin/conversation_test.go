@@ -281,6 +281,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"quickbooks":                {"Required", "Required", nil, "", "SingleUse"},
 		"hubspot":                   {"Required", "Required", nil, "version=2026-03", "Reusable"},
 		"airtable":                  {"Required", "Required", nil, "", "SingleUse"},
+		"x":                         {"Required", "Required", nil, "", "SingleUse"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
