@@ -282,6 +282,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"hubspot":                   {"Required", "Required", nil, "version=2026-03", "Reusable"},
 		"airtable":                  {"Required", "Required", nil, "", "SingleUse"},
 		"x":                         {"Required", "Required", nil, "", "SingleUse"},
+		"zoho":                      {"Required", "Required", nil, "host=accounts.zoho.com", "Reusable"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
