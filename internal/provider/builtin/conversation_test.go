@@ -283,6 +283,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"airtable":                  {"Required", "Required", nil, "", "SingleUse"},
 		"x":                         {"Required", "Required", nil, "", "SingleUse"},
 		"zoho":                      {"Required", "Required", nil, "host=accounts.zoho.com", "Reusable"},
+		"salesforce":                {"Required", "Required", nil, "host=login.salesforce.com sessionTimeout=2h", "SingleUse"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
