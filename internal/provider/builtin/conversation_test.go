@@ -284,6 +284,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"x":                         {"Required", "Required", nil, "", "SingleUse"},
 		"zoho":                      {"Required", "Required", nil, "host=accounts.zoho.com", "Reusable"},
 		"salesforce":                {"Required", "Required", nil, "host=login.salesforce.com sessionTimeout=2h", "SingleUse"},
+		"box":                       {"Required", "Required", nil, "", "SingleUse"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
