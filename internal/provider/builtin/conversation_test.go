@@ -285,6 +285,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"zoho":                      {"Required", "Required", nil, "host=accounts.zoho.com", "Reusable"},
 		"salesforce":                {"Required", "Required", nil, "host=login.salesforce.com sessionTimeout=2h", "SingleUse"},
 		"box":                       {"Required", "Required", nil, "", "SingleUse"},
+		"feishu":                    {"Required", "Required", nil, "host=open.feishu.cn", "SingleUse"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
