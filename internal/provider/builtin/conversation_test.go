@@ -286,6 +286,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"salesforce":                {"Required", "Required", nil, "host=login.salesforce.com sessionTimeout=2h", "SingleUse"},
 		"box":                       {"Required", "Required", nil, "", "SingleUse"},
 		"feishu":                    {"Required", "Required", nil, "host=open.feishu.cn", "SingleUse"},
+		"wechat":                    {"Required", "Required", nil, "", "Reusable"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
