@@ -287,6 +287,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"box":                       {"Required", "Required", nil, "", "SingleUse"},
 		"feishu":                    {"Required", "Required", nil, "host=open.feishu.cn", "SingleUse"},
 		"wechat":                    {"Required", "Required", nil, "", "Reusable"},
+		"douyin":                    {"Required", "Required", nil, "", "Reusable"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
