@@ -288,6 +288,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"feishu":                    {"Required", "Required", nil, "host=open.feishu.cn", "SingleUse"},
 		"wechat":                    {"Required", "Required", nil, "", "Reusable"},
 		"douyin":                    {"Required", "Required", nil, "", "Reusable"},
+		"baidu":                     {"Required", "Required", nil, "", "SingleUse"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
