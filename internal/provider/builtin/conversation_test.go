@@ -272,6 +272,23 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"oracle-commerce-admin":     {"None", "Optional", []v1alpha1.SecretKey{"applicationKey"}, "site", "Reusable"},
 		"oauth2":                    {"Required", "Required", nil, "tokenURL clientAuthentication=basic scope", "SingleUse"},
 		"oauth2-client-credentials": {"Required", "None", nil, "tokenURL clientAuthentication=basic scope audience", "Reusable"},
+		"google":                    {"Required", "Required", nil, "", "Reusable"},
+		"microsoft":                 {"Required", "Required", nil, "tenant=common scope host=login.microsoftonline.com", "Reusable"},
+		"github-app-user":           {"Required", "Required", nil, "host=github.com", "SingleUse"},
+		"slack":                     {"Required", "Required", nil, "", "SingleUse"},
+		"atlassian":                 {"Required", "Required", nil, "", "SingleUse"},
+		"xero":                      {"Required", "Required", nil, "", "SingleUse"},
+		"quickbooks":                {"Required", "Required", nil, "", "SingleUse"},
+		"hubspot":                   {"Required", "Required", nil, "version=2026-03", "Reusable"},
+		"airtable":                  {"Required", "Required", nil, "", "SingleUse"},
+		"x":                         {"Required", "Required", nil, "", "SingleUse"},
+		"zoho":                      {"Required", "Required", nil, "host=accounts.zoho.com", "Reusable"},
+		"salesforce":                {"Required", "Required", nil, "host=login.salesforce.com sessionTimeout=2h", "SingleUse"},
+		"box":                       {"Required", "Required", nil, "", "SingleUse"},
+		"feishu":                    {"Required", "Required", nil, "host=open.feishu.cn", "SingleUse"},
+		"wechat":                    {"Required", "Required", nil, "", "Reusable"},
+		"douyin":                    {"Required", "Required", nil, "", "Reusable"},
+		"baidu":                     {"Required", "Required", nil, "", "SingleUse"},
 	}
 	specs, err := builtin.Specs()
 	if err != nil {
