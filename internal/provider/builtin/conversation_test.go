@@ -278,6 +278,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"tiktok":                    {"Required", "Required", nil, "", "SingleUse"},
 		"shopify":                   {"Required", "Required", nil, "shop", "SingleUse"},
 		"amazon-sp-api":             {"Required", "Required", nil, "", "Reusable"},
+		"ebay":                      {"Required", "Required", nil, "host=api.ebay.com scope", "Reusable"},
 		"mcs":                       {"Required", "Optional", []v1alpha1.SecretKey{"email", "password"}, "host=mcs.mediatek.com path=thirdparty", "Reusable"},
 		"xiaomi":                    {"Required", "Required", nil, "redirectURI", "SingleUse"},
 		"oracle-commerce-store":     {"None", "Optional", []v1alpha1.SecretKey{"username", "password"}, "site", "Reusable"},
