@@ -279,6 +279,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"shopify":                   {"Required", "Required", nil, "shop", "SingleUse"},
 		"amazon-sp-api":             {"Required", "Required", nil, "", "Reusable"},
 		"ebay":                      {"Required", "Required", nil, "host=api.ebay.com scope", "Reusable"},
+		"square":                    {"Required", "Required", nil, "host=connect.squareup.com", "Reusable"},
 		"mcs":                       {"Required", "Optional", []v1alpha1.SecretKey{"email", "password"}, "host=mcs.mediatek.com path=thirdparty", "Reusable"},
 		"xiaomi":                    {"Required", "Required", nil, "redirectURI", "SingleUse"},
 		"oracle-commerce-store":     {"None", "Optional", []v1alpha1.SecretKey{"username", "password"}, "site", "Reusable"},
