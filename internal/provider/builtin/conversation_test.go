@@ -283,6 +283,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"docusign":                  {"Required", "Required", nil, "host=account.docusign.com", "SingleUse"},
 		"zoom":                      {"Required", "Required", nil, "", "SingleUse"},
 		"webex":                     {"Required", "Required", nil, "", "SingleUse"},
+		"notion":                    {"Required", "Required", nil, "version=2025-09-03", "SingleUse"},
 		"mcs":                       {"Required", "Optional", []v1alpha1.SecretKey{"email", "password"}, "host=mcs.mediatek.com path=thirdparty", "Reusable"},
 		"xiaomi":                    {"Required", "Required", nil, "redirectURI", "SingleUse"},
 		"oracle-commerce-store":     {"None", "Optional", []v1alpha1.SecretKey{"username", "password"}, "site", "Reusable"},
