@@ -291,6 +291,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"fitbit":                    {"Required", "Required", nil, "clientAuthentication=basic", "SingleUse"},
 		"withings":                  {"Required", "Required", nil, "host=wbsapi.withings.net", "SingleUse"},
 		"spotify":                   {"Required", "Required", nil, "clientAuthentication=basic", "SingleUse"},
+		"twitch":                    {"Required", "Required", nil, "clientAuthentication=post", "SingleUse"},
 		"mcs":                       {"Required", "Optional", []v1alpha1.SecretKey{"email", "password"}, "host=mcs.mediatek.com path=thirdparty", "Reusable"},
 		"xiaomi":                    {"Required", "Required", nil, "redirectURI", "SingleUse"},
 		"oracle-commerce-store":     {"None", "Optional", []v1alpha1.SecretKey{"username", "password"}, "site", "Reusable"},
