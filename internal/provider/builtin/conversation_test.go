@@ -293,6 +293,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"spotify":                   {"Required", "Required", nil, "clientAuthentication=basic", "SingleUse"},
 		"twitch":                    {"Required", "Required", nil, "clientAuthentication=post", "SingleUse"},
 		"discord":                   {"Required", "Required", nil, "", "SingleUse"},
+		"line":                      {"Required", "Required", nil, "", "SingleUse"},
 		"mcs":                       {"Required", "Optional", []v1alpha1.SecretKey{"email", "password"}, "host=mcs.mediatek.com path=thirdparty", "Reusable"},
 		"xiaomi":                    {"Required", "Required", nil, "redirectURI", "SingleUse"},
 		"oracle-commerce-store":     {"None", "Optional", []v1alpha1.SecretKey{"username", "password"}, "site", "Reusable"},
