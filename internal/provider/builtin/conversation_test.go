@@ -299,6 +299,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"procore":                   {"Required", "Required", nil, "host=login.procore.com", "SingleUse"},
 		"exact-online":              {"Required", "Required", nil, "host=start.exactonline.nl", "SingleUse"},
 		"visma":                     {"Required", "Required", nil, "host=identity.vismaonline.com", "SingleUse"},
+		"asana":                     {"Required", "Required", nil, "redirectURI", "Reusable"},
 		"mcs":                       {"Required", "Optional", []v1alpha1.SecretKey{"email", "password"}, "host=mcs.mediatek.com path=thirdparty", "Reusable"},
 		"xiaomi":                    {"Required", "Required", nil, "redirectURI", "SingleUse"},
 		"oracle-commerce-store":     {"None", "Optional", []v1alpha1.SecretKey{"username", "password"}, "site", "Reusable"},
