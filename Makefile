@@ -6,6 +6,8 @@
 IMG ?= ghcr.io/tokenkeeper/tokenkeeper:latest
 # CONTAINER_TOOL builds and pushes the image: docker, podman or nerdctl.
 CONTAINER_TOOL ?= docker
+# CONFIG is what is installed: config/default, config/hardened, or a folder of yours.
+CONFIG ?= config/default
 # KUBECTL talks to the cluster that the current kubeconfig names.
 KUBECTL ?= kubectl
 # PKG are the packages to test, TEST_FLAGS further flags for go test.
@@ -138,6 +140,10 @@ image: ## Build the manager's image, IMG.
 image-push: ## Push the manager's image, IMG.
 	$(CONTAINER_TOOL) push $(IMG)
 
+.PHONY: render
+render: $(KUSTOMIZE) ## Print what CONFIG installs, with the image IMG.
+	@$(manifests-with-image)
+
 .PHONY: build-installer
 build-installer: $(KUSTOMIZE) ## Write dist/install.yaml, which installs everything with one kubectl apply.
 	@mkdir -p dist
@@ -154,18 +160,18 @@ uninstall: $(KUSTOMIZE) ## Remove the CRDs, and with them every TokenCredential.
 	@$(KUSTOMIZE) build config/crd | $(KUBECTL) delete --ignore-not-found -f -
 
 .PHONY: deploy
-deploy: $(KUSTOMIZE) ## Install the CRDs and the manager with the image IMG.
+deploy: $(KUSTOMIZE) ## Install what CONFIG says, with the image IMG.
 	@$(manifests-with-image) | $(KUBECTL) apply --server-side -f -
 
 .PHONY: undeploy
 undeploy: $(KUSTOMIZE) ## Remove the manager and the CRDs, and with them every TokenCredential.
-	@$(KUSTOMIZE) build config/default | $(KUBECTL) delete --ignore-not-found -f -
+	@$(KUSTOMIZE) build $(CONFIG) | $(KUBECTL) delete --ignore-not-found -f -
 
-# manifests-with-image prints config/default with the image IMG. The image is set
-# in a folder of its own, so that no tracked file changes.
+# manifests-with-image prints CONFIG with the image IMG. The image is set in a folder
+# of its own, so that no tracked file changes.
 define manifests-with-image
 	mkdir -p bin/install; \
-	printf 'resources:\n- ../../config/default\n' > bin/install/kustomization.yaml; \
+	printf 'resources:\n- ../../$(CONFIG)\n' > bin/install/kustomization.yaml; \
 	(cd bin/install; $(KUSTOMIZE) edit set image ghcr.io/tokenkeeper/tokenkeeper=$(IMG)); \
 	$(KUSTOMIZE) build bin/install
 endef

@@ -54,6 +54,11 @@ type ClusterTokenProviderSpec struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Documentation string `json:"documentation,omitempty"`
 
+	// namespaces says whose credentials may use this provider. Default: those of
+	// every namespace.
+	// +optional
+	Namespaces *ProviderNamespaces `json:"namespaces,omitempty"`
+
 	// inputs says what a credential must bring.
 	// +optional
 	Inputs ProviderInputs `json:"inputs,omitzero"`
@@ -81,6 +86,34 @@ type ClusterTokenProviderSpec struct {
 	// +optional
 	RateLimit *RateLimit `json:"rateLimit,omitempty"`
 }
+
+// ProviderNamespaces says whose credentials may use a provider: those of a
+// namespace that has one of the names and that the selector matches. Of the two
+// one may be left out, and then asks for nothing.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.names) || has(self.selector)",message="write names, selector or both; leave namespaces out for every namespace"
+type ProviderNamespaces struct {
+	// names of namespaces. In a name * stands for any characters, or for none, so
+	// that team-* is every namespace whose name begins with team-.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	Names []NamespacePattern `json:"names,omitempty"`
+
+	// selector matches labels of the namespace; an empty one matches every
+	// namespace. An operator that watches some namespaces alone (--namespaces)
+	// cannot read labels: there a selector that asks for any matches none.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// NamespacePattern is the name of a namespace, in which * stands for any
+// characters, or for none.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="self.matches('^[-a-z0-9*]+$')",message="write a namespace's name such as team-a, or a pattern such as team-*"
+type NamespacePattern string
 
 // InputRequirement says whether a credential must bring an input.
 // +kubebuilder:validation:Enum=Required;Optional;None
@@ -299,6 +332,7 @@ type ProviderResponse struct {
 	// outputs are further values of the reply that go to the target.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(name, name.matches('^[-._a-zA-Z0-9]{1,63}$'))",message="an output becomes a key of the target: its name may hold 63 letters, digits, '-', '_' and '.'"
 	Outputs map[string]Expression `json:"outputs,omitempty"`
 
 	// failures classify a reply that is no success; the first that matches

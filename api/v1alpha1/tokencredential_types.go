@@ -60,6 +60,7 @@ type TokenCredentialSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule="self.all(name, size(self[name]) <= 2048)",message="a parameter's value must be at most 2048 characters"
+	// +kubebuilder:validation:XValidation:rule="self.all(name, size(name) <= 63)",message="a parameter's name must be at most 63 characters"
 	Parameters map[string]string `json:"parameters,omitempty"`
 
 	// appSecretRef names the Secret with the app's key and secret.
@@ -263,6 +264,8 @@ type TargetTemplate struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule="self.all(key, key.matches('^[-._a-zA-Z0-9]{1,253}$'))",message="a key of data may hold at most 253 letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.all(key, size(self[key]) <= 8192)",message="a value of data must be at most 8192 characters"
+	// +kubebuilder:validation:XValidation:rule="self.map(key, size(self[key])).sum() <= 65536",message="the values of data must be at most 65536 characters together"
 	Data map[string]string `json:"data,omitempty"`
 }
 

@@ -28,6 +28,7 @@ func CacheOptions(namespaces []string, credentials labels.Selector) cache.Option
 		ByObject: map[client.Object]cache.ByObject{
 			&v1alpha1.TokenCredential{}: {Label: credentials, Transform: slimCredential},
 			secretMetadata():            {Transform: slimSecret},
+			namespaceMetadata():         {Transform: slimNamespace},
 		},
 	}
 	for _, namespace := range namespaces {
@@ -96,6 +97,20 @@ func slimSecret(object any) (any, error) {
 	case maps.Equal(metadata.Labels, ownLabels):
 		metadata.Labels = ownLabels
 	}
+	return metadata, nil
+}
+
+// slimNamespace keeps of a namespace its labels, by which a provider may choose whose
+// credentials use it.
+func slimNamespace(object any) (any, error) {
+	metadata, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return nil, fmt.Errorf("the cache of namespaces' metadata holds a %T", object)
+	}
+	slim(&metadata.ObjectMeta)
+	share(&metadata.Kind)
+	share(&metadata.APIVersion)
+	metadata.Annotations = nil
 	return metadata, nil
 }
 

@@ -89,9 +89,24 @@ func TestTheCacheKeepsWhatACredentialIsJudgedBy(t *testing.T) {
 	if diff := cmp.Diff(credential, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	for _, transform := range []func(any) (any, error){slimCredential, slimSecret} {
+	for _, transform := range []func(any) (any, error){slimCredential, slimSecret, slimNamespace} {
 		if _, err := transform(&corev1.Secret{}); err == nil {
 			t.Error("an object of another kind, whose values would stay in memory, is an error")
 		}
+	}
+}
+
+// TestTheCacheKeepsTheLabelsOfNamespaces, by which providers choose.
+func TestTheCacheKeepsTheLabelsOfNamespaces(t *testing.T) {
+	t.Parallel()
+	got, err := slimNamespace(&metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Name: "team-a", ResourceVersion: "7", Labels: map[string]string{"plan": "paid"}, Annotations: map[string]string{"example.com/large": "text"}, ManagedFields: []metav1.ManagedFieldsEntry{{}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "team-a", ResourceVersion: "7", Labels: map[string]string{"plan": "paid"}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

@@ -37,7 +37,7 @@ import (
 // +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials/status,verbs=patch
 // +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials/finalizers,verbs=update
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
-// +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
 // Parts are what a credential's reconcile is made of.
@@ -207,7 +207,7 @@ func stopped(report status.Report, err error) outcome {
 // keepsNoState reports whether nothing is spent by what is asked of a credential's
 // provider, so that a state which no cache shows need not be looked for.
 func (r *Reconciler) keepsNoState(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
-	found, err := r.Inputs.Catalog.Find(ctx, credential.Spec.ProviderRef)
+	found, err := r.Inputs.Catalog.Find(ctx, credential)
 	return err == nil && !(&inputs.Inputs{Provider: found}).SingleUse()
 }
 

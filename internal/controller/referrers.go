@@ -98,7 +98,7 @@ func (r rivals) of(ctx context.Context, credential *v1alpha1.TokenCredential) []
 			continue
 		}
 		var outputs []string
-		if found, err := r.catalog.Find(ctx, other.Spec.ProviderRef); err == nil {
+		if found, err := r.catalog.Find(ctx, other); err == nil {
 			outputs = found.Outputs
 		}
 		all = append(all, target.Rival{Credential: other, Keys: render.Keys(other.Spec.Target, outputs)})

@@ -200,7 +200,9 @@ func (s *scene) Do(*egress.Request, bool) (*egress.Reply, error) {
 }
 
 func (s *scene) isReusable() bool {
-	found, err := s.Inputs.Catalog.Find(context.Background(), v1alpha1.ProviderReference{Name: "shop"})
+	user := &v1alpha1.TokenCredential{}
+	user.Spec.ProviderRef.Name = "shop"
+	found, err := s.Inputs.Catalog.Find(context.Background(), user)
 	return err == nil && found.Rotation.Mode == v1alpha1.Reusable
 }
 

@@ -71,6 +71,9 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
+	if len(options.Namespaces) == 0 { // else no role lets the operator read them
+		catalog.Namespaces = mgr.GetCache()
+	}
 	cluster, err := clusterUID(ctx, mgr.GetAPIReader())
 	if err != nil {
 		return err
@@ -79,6 +82,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
+	watches.readsLabels = catalog.Namespaces != nil
 	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn} {
 		if err := mgr.Add(run); err != nil {
 			return err

@@ -41,18 +41,27 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // own spec or an annotation, to a Secret that it reads or writes, to its provider, or when
 // there is a slot at its provider's host.
 type watcher struct {
-	credentials client.Reader // from the cache
+	credentials client.Reader // from the cache, and their providers
 	secrets     *inputs.Secrets
 	reports     *report.Lane
 	hosts       *pace.Hosts
 	clock       clock.PassiveClock
 	referrers   *referrers
 	waker       *waker
+	readsLabels bool // of namespaces, by which a provider chooses who may use it
 }
 
 // newWatcher makes the watcher of a reconciler's credentials.
 func newWatcher(r *Reconciler, waker *waker) *watcher {
-	return &watcher{r.Client, r.Inputs.Secrets, r.Reports, r.Hosts, r.Clock, r.referrers, waker}
+	return &watcher{
+		credentials: r.Client,
+		secrets:     r.Inputs.Secrets,
+		reports:     r.Reports,
+		hosts:       r.Hosts,
+		clock:       r.Clock,
+		referrers:   r.referrers,
+		waker:       waker,
+	}
 }
 
 // byProvider is the cache's index of credentials by the ClusterTokenProvider they use.
@@ -63,20 +72,27 @@ func (w *watcher) setUp(ctx context.Context, mgr ctrl.Manager, reconciler reconc
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.TokenCredential{}, byProvider, providerOf); err != nil {
 		return err
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	wiring := ctrl.NewControllerManagedBy(mgr).
 		Named("tokencredential").
 		Watches(&v1alpha1.TokenCredential{}, w.credentialEvents()).
 		WatchesRawSource(w.waker.source()).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(w.usersOfSecret)).
 		Watches(&v1alpha1.ClusterTokenProvider{}, handler.EnqueueRequestsFromMapFunc(w.usersOfProvider),
-			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WithOptions(options).
-		Complete(reconciler)
+			builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	if w.readsLabels {
+		wiring = wiring.WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(w.usersInNamespace),
+			builder.WithPredicates(predicate.LabelChangedPredicate{}))
+	}
+	return wiring.WithOptions(options).Complete(reconciler)
 }
 
-func secretMetadata() *metav1.PartialObjectMetadata {
+func secretMetadata() *metav1.PartialObjectMetadata { return metadataOf("Secret") }
+
+func namespaceMetadata() *metav1.PartialObjectMetadata { return metadataOf("Namespace") }
+
+func metadataOf(kind string) *metav1.PartialObjectMetadata {
 	metadata := &metav1.PartialObjectMetadata{}
-	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
 	return metadata
 }
 
@@ -163,8 +179,30 @@ func (w *watcher) withUser(ctx context.Context, users []reconcile.Request, objec
 }
 
 func (w *watcher) usersOfProvider(ctx context.Context, object client.Object) []reconcile.Request {
+	return w.using(ctx, object.GetName(), "")
+}
+
+// usersInNamespace are a namespace's credentials whose provider chooses by the labels
+// of namespaces who may use it.
+func (w *watcher) usersInNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
+	var providers v1alpha1.ClusterTokenProviderList
+	if err := w.credentials.List(ctx, &providers, client.UnsafeDisableDeepCopy); err != nil {
+		return nil // Only a cache that is ending fails here.
+	}
+	var users []reconcile.Request
+	for i := range providers.Items {
+		if chosen := providers.Items[i].Spec.Namespaces; chosen != nil && chosen.Selector != nil {
+			users = append(users, w.using(ctx, providers.Items[i].Name, namespace.GetName())...)
+		}
+	}
+	return users
+}
+
+// using are the credentials of a namespace (of all, where it is empty) that use a
+// ClusterTokenProvider.
+func (w *watcher) using(ctx context.Context, provider, namespace string) []reconcile.Request {
 	var credentials v1alpha1.TokenCredentialList
-	if err := w.credentials.List(ctx, &credentials, client.MatchingFields{byProvider: object.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := w.credentials.List(ctx, &credentials, client.InNamespace(namespace), client.MatchingFields{byProvider: provider}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil // Only an index that does not exist fails here.
 	}
 	requests := make([]reconcile.Request, 0, len(credentials.Items))

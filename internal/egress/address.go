@@ -45,10 +45,43 @@ var nonPublicRanges = []addressRange{
 }
 
 var (
-	globalUnicast = netip.MustParsePrefix("2000::/3")     // RFC 4291 section 2.4
-	nat64         = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052 section 2.1
-	sixToFour     = netip.MustParsePrefix("2002::/16")    // RFC 3056 section 2
+	globalUnicast = netip.MustParsePrefix("2000::/3")       // RFC 4291 section 2.4
+	nat64         = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052 section 2.1
+	localNAT64    = netip.MustParsePrefix("64:ff9b:1::/48") // RFC 8215
+	sixToFour     = netip.MustParsePrefix("2002::/16")      // RFC 3056 section 2
+	compatible    = netip.MustParsePrefix("::/96")          // RFC 4291 section 2.5.5.1
+	teredo        = netip.MustParsePrefix("2001::/32")      // RFC 4380 section 4
 )
+
+// forms are all addresses that a packet to this one may end up at: itself, and every
+// IPv4 address that one of the ways to carry IPv4 in IPv6 puts into it. It is for what
+// must not be reached, so it takes in more than a gateway would.
+func forms(address netip.Addr) []netip.Addr {
+	address = address.WithZone("").Unmap()
+	all := []netip.Addr{address}
+	if address.Is4() {
+		return all
+	}
+	bytes := address.As16()
+	last := [4]byte(bytes[12:16])
+	switch {
+	case nat64.Contains(address), compatible.Contains(address), isISATAP(bytes):
+		all = append(all, netip.AddrFrom4(last))
+	case localNAT64.Contains(address): // a /96 inside of it, or itself, by RFC 6052 section 2.2
+		all = append(all, netip.AddrFrom4(last), netip.AddrFrom4([4]byte{bytes[6], bytes[7], bytes[9], bytes[10]}))
+	case sixToFour.Contains(address):
+		all = append(all, netip.AddrFrom4([4]byte(bytes[2:6])))
+	case teredo.Contains(address): // the client's address is inverted
+		all = append(all, netip.AddrFrom4([4]byte(bytes[4:8])), netip.AddrFrom4([4]byte{^last[0], ^last[1], ^last[2], ^last[3]}))
+	}
+	return all
+}
+
+// isISATAP reports whether an interface identifier holds an IPv4 address (RFC 5214
+// section 6.1).
+func isISATAP(bytes [16]byte) bool {
+	return bytes[8]&^0x03 == 0 && bytes[9] == 0 && bytes[10] == 0x5e && bytes[11] == 0xfe
+}
 
 // nonPublic says what an address is instead of public, or "" for a public one.
 // The address has gone through embedded.

@@ -8,6 +8,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -17,12 +18,15 @@ import (
 // errEncoding: the body's Content-Encoding is unknown, or the body breaks it.
 var errEncoding = errors.New("the content encoding cannot be read")
 
+// errNoRoom: a large reply found no room beside others that are being read, in time.
+var errNoRoom = errors.New("no room to read a large reply")
+
 // readBody reads a reply's body to its end and undoes its Content-Encoding,
-// which it then removes from the header. Beyond MaxBody, on the wire or
-// decompressed, the error is an *http.MaxBytesError. With an error it returns what
+// which it then removes from the header. Beyond the client's limit, as received or
+// unpacked, the error is an *http.MaxBytesError. With an error it returns what
 // it has read so far.
-func readBody(response *http.Response) ([]byte, error) {
-	wire := bufio.NewReader(http.MaxBytesReader(nil, response.Body, MaxBody))
+func (c *Client) readBody(ctx context.Context, response *http.Response) ([]byte, error) {
+	wire := bufio.NewReader(http.MaxBytesReader(nil, response.Body, c.limit))
 	if _, err := wire.Peek(1); errors.Is(err, io.EOF) {
 		return nil, nil // nothing there, so nothing is compressed
 	}
@@ -31,7 +35,7 @@ func readBody(response *http.Response) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, io.NopCloser(content), MaxBody))
+	body, err := c.readWithin(ctx, http.MaxBytesReader(nil, io.NopCloser(content), c.limit))
 	if err != nil {
 		return body, encodingError(err)
 	}
@@ -40,6 +44,23 @@ func readBody(response *http.Response) ([]byte, error) {
 		response.Header.Del("Content-Length")
 	}
 	return body, nil
+}
+
+// readWithin reads a body to its end: its beginning at once, and what goes on from
+// there within the budget of all replies. It waits for room no longer than ctx allows,
+// and takes all that it may come to need in one piece, so that no two wait for each
+// other.
+func (c *Client) readWithin(ctx context.Context, content io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(content, smallReply))
+	if err != nil || len(body) < smallReply {
+		return body, err
+	}
+	if c.reading.Acquire(ctx, c.limit) != nil {
+		return body, errNoRoom
+	}
+	defer c.reading.Release(c.limit)
+	rest, err := io.ReadAll(content)
+	return append(body, rest...), err
 }
 
 // decoded undoes one content coding (RFC 9110 section 8.4.1).

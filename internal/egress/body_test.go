@@ -8,10 +8,14 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
@@ -45,10 +49,12 @@ func TestBodies(t *testing.T) {
 		"gzip under its old name":          {"RFC 9110 section 8.4.1.3", "X-GZIP", gzipped, ""},
 		"deflate by the book":              {"RFC 9110 section 8.4.1.2: zlib", "deflate", compressed(toZlib, []byte(plain)), ""},
 		"deflate without zlib":             {"what some servers send", "deflate", compressed(toFlate, []byte(plain)), ""},
-		"a body of just the size allowed":  {"the bound is inclusive", "", bytes.Repeat([]byte("x"), MaxBody), ""},
-		"a body of one byte too many":      {"the bound holds", "", bytes.Repeat([]byte("x"), MaxBody+1), "is larger than 1048576 bytes"},
-		"a compressed bomb":                {"the bound holds after decompression too", "gzip", compressed(toGzip, make([]byte, 64<<20)), "is larger than 1048576 bytes"},
-		"gzip members without end":         {"decompressed to nothing, they count on the wire", "gzip", bytes.Repeat(compressed(toGzip, nil), MaxBody/16), "is larger than 1048576 bytes"},
+		"a body of just the size allowed":  {"the bound is inclusive", "", bytes.Repeat([]byte("x"), int(DefaultMaxReply)), ""},
+		"a body of one byte too many":      {"the bound holds", "", bytes.Repeat([]byte("x"), int(DefaultMaxReply)+1), "is larger than 262144 bytes, which --max-reply-size sets"},
+		"a compressed bomb":                {"the bound holds after decompression too", "gzip", compressed(toGzip, make([]byte, 64<<20)), "is larger than 262144 bytes, which --max-reply-size sets"},
+		"a bomb of just the size allowed":  {"the bound is inclusive after decompression too", "gzip", compressed(toGzip, bytes.Repeat([]byte("x"), int(DefaultMaxReply))), ""},
+		"a bomb of one byte too many":      {"the bound holds", "gzip", compressed(toGzip, bytes.Repeat([]byte("x"), int(DefaultMaxReply)+1)), "is larger than 262144 bytes"},
+		"gzip members without end":         {"decompressed to nothing, they count on the wire", "gzip", bytes.Repeat(compressed(toGzip, nil), int(DefaultMaxReply)/16), "is larger than 262144 bytes, which --max-reply-size sets"},
 		"gzip that is cut short":           {"a part of a reply is no reply", "gzip", gzipped[:len(gzipped)-9], "is cut short"},
 		"gzip that is none":                {"the header lies", "gzip", []byte(plain), "compressed in a way that cannot be read"},
 		"gzip with a wrong checksum":       {"the body was damaged", "gzip", append(bytes.Clone(gzipped[:len(gzipped)-8]), 0, 0, 0, 0, 0, 0, 0, 0), "compressed in a way that cannot be read"},
@@ -74,6 +80,8 @@ func TestBodies(t *testing.T) {
 			want := plain
 			if test.encoding == "" {
 				want = string(test.body)
+			} else if strings.HasPrefix(name, "a bomb") {
+				want = strings.Repeat("x", int(DefaultMaxReply))
 			}
 			if err != nil || string(reply.Body) != want {
 				t.Fatalf("Do = %v, and not the body that was sent\nreason: %s", err, test.reason)
@@ -91,5 +99,64 @@ func TestAnEmptyBodyIsNeverCompressed(t *testing.T) {
 	reply, err := clientFor(t, server).Do(canaryRequest(t, t.Context(), http.MethodPost, server.URL), true)
 	if err != nil || len(reply.Body) != 0 {
 		t.Errorf("Do = %+v, %v; want an empty body", reply, err)
+	}
+}
+
+// TestLargeRepliesWaitTheirTurn reads replies while others take the whole budget.
+func TestLargeRepliesWaitTheirTurn(t *testing.T) {
+	t.Parallel()
+	small, large := strings.Repeat("s", smallReply-1), strings.Repeat("l", smallReply+1)
+	for name, each := range map[string]struct {
+		reason string
+		body   string
+		frees  bool // room, after a while
+		ends   bool // the context, after a while
+		want   string
+		err    error
+	}{
+		"a small one":                        {"an honest reply never waits", small, false, false, small, nil},
+		"a large one that gets room":         {"it is read to its end", large, true, false, large, nil},
+		"a large one whose time comes first": {"its beginning may hold a token", large, false, true, large[:smallReply], errNoRoom},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				client, err := New(Policy{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !client.reading.TryAcquire(readingBudget) {
+					t.Fatal("nothing is read yet")
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(time.Second, func() {
+					if each.frees {
+						client.reading.Release(readingBudget)
+					}
+					if each.ends {
+						cancel()
+					}
+				})
+				body, err := client.readWithin(ctx, strings.NewReader(each.body))
+				if string(body) != each.want || !errors.Is(err, each.err) {
+					t.Errorf("%d bytes and %v, want %d and %v\nreason: %s", len(body), err, len(each.want), each.err, each.reason)
+				}
+				if each.frees && !client.reading.TryAcquire(readingBudget) {
+					t.Error("what was read gave its room back")
+				}
+			})
+		})
+	}
+}
+
+func TestAReplyMayBeLargerWhereTheFlagSaysSo(t *testing.T) {
+	t.Parallel()
+	body := strings.Repeat("x", 1<<20)
+	server := startTLS(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
+	client := clientFor(t, server, "--max-reply-size=1Mi")
+	reply, err := client.Do(canaryRequest(t, t.Context(), http.MethodPost, server.URL), true)
+	if err != nil || string(reply.Body) != body {
+		t.Errorf("a reply of 1 MiB: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ package egress
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -23,9 +25,14 @@ const (
 	// reply. A context's earlier deadline counts.
 	MaxExchange = 30 * time.Second
 
-	// MaxBody is the size of the largest body that is read, in bytes, on the
-	// wire and after decompression.
-	MaxBody = 1 << 20
+	// readingBudget is how much of large replies is in memory at once, in bytes: as
+	// much as the default for the workers all together. Where the flag allows larger
+	// ones, they wait their turn.
+	readingBudget = 16 << 20
+
+	// smallReply is how much of a reply is read without a part of that budget, so that
+	// an honest one never waits for large ones.
+	smallReply = 16 << 10
 
 	maxHeader = 64 << 10 // bytes of a reply's header
 
@@ -45,6 +52,9 @@ type Client struct {
 	policy Policy
 	own    *http.Transport // a connection per request
 	shared *http.Transport // pooled connections
+
+	limit   int64               // bytes of a reply
+	reading *semaphore.Weighted // the budget of all that are being read
 }
 
 // Reply is a provider's reply.
@@ -62,7 +72,7 @@ func New(policy Policy) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := &Client{policy: policy}
+	client := &Client{policy: policy, limit: int64(cmp.Or(policy.MaxReply, DefaultMaxReply)), reading: semaphore.NewWeighted(readingBudget)}
 	sessions := tls.NewLRUClientSessionCache(tlsSessions)
 	transport := func() *http.Transport {
 		return &http.Transport{
@@ -144,13 +154,13 @@ func (c *Client) Do(request *http.Request, singleUse bool) (*Reply, error) {
 	defer cancel()
 
 	if !singleUse && len(body) > 0 {
-		reply, stale, err := exchange(ctx, c.shared, request, body)
+		reply, stale, err := c.exchange(ctx, c.shared, request, body)
 		if !stale {
 			return reply, err
 		}
 		// The provider had closed the connection before a byte was written.
 	}
-	reply, _, err := exchange(ctx, c.own, request, body)
+	reply, _, err := c.exchange(ctx, c.own, request, body)
 	return reply, err
 }
 
@@ -163,7 +173,7 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // exchange sends the request over one transport. It is stale where nothing was
 // sent because a shared connection turned out to be closed.
-func exchange(ctx context.Context, transport *http.Transport, request *http.Request, body []byte) (reply *Reply, stale bool, err error) {
+func (c *Client) exchange(ctx context.Context, transport *http.Transport, request *http.Request, body []byte) (reply *Reply, stale bool, err error) {
 	watched := new(attempt)
 	response, err := transport.RoundTrip(outgoing(watched.watch(ctx), request, body))
 	host := request.URL.Host
@@ -179,7 +189,7 @@ func exchange(ctx context.Context, transport *http.Transport, request *http.Requ
 		}
 	}
 	defer func() { _ = response.Body.Close() }()
-	content, err := readBody(response)
+	content, err := c.readBody(ctx, response)
 	reply = &Reply{Status: response.StatusCode, Header: response.Header, Body: content, CutShort: err != nil}
 	if err != nil {
 		err = unanswered(host, err)

@@ -25,7 +25,7 @@ func (p *Policy) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	host = canonicalHost(host)
+	host, port = canonicalHost(host), canonicalPort(port)
 	if elsewhere, found := p.Resolve.lookup(host, port); found {
 		address = net.JoinHostPort(elsewhere.Host, elsewhere.Port)
 	}

@@ -74,7 +74,9 @@ func unanswered(host string, err error) error {
 	case errors.Is(err, context.Canceled):
 		message = "the exchange with " + host + " was cancelled"
 	case errors.As(err, &tooLarge):
-		message = fmt.Sprintf("the reply of %s is larger than %d bytes", host, tooLarge.Limit)
+		message = fmt.Sprintf("the reply of %s is larger than %d bytes, which --%s sets", host, tooLarge.Limit, replyFlag)
+	case errors.Is(err, errNoRoom):
+		message = fmt.Sprintf("the reply of %s is larger than %d bytes, and other large ones left no room to read it in time", host, smallReply)
 	case errors.Is(err, errEncoding):
 		message = "the reply of " + host + " is compressed in a way that cannot be read"
 	case errors.Is(err, io.ErrUnexpectedEOF):

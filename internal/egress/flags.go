@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -87,13 +88,22 @@ func (c CIDRs) contain(address netip.Addr) bool {
 	return false
 }
 
+// containAny reports whether one of the addresses is among them.
+func (c CIDRs) containAny(addresses []netip.Addr) bool {
+	return slices.ContainsFunc(addresses, c.contain)
+}
+
 // HostPatterns is the value of --egress-allow-hosts.
 type HostPatterns []string
 
 // Set implements flag.Value: it adds PATTERN,...
 func (h *HostPatterns) Set(text string) error {
 	return eachOf(text, func(item string) error {
-		pattern := canonicalHost(item)
+		name, wild := strings.CutPrefix(item, "*.")
+		pattern := canonicalHost(name)
+		if wild {
+			pattern = "*." + pattern
+		}
 		if !isHost(strings.TrimPrefix(pattern, "*.")) {
 			return fmt.Errorf("%q is not a host pattern; write a name such as auth.example.com, or *.example.com", item)
 		}

@@ -139,7 +139,7 @@ func TestCheck(t *testing.T) {
 		"an IPv4-mapped address is the IPv4 address": {
 			reason: "the kernel connects to the address inside",
 			url:    "https://[::ffff:169.254.169.254]/latest/meta-data",
-			want:   "the address 169.254.169.254 of ::ffff:169.254.169.254 is link-local; allow it with --egress-allow-cidrs=169.254.169.254/32",
+			want:   "the address 169.254.169.254 is link-local; allow it with --egress-allow-cidrs=169.254.169.254/32",
 		},
 		"an IPv4-mapped CIDR is the IPv4 CIDR": {
 			reason: "both notations name the same addresses",

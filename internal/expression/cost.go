@@ -10,6 +10,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
@@ -23,17 +24,21 @@ const (
 	estimateLimit = 1_000_000
 
 	// costLimit bounds one evaluation. It is lower, since CEL's own count of what
-	// a loop costs takes time that grows with the square of its rounds: half a
-	// second or so at this limit, which no honest reply comes near.
-	costLimit = 50_000
+	// a loop costs takes time that grows with the square of its rounds: some
+	// hundredths of a second at this limit, a loop over a thousand elements or so.
+	costLimit = 10_000
 
 	// assumedSize is the length that the estimate assumes of a text or a list
 	// whose length nobody knows. Actual lengths count when it runs.
 	assumedSize = 2048
 
+	// matchCost is how many steps of a regular expression (a byte of the text for an
+	// instruction of the pattern) make one unit: the largest match is a budget's third.
+	matchCost = maxMatch / costLimit
+
 	// signatureCost stands for a signature by a private key, about a
 	// millisecond.
-	signatureCost = 10_000
+	signatureCost = 4_000
 )
 
 // checkCost refuses an expression that may cost too much.
@@ -77,15 +82,28 @@ func (estimator) EstimateCallCost(name, _ string, _ *checker.AstNode, arguments 
 
 func callCost(name string, size uint64) uint64 {
 	base := uint64(1)
-	if name == "jwt.sign" {
+	if name == signFunction {
 		base = signatureCost
 	}
 	return cost.SafeAdd(base, cost.SafeMultiplyByFactor(size, 0.1))
 }
 
-// costTrackers count what this package's own functions really cost.
-func costTrackers() []interpreter.CostTrackerOption {
-	var trackers []interpreter.CostTrackerOption
+// costTrackers count what this package's own functions really cost, and regular
+// expressions of these sizes; CEL goes by the length of the pattern alone.
+func costTrackers(patterns map[string]int) []interpreter.CostTrackerOption {
+	match := func(arguments []ref.Val, _ ref.Val) *uint64 {
+		pattern, _ := arguments[1].(types.String)
+		spent := cost.SafeAdd(1, cost.SafeMultiply(size(arguments[0]), uint64(patterns[string(pattern)]))/matchCost) //nolint:gosec // a size is not negative
+		return &spent
+	}
+	trackers := []interpreter.CostTrackerOption{
+		interpreter.OverloadCostTracker(overloads.Matches, match),
+		interpreter.OverloadCostTracker(overloads.MatchesString, match),
+		interpreter.OverloadCostTracker(overloads.ExtFormatString, func(arguments []ref.Val, result ref.Val) *uint64 {
+			spent := callCost("format", cost.SafeAdd(size(arguments[0]), size(result)))
+			return &spent
+		}),
+	}
 	for _, own := range ownFunctions() {
 		trackers = append(trackers, interpreter.OverloadCostTracker(own.overload(), func(arguments []ref.Val, _ ref.Val) *uint64 {
 			total := uint64(0)
@@ -99,6 +117,23 @@ func costTrackers() []interpreter.CostTrackerOption {
 	return trackers
 }
 
+// dispatched counts what a call costs whose types are known only when it runs: CEL takes
+// such a sum of two texts for one unit, however long they are.
+type dispatched struct{}
+
+// CallCost implements interpreter.ActualCostEstimator; nil leaves the count to CEL.
+func (dispatched) CallCost(function, overload string, arguments []ref.Val, result ref.Val) *uint64 {
+	if overload != "" {
+		return nil
+	}
+	total := size(result)
+	for _, argument := range arguments {
+		total = cost.SafeAdd(total, size(argument))
+	}
+	spent := callCost(function, total)
+	return &spent
+}
+
 func size(value ref.Val) uint64 {
 	if sizer, ok := value.(traits.Sizer); ok {
 		if length, ok := sizer.Size().(types.Int); ok && length > 0 {
@@ -106,4 +141,39 @@ func size(value ref.Val) uint64 {
 		}
 	}
 	return 1
+}
+
+// BudgetKey is the key under which a Budget is bound among the variables. What it
+// bounds is everything that is evaluated over them.
+const BudgetKey = "@budget"
+
+// maxTogether bounds what the expressions of one request, one reply or one target cost
+// together, in CEL's units. One alone may cost costLimit.
+const maxTogether = 3 * costLimit
+
+// Budget bounds what several evaluations cost together. It is for one use by one
+// goroutine.
+type Budget struct{ spent uint64 }
+
+// NewBudget has room for the expressions of one request, one reply or one target.
+func NewBudget() *Budget { return &Budget{} }
+
+// budgetOf gives the budget among the variables; nil: there is none.
+func budgetOf(variables map[string]any) *Budget {
+	budget, _ := variables[BudgetKey].(*Budget)
+	return budget
+}
+
+// isSpent reports whether nothing may be evaluated any more.
+func (b *Budget) isSpent() bool { return b != nil && b.spent >= maxTogether }
+
+// spend counts what an evaluation cost; nil: it was not counted.
+func (b *Budget) spend(cost *uint64) {
+	switch {
+	case b == nil:
+	case cost == nil:
+		b.spent += costLimit
+	default:
+		b.spent += *cost
+	}
 }

@@ -22,15 +22,26 @@ type Expression struct {
 	program cel.Program
 	tree    *ast.AST
 	uses    uses
+	weight  int // about what it takes in memory, in bytes
 }
 
-// compile checks syntax, names, types, fields and cost, in this order. A nil
+// compile checks size, syntax, names, types, fields and cost, in this order. A nil
 // wanted accepts every type.
 func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, error) {
 	if strings.TrimSpace(source.text) == "" {
 		return nil, source.at(1, 0, "the expression is empty")
 	}
-	checked, issues := e.env.Compile(source.text)
+	if err := checkSize(source); err != nil {
+		return nil, err
+	}
+	parsed, issues := e.env.Parse(source.text)
+	if issues.Err() != nil {
+		return nil, source.compileError(issues)
+	}
+	if err := checkNesting(source, parsed.NativeRep().Expr()); err != nil {
+		return nil, err
+	}
+	checked, issues := e.env.Check(parsed)
 	if issues.Err() != nil {
 		return nil, source.compileError(issues)
 	}
@@ -44,7 +55,9 @@ func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, e
 	if err := e.checkCost(source, checked); err != nil {
 		return nil, err
 	}
-	program, err := e.env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit), cel.CostTrackerOptions(costTrackers()...))
+	patterns := map[string]int{} // written while the program is planned, and read by its count of cost
+	program, err := e.env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostTracking(dispatched{}), cel.CostLimit(costLimit),
+		cel.CostTrackerOptions(costTrackers(patterns)...), cel.CustomDecoratorV2(e.guarded(patterns)))
 	if err != nil {
 		return nil, source.at(1, 0, "cannot be prepared: "+oneLine(err.Error()))
 	}
@@ -84,7 +97,7 @@ func (x *Expression) Value(variables map[string]any) (value any, present bool, e
 	if err != nil {
 		return nil, false, err
 	}
-	value, present, err = native(result)
+	value, present, err = new(converter).native(result)
 	if err != nil {
 		return nil, false, x.source.at(1, 0, err.Error())
 	}
@@ -99,7 +112,12 @@ func (x *Expression) True(variables map[string]any) bool {
 }
 
 func (x *Expression) evaluate(variables map[string]any) (ref.Val, error) {
-	result, _, err := x.program.Eval(variables)
+	budget := budgetOf(variables)
+	if budget.isSpent() {
+		return nil, x.source.at(1, 0, "the expressions before it cost too much together for the values at hand")
+	}
+	result, details, err := x.program.Eval(variables)
+	budget.spend(details.ActualCost())
 	if err == nil && result != nil {
 		return result, nil
 	}
@@ -125,6 +143,9 @@ func (x *Expression) Uses(variable string) bool {
 	_, used := x.uses.fields[variable]
 	return used
 }
+
+// Weight is about what the expression takes in memory, in bytes.
+func (x *Expression) Weight() int { return x.weight }
 
 // Fields lists the fields of a map variable that the expression names; whole is
 // true where it uses the map in a way that may reach every field.

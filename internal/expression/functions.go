@@ -4,6 +4,7 @@
 package expression
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha1"
@@ -13,11 +14,14 @@ import (
 	"encoding/hex"
 	"hash"
 	"net/url"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 )
 
 // function is one overload of a function that this package adds to CEL.
@@ -36,14 +40,22 @@ func (f function) overload() string {
 	return id
 }
 
-// functions declares this package's functions to CEL.
-func functions() []cel.EnvOption {
+// declared declares functions to CEL.
+func declared(all []function) []cel.EnvOption {
 	var options []cel.EnvOption
-	for _, f := range ownFunctions() {
+	for _, f := range all {
 		options = append(options, cel.Function(f.name,
 			cel.Overload(f.overload(), f.arguments, f.result, cel.FunctionBinding(f.call))))
 	}
 	return options
+}
+
+// signFunction signs with a key.
+const signFunction = "jwt.sign"
+
+// withoutSigning leaves out the functions that sign.
+func withoutSigning(all []function) []function {
+	return slices.DeleteFunc(all, func(f function) bool { return f.name == signFunction })
 }
 
 // ownFunctions lists every overload of the functions that this package adds.
@@ -92,8 +104,8 @@ func ownFunctions() []function {
 		function{"json.encode", []*cel.Type{cel.DynType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 			return encoded(arguments[0])
 		}},
-		function{"jwt.sign", []*cel.Type{cel.StringType, cel.StringType, object}, cel.StringType, signJWT},
-		function{"jwt.sign", []*cel.Type{cel.StringType, cel.StringType, object, object}, cel.StringType, signJWT},
+		function{signFunction, []*cel.Type{cel.StringType, cel.StringType, object}, cel.StringType, signJWT},
+		function{signFunction, []*cel.Type{cel.StringType, cel.StringType, object, object}, cel.StringType, signJWT},
 		function{"jwt.claims", []*cel.Type{cel.StringType}, cel.DynType, claimsOfJWT},
 	)
 }
@@ -121,4 +133,32 @@ func bytesOf(value ref.Val) []byte {
 func decodeBase64(text string) ([]byte, error) {
 	text = strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(text, "="))
 	return base64.RawURLEncoding.DecodeString(text)
+}
+
+func decoded(text []byte) ref.Val {
+	value, rest, err := jsontext.Decode(text)
+	if err != nil || len(bytes.TrimSpace(rest)) > 0 {
+		return types.WrapErr(safeError("a value is not JSON"))
+	}
+	return types.DefaultTypeAdapter.NativeToValue(value)
+}
+
+func encoded(value ref.Val) ref.Val {
+	text, err := jsonOf(value)
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	return types.String(text)
+}
+
+func jsonOf(value ref.Val) ([]byte, error) {
+	plain, _, err := new(converter).native(value)
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := jsontext.Encode(plain)
+	if err != nil {
+		return nil, safeError(err.Error())
+	}
+	return encoded, nil
 }

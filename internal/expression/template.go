@@ -5,6 +5,7 @@ package expression
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -27,9 +28,15 @@ type Part struct {
 // Template compiles a text with ${...}. A problem is an *Error, several are
 // joined.
 func (e *Environment) Template(field, text string) (*Template, error) {
+	if len(text) > MaxTemplate {
+		return nil, &Error{Field: field, Line: 1, Column: 1, Message: fmt.Sprintf("has %d bytes, of at most %d: make it shorter", len(text), MaxTemplate)}
+	}
 	stretches, err := split(field, text)
 	if err != nil {
 		return nil, err
+	}
+	if count := expressions(stretches); count > maxExpressions {
+		return nil, &Error{Field: field, Line: 1, Column: 1, Message: fmt.Sprintf("has %d expressions, of at most %d: use fewer", count, maxExpressions)}
 	}
 	template := &Template{field: field}
 	var problems []error
@@ -49,6 +56,28 @@ func (e *Environment) Template(field, text string) (*Template, error) {
 		return nil, errors.Join(problems...)
 	}
 	return template, nil
+}
+
+// expressions counts those among the stretches of a text.
+func expressions(stretches []stretch) int {
+	count := 0
+	for _, each := range stretches {
+		if each.code {
+			count++
+		}
+	}
+	return count
+}
+
+// Weight is about what the template takes in memory, in bytes.
+func (t *Template) Weight() int {
+	weight := len(t.field)
+	for _, part := range t.parts {
+		if weight += len(part.Literal); part.Expression != nil {
+			weight += part.Expression.Weight()
+		}
+	}
+	return weight
 }
 
 // Parts gives the template's stretches in order.
@@ -75,7 +104,9 @@ func (t *Template) Value(variables map[string]any) (value any, present bool, err
 		if err != nil {
 			return nil, false, err
 		}
-		text.WriteString(stretch)
+		if text.WriteString(stretch); text.Len() > MaxResult {
+			return nil, false, &Error{Field: t.field, Line: 1, Column: 1, Message: fmt.Sprintf("gives more than %d bytes", MaxResult)}
+		}
 	}
 	return text.String(), true, nil
 }

@@ -27,6 +27,8 @@ type usesFinder struct {
 	variables  map[string]Variable
 	local      []string // names that comprehensions bind here
 	problems   []error
+
+	nodes, loops, loopUses, patterns, steps int // see bounds.go
 }
 
 // findUses fills in x.uses. A field that its map does not declare is an error.
@@ -34,15 +36,19 @@ func (x *Expression) findUses(variables map[string]Variable) error {
 	x.uses = uses{fields: map[string]map[string]bool{}, whole: map[string]bool{}, names: map[int64]string{}}
 	finder := &usesFinder{expression: x, variables: variables}
 	finder.walk(x.tree.Expr())
-	return errors.Join(finder.problems...)
+	x.weight = finder.weight()
+	return errors.Join(append(finder.problems, finder.checkShape())...)
 }
 
 func (f *usesFinder) walk(node ast.Expr) {
+	f.nodes++
 	switch node.Kind() {
 	case ast.IdentKind:
 		if name, ok := f.variable(node); ok {
 			f.use(name)
 			f.expression.uses.whole[name] = true
+		} else if slices.Contains(f.local, name) && !isGenerated(name) {
+			f.loopUses++
 		}
 	case ast.SelectKind:
 		selection := node.AsSelect()
@@ -52,6 +58,7 @@ func (f *usesFinder) walk(node ast.Expr) {
 		}
 		f.walk(selection.Operand())
 	case ast.CallKind:
+		f.pattern(node)
 		f.call(node)
 	case ast.ListKind:
 		for _, element := range node.AsList().Elements() {
@@ -99,6 +106,7 @@ func (f *usesFinder) call(node ast.Expr) {
 }
 
 func (f *usesFinder) comprehension(node ast.ComprehensionExpr) {
+	f.loop(node)
 	f.walk(node.IterRange())
 	f.walk(node.AccuInit())
 	outer := f.local
@@ -111,8 +119,11 @@ func (f *usesFinder) comprehension(node ast.ComprehensionExpr) {
 
 // variable gives the name of the declared variable that a node is.
 func (f *usesFinder) variable(node ast.Expr) (string, bool) {
-	if node.Kind() != ast.IdentKind || slices.Contains(f.local, node.AsIdent()) {
+	if node.Kind() != ast.IdentKind {
 		return "", false
+	}
+	if slices.Contains(f.local, node.AsIdent()) {
+		return node.AsIdent(), false
 	}
 	_, declared := f.variables[node.AsIdent()]
 	return node.AsIdent(), declared
@@ -136,9 +147,13 @@ func (f *usesFinder) field(node ast.Expr, name, field string) {
 	if len(variable.fields) > 0 {
 		known = "it has " + strings.Join(variable.fields, ", ")
 	}
+	f.problem(node, fmt.Sprintf("undeclared field '%s' of %s (%s)", field, name, known))
+}
+
+// problem notes what is wrong at a node.
+func (f *usesFinder) problem(node ast.Expr, message string) {
 	location := f.expression.tree.SourceInfo().GetStartLocation(node.ID())
-	f.problems = append(f.problems, f.expression.source.at(location.Line(), location.Column(),
-		fmt.Sprintf("undeclared field '%s' of %s (%s)", field, name, known)))
+	f.problems = append(f.problems, f.expression.source.at(location.Line(), location.Column(), message))
 }
 
 func literal(node ast.Expr) (string, bool) {

@@ -13,15 +13,32 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 )
 
-// native turns a CEL value into a Go value; present is false for an empty
-// optional. The error quotes nothing.
-func native(value ref.Val) (result any, present bool, err error) {
+// converter turns a CEL value into a Go value, within maxElements and MaxResult. What
+// an expression gives may share its parts, and be far larger than it is in memory.
+type converter struct{ elements, bytes int }
+
+// exceeded reports whether the value is larger than may be.
+func (c *converter) exceeded() bool { return c.elements > maxElements || c.bytes > MaxResult }
+
+// native gives the Go value; present is false for an empty optional. The error quotes
+// nothing.
+func (c *converter) native(value ref.Val) (result any, present bool, err error) {
+	c.elements++
+	switch value := value.(type) {
+	case types.String:
+		c.bytes += len(value)
+	case types.Bytes:
+		c.bytes += len(value)
+	}
+	if c.exceeded() {
+		return nil, false, errTooLarge
+	}
 	switch value := value.(type) {
 	case *types.Optional:
 		if !value.HasValue() {
 			return nil, false, nil
 		}
-		return native(value.GetValue())
+		return c.native(value.GetValue())
 	case types.Null:
 		return nil, true, nil
 	case types.Bool:
@@ -41,20 +58,20 @@ func native(value ref.Val) (result any, present bool, err error) {
 	case types.Duration:
 		return value.Duration, true, nil
 	case traits.Mapper:
-		result, err := nativeMap(value)
+		result, err := c.nativeMap(value)
 		return result, err == nil, err
 	case traits.Lister:
-		result, err := nativeList(value)
+		result, err := c.nativeList(value)
 		return result, err == nil, err
 	}
 	return nil, false, safeError("it gives a value that is no text, number, list or map")
 }
 
-func nativeMap(value traits.Mapper) (map[string]any, error) {
+func (c *converter) nativeMap(value traits.Mapper) (map[string]any, error) {
 	result := map[string]any{}
 	for keys := value.Iterator(); keys.HasNext() == types.True; {
 		key := keys.Next()
-		name, _, err := native(key)
+		name, _, err := c.native(key)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +79,7 @@ func nativeMap(value traits.Mapper) (map[string]any, error) {
 		if !ok {
 			return nil, safeError("a key of a map must be a text or a number")
 		}
-		member, present, err := native(value.Get(key))
+		member, present, err := c.native(value.Get(key))
 		if err != nil {
 			return nil, err
 		}
@@ -73,10 +90,10 @@ func nativeMap(value traits.Mapper) (map[string]any, error) {
 	return result, nil
 }
 
-func nativeList(value traits.Lister) ([]any, error) {
+func (c *converter) nativeList(value traits.Lister) ([]any, error) {
 	result := []any{}
 	for elements := value.Iterator(); elements.HasNext() == types.True; {
-		element, present, err := native(elements.Next())
+		element, present, err := c.native(elements.Next())
 		if err != nil {
 			return nil, err
 		}

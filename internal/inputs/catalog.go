@@ -6,6 +6,7 @@ package inputs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,6 +26,9 @@ import (
 type Catalog struct {
 	// Reader reads ClusterTokenProviders from the cache.
 	Reader client.Reader
+	// Namespaces reads PartialObjectMetadata of namespaces from the cache; nil where
+	// the operator cannot read the labels of namespaces.
+	Namespaces client.Reader
 
 	builtIns map[string]*provider.Provider
 
@@ -37,6 +41,7 @@ type compilation struct {
 	uid        types.UID
 	generation int64
 	provider   *provider.Provider
+	users      users
 	err        error
 }
 
@@ -75,9 +80,10 @@ type Provider struct {
 	Edition string
 }
 
-// Find returns the provider that a credential names. It fails with a
-// *problem.Problem.
-func (c *Catalog) Find(ctx context.Context, reference v1alpha1.ProviderReference) (Provider, error) {
+// Find returns the provider that a credential names, if the credential's namespace
+// may use it. It fails with a *problem.Problem.
+func (c *Catalog) Find(ctx context.Context, credential *v1alpha1.TokenCredential) (Provider, error) {
+	reference := credential.Spec.ProviderRef
 	kind := cmp.Or(reference.Kind, v1alpha1.BuiltInProvider)
 	key := string(kind) + "/" + reference.Name
 	switch kind {
@@ -89,15 +95,16 @@ func (c *Catalog) Find(ctx context.Context, reference v1alpha1.ProviderReference
 			"there is no built-in provider %q: spec.providerRef.name may be %s, or set spec.providerRef.kind to ClusterTokenProvider",
 			reference.Name, names(c.builtIns))
 	case v1alpha1.ClusterProvider:
-		return c.findDescribed(ctx, reference.Name, key)
+		return c.findDescribed(ctx, credential.Namespace, reference.Name, key)
 	default:
 		return Provider{}, problem.New(v1alpha1.InvalidParametersReason,
 			"spec.providerRef.kind %q is not known to this version of the operator: write BuiltIn or ClusterTokenProvider, or upgrade the operator", kind)
 	}
 }
 
-// findDescribed returns a provider that a ClusterTokenProvider describes.
-func (c *Catalog) findDescribed(ctx context.Context, name, key string) (Provider, error) {
+// findDescribed returns a provider that a ClusterTokenProvider describes. Whether a
+// namespace may use it is judged first: how it fails is not for others to know.
+func (c *Catalog) findDescribed(ctx context.Context, namespace, name, key string) (Provider, error) {
 	described := &v1alpha1.ClusterTokenProvider{}
 	err := c.Reader.Get(ctx, client.ObjectKey{Name: name}, described)
 	if apierrors.IsNotFound(err) {
@@ -107,25 +114,39 @@ func (c *Catalog) findDescribed(ctx context.Context, name, key string) (Provider
 	if err != nil {
 		return Provider{}, problem.Reading(err, fmt.Sprintf("the ClusterTokenProvider %q", name))
 	}
-	compiled, err := c.Compile(described)
-	if err != nil {
+	compiled := c.compile(described)
+	if err := c.admit(ctx, compiled.users, namespace, name); err != nil {
+		return Provider{}, err
+	}
+	if compiled.err != nil {
 		return Provider{}, problem.New(v1alpha1.ProviderInvalidReason,
 			"the ClusterTokenProvider %q does not compile; its own status says where (kubectl get clustertokenprovider %s -o wide): ask its admin to correct it", name, name)
 	}
-	return Provider{Provider: compiled, Key: key, Edition: fmt.Sprintf("%s/%d", described.UID, described.Generation)}, nil
+	return Provider{Provider: compiled.provider, Key: key, Edition: fmt.Sprintf("%s/%d", described.UID, described.Generation)}, nil
 }
 
-// Compile compiles each generation of a provider once.
+// Compile compiles each generation of a provider once. What does not compile is
+// said with the field that it is in.
 func (c *Catalog) Compile(described *v1alpha1.ClusterTokenProvider) (*provider.Provider, error) {
+	compiled := c.compile(described)
+	return compiled.provider, compiled.err
+}
+
+func (c *Catalog) compile(described *v1alpha1.ClusterTokenProvider) compilation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known, ok := c.compiled[described.Name]
 	if !ok || known.uid != described.UID || known.generation != described.Generation {
 		known = compilation{uid: described.UID, generation: described.Generation}
+		var errOfUsers error
+		known.users, errOfUsers = compileUsers(described.Spec.Namespaces)
 		known.provider, known.err = provider.Compile(described.Name, described.Spec)
+		if errOfUsers != nil {
+			known.provider, known.err = nil, errors.Join(errOfUsers, known.err)
+		}
 		c.compiled[described.Name] = known
 	}
-	return known.provider, known.err
+	return known
 }
 
 // Forget drops what was compiled of a ClusterTokenProvider that is gone.

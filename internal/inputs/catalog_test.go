@@ -44,7 +44,13 @@ func providerOf(t testing.TB, uid types.UID, generation int64, spec string) *v1a
 	return provider
 }
 
-var shopReference = v1alpha1.ProviderReference{Kind: v1alpha1.ClusterProvider, Name: "shop"}
+// shopUser is a credential in team-a that names the ClusterTokenProvider shop.
+func shopUser() *v1alpha1.TokenCredential {
+	user := &v1alpha1.TokenCredential{}
+	user.Namespace = "team-a"
+	user.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.ClusterProvider, Name: "shop"}
+	return user
+}
 
 func TestFindSaysWhyThereIsNoProvider(t *testing.T) {
 	t.Parallel()
@@ -66,7 +72,7 @@ func TestFindSaysWhyThereIsNoProvider(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			found, err := catalog.Find(t.Context(), shopReference)
+			found, err := catalog.Find(t.Context(), shopUser())
 			if each.want == "" {
 				if err != nil || found.Provider == nil || found.Key != "ClusterTokenProvider/shop" {
 					t.Errorf("found %+v, %v\nreason: %s", found, err, each.reason)
@@ -152,7 +158,9 @@ func TestBuiltInsAreThoseThatAreAllowed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = catalog.Find(t.Context(), v1alpha1.ProviderReference{Name: "shop"})
+			user := shopUser()
+			user.Spec.ProviderRef.Kind = v1alpha1.BuiltInProvider
+			_, err = catalog.Find(t.Context(), user)
 			if (err == nil) != each.finds {
 				t.Errorf("found: %v, want %t\nreason: %s", err, each.finds, each.reason)
 			}

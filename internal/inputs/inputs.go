@@ -81,7 +81,7 @@ type Gatherer struct {
 // nothing can be done without what is wrong; a Secret that is missing is told in
 // the inputs, since it matters only where it is needed.
 func (g *Gatherer) Gather(ctx context.Context, credential *v1alpha1.TokenCredential) (*Inputs, error) {
-	found, err := g.Catalog.Find(ctx, credential.Spec.ProviderRef)
+	found, err := g.Catalog.Find(ctx, credential)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (g *Gatherer) Gather(ctx context.Context, credential *v1alpha1.TokenCredent
 		return nil, problem.New(v1alpha1.InvalidParametersReason, "%s", problem.OneLine(err))
 	}
 	in := &Inputs{Provider: found, Parameters: parameters, Source: SourceOf(credential.Spec.ProviderRef, parameters)}
-	read, versions, err := g.read(ctx, credential)
+	read, versions, err := g.read(ctx, credential, found)
 	if err != nil {
 		return nil, err
 	}
@@ -104,12 +104,13 @@ func (g *Gatherer) Gather(ctx context.Context, credential *v1alpha1.TokenCredent
 	return in, nil
 }
 
-// read reads the Secrets that a credential refers to, by the field that does.
-func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredential) (map[string]*Values, []string, error) {
+// read reads the Secrets that a credential refers to, by the field that does: the keys
+// alone that are used.
+func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredential, from Provider) (map[string]*Values, []string, error) {
 	read := map[string]*Values{}
 	var versions []string
 	for _, ref := range References(credential) {
-		found, err := g.Secrets.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name})
+		found, err := g.Secrets.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name}, keysOf(credential, ref.Field, from)...)
 		if err != nil {
 			return nil, nil, problem.Reading(err, fmt.Sprintf("the Secret %q of %s", ref.Name, ref.Field))
 		}
@@ -125,7 +126,7 @@ func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredentia
 // CachedDigest is the digest that Gather would give by the cache, where the
 // provider can be found.
 func (g *Gatherer) CachedDigest(ctx context.Context, credential *v1alpha1.TokenCredential) (string, error) {
-	found, err := g.Catalog.Find(ctx, credential.Spec.ProviderRef)
+	found, err := g.Catalog.Find(ctx, credential)
 	if err != nil {
 		return "", err
 	}
@@ -147,7 +148,7 @@ func (g *Gatherer) LiveSeed(ctx context.Context, credential *v1alpha1.TokenCrede
 	if ref == nil {
 		return secret.Text{}, nil
 	}
-	live, err := g.Secrets.GetLive(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: string(ref.Name)})
+	live, err := g.Secrets.GetLive(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: string(ref.Name)}, SeedKey(ref))
 	if err != nil {
 		return secret.Text{}, problem.Reading(err, fmt.Sprintf("the Secret %q of %s", ref.Name, seedField))
 	}

@@ -4,8 +4,9 @@
 package inputs
 
 import (
-	"container/list"
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unique"
@@ -16,6 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/lru"
 )
 
 const (
@@ -23,6 +26,13 @@ const (
 	// of 50,000 credentials, and too little for a namespace to fill the process
 	// with large Secrets. What was not used for longest goes first.
 	maxCached = 32 << 20
+	// MaxValue is the size of the largest value that is used, in bytes: a chain of
+	// certificates, or a private key, takes a fourth of it. Of a larger one only its
+	// size is kept.
+	MaxValue = 64 << 10
+	// maxKeys is how many keys of a Secret are kept before those that nobody names any
+	// more are forgotten.
+	maxKeys = 64
 	// entryOverhead is what an entry takes beside the values, in bytes.
 	entryOverhead = 256
 	// readTimeout bounds a read that is shared.
@@ -39,53 +49,89 @@ type Secrets struct {
 	// Live reads from the API server.
 	Live client.Reader
 
-	mu      sync.Mutex
-	known   map[types.NamespacedName]*list.Element // of *entry
-	used    list.List                              // front: used last
-	bytes   int
+	once    sync.Once
+	known   *lru.Cache[types.NamespacedName, *Values]
 	reading singleflight.Group
 }
 
-// entry is a Secret in memory.
-type entry struct {
-	key    types.NamespacedName
-	values *Values
-	size   int
-}
-
-// Values are what a Secret held, in less than half of the memory that a Secret
-// takes: there is one for each credential. They are not to be changed.
+// Values are what a Secret held under the keys that credentials name, in less than
+// half of the memory that a Secret takes: there is one for each credential. They are
+// not to be changed.
 type Values struct {
 	Name    string
 	Version string // the Secret's resourceVersion
 	pairs   []pair
 }
 
+// pair is a key that was asked for, and what the Secret held under it.
 type pair struct {
 	key   string
-	value []byte
+	value []byte // nil where it is too large
+	size  int    // of the value; absent: there is none
 }
 
-// Value under a key.
-func (v *Values) Value(key string) ([]byte, bool) {
-	for _, each := range v.pairs {
-		if each.key == key {
-			return each.value, true
-		}
+const absent = -1
+
+// Value under a key; present is false where there is none, and where it is too large.
+func (v *Values) Value(key string) (value []byte, present bool) {
+	if known := v.pair(key); known != nil && known.size != absent && known.size <= MaxValue {
+		return known.value, true
 	}
 	return nil, false
 }
 
-func valuesOf(secret *corev1.Secret) *Values {
-	v := &Values{
-		Name:    secret.Name,
-		Version: secret.ResourceVersion,
-		pairs:   make([]pair, 0, len(secret.Data)),
+// TooLarge gives the size of the value under a key, in bytes, where it is larger than
+// MaxValue; else 0.
+func (v *Values) TooLarge(key string) int {
+	if known := v.pair(key); known != nil && known.size > MaxValue {
+		return known.size
 	}
-	for key, value := range secret.Data {
-		v.pairs = append(v.pairs, pair{unique.Make(key).Value(), value})
+	return 0
+}
+
+func (v *Values) pair(key string) *pair {
+	for i := range v.pairs {
+		if v.pairs[i].key == key {
+			return &v.pairs[i]
+		}
+	}
+	return nil
+}
+
+// hasAsked reports whether all these keys were looked for.
+func (v *Values) hasAsked(keys []string) bool {
+	return !slices.ContainsFunc(keys, func(key string) bool { return v.pair(key) == nil })
+}
+
+// valuesOf keeps the values under these keys, and what is known of others at the same
+// version. It copies, since the values of a Secret share one block of memory.
+func valuesOf(secret *corev1.Secret, keys []string, before *Values) *Values {
+	v := &Values{Name: secret.Name, Version: secret.ResourceVersion, pairs: make([]pair, 0, len(keys))}
+	if before != nil && before.Version == v.Version && len(before.pairs) < maxKeys {
+		v.pairs = append(v.pairs, before.pairs...)
+	}
+	for _, key := range keys {
+		if v.pair(key) != nil {
+			continue
+		}
+		read := pair{key: unique.Make(key).Value(), size: absent}
+		if value, has := secret.Data[key]; has {
+			if read.size = len(value); read.size <= MaxValue {
+				read.value = slices.Clone(value)
+			}
+		}
+		v.pairs = append(v.pairs, read)
 	}
 	return v
+}
+
+// bytes is about what the values take in memory.
+func (v *Values) bytes() int {
+	size := entryOverhead
+	for _, each := range v.pairs {
+		size += len(each.key) + len(each.value)
+	}
+	return size
 }
 
 // Absent is the version of a Secret that does not exist.
@@ -115,21 +161,22 @@ func (s *Secrets) Cached(ctx context.Context, key types.NamespacedName) (*metav1
 	return metadata, nil
 }
 
-// Get returns a Secret's values; nil where there is no such Secret.
-func (s *Secrets) Get(ctx context.Context, key types.NamespacedName) (*Values, error) {
+// Get returns a Secret's values under these keys, and maybe under others; nil where
+// there is no such Secret.
+func (s *Secrets) Get(ctx context.Context, key types.NamespacedName, keys ...string) (*Values, error) {
 	version, err := s.Version(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	if known := s.lookUp(key); known != nil && known.Version == version {
+	if known, ok := s.cache().Get(key); ok && known.Version == version && known.hasAsked(keys) {
 		return known, nil
 	}
 	// Thousands may refer to one Secret, and come at the same time. The read is that of
 	// all, so that it does not end with the one that began it.
-	read := s.reading.DoChan(key.String()+"@"+version, func() (any, error) {
+	read := s.reading.DoChan(key.String()+"@"+version+"/"+strings.Join(keys, "/"), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
-		return s.GetLive(ctx, key)
+		return s.GetLive(ctx, key, keys...)
 	})
 	select {
 	case result := <-read:
@@ -142,8 +189,9 @@ func (s *Secrets) Get(ctx context.Context, key types.NamespacedName) (*Values, e
 	}
 }
 
-// GetLive reads a Secret from the API server; nil where there is none.
-func (s *Secrets) GetLive(ctx context.Context, key types.NamespacedName) (*Values, error) {
+// GetLive reads a Secret's values under these keys from the API server; nil where there
+// is no such Secret.
+func (s *Secrets) GetLive(ctx context.Context, key types.NamespacedName, keys ...string) (*Values, error) {
 	live := &corev1.Secret{}
 	err := s.Live.Get(ctx, key, live)
 	if apierrors.IsNotFound(err) {
@@ -153,52 +201,18 @@ func (s *Secrets) GetLive(ctx context.Context, key types.NamespacedName) (*Value
 	if err != nil {
 		return nil, err
 	}
-	read := valuesOf(live)
-	s.remember(key, read)
+	before, _ := s.cache().Get(key)
+	read := valuesOf(live, keys, before)
+	s.cache().Put(key, read, read.bytes())
 	return read, nil
 }
 
 // Forget drops the values of a Secret that no credential refers to any more.
 func (s *Secrets) Forget(key types.NamespacedName) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.drop(s.known[key])
+	s.cache().Drop(key)
 }
 
-func (s *Secrets) lookUp(key types.NamespacedName) *Values {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known := s.known[key]
-	if known == nil {
-		return nil
-	}
-	s.used.MoveToFront(known)
-	return known.Value.(*entry).values
-}
-
-func (s *Secrets) remember(key types.NamespacedName, read *Values) {
-	size := entryOverhead
-	for _, each := range read.pairs {
-		size += len(each.key) + len(each.value)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.drop(s.known[key])
-	if s.known == nil {
-		s.known = map[types.NamespacedName]*list.Element{}
-	}
-	s.known[key] = s.used.PushFront(&entry{key, read, size})
-	s.bytes += size
-	for s.bytes > maxCached {
-		s.drop(s.used.Back())
-	}
-}
-
-func (s *Secrets) drop(known *list.Element) {
-	if known == nil {
-		return
-	}
-	dropped := s.used.Remove(known).(*entry)
-	delete(s.known, dropped.key)
-	s.bytes -= dropped.size
+func (s *Secrets) cache() *lru.Cache[types.NamespacedName, *Values] {
+	s.once.Do(func() { s.known = lru.New[types.NamespacedName, *Values](maxCached) })
+	return s.known
 }

@@ -7,18 +7,20 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 const (
@@ -96,7 +98,7 @@ func keyOf(name string) types.NamespacedName {
 // TestSecretsAreReadOnce counts what is read from the API server.
 func TestSecretsAreReadOnce(t *testing.T) {
 	t.Parallel()
-	get := func(s *Secrets) (*Values, error) { return s.Get(context.Background(), keyOf("app")) }
+	get := func(s *Secrets) (*Values, error) { return s.Get(context.Background(), keyOf("app"), "key") }
 	for _, each := range []struct {
 		name, reason string
 		between      func(c *cluster, s *Secrets)
@@ -114,7 +116,7 @@ func TestSecretsAreReadOnce(t *testing.T) {
 		{"no credential names it any more", "its values do not stay in memory", func(_ *cluster, s *Secrets) { s.Forget(keyOf("app")) }, 2, "first"},
 		{"it was read live", "the cache is passed by, and learns", func(c *cluster, s *Secrets) {
 			c.put("app", "2", map[string]string{"key": "second"})
-			_, _ = s.GetLive(context.Background(), keyOf("app"))
+			_, _ = s.GetLive(context.Background(), keyOf("app"), "key")
 		}, 2, "second"},
 	} {
 		t.Run(each.name, func(t *testing.T) {
@@ -138,7 +140,7 @@ func TestSecretsAreReadOnce(t *testing.T) {
 			if got != each.want || c.reads != each.reads {
 				t.Errorf("the value is %q after %d reads, want %q after %d\nreason: %s", got, c.reads, each.want, each.reads, each.reason)
 			}
-			if each.want == "-" && (len(s.known) > 0 || s.bytes > 0) {
+			if each.want == "-" && s.cache().Size() > 0 {
 				t.Error("the values of a Secret that is gone stay in memory")
 			}
 		})
@@ -195,12 +197,12 @@ func TestSecretsShareARead(t *testing.T) {
 // TestSecretsAreBoundedInBytes fills the cache, and counts what is read again.
 func TestSecretsAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	const large = 1 << 20 // what a Secret holds at most
+	const large = MaxValue
 	c := newCluster()
 	s := c.secrets()
 	filling := maxCached/large + 8
 	get := func(name string) {
-		if _, err := s.Get(t.Context(), keyOf(name)); err != nil {
+		if _, err := s.Get(t.Context(), keyOf(name), "key"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -233,13 +235,65 @@ func TestSecretsAreBoundedInBytes(t *testing.T) {
 			t.Errorf("%s is read %d times more, want %d\nreason: %s", each.name, got, each.reads, each.reason)
 		}
 	}
-	if s.bytes > maxCached {
-		t.Errorf("%d bytes are held, more than %d", s.bytes, maxCached)
+	if held := s.cache().Size(); held > maxCached {
+		t.Errorf("%d bytes are held, more than %d", held, maxCached)
 	}
 	for name := range c.live {
 		s.Forget(keyOf(name))
 	}
-	if diff := cmp.Diff([3]int{}, [3]int{len(s.known), s.used.Len(), s.bytes}); diff != "" {
-		t.Errorf("all is forgotten, and something stays (-want +got)\n%s", diff)
+	if held := s.cache().Size(); held != 0 {
+		t.Errorf("all is forgotten, and %d bytes stay", held)
+	}
+}
+
+// TestSecretsKeepWhatIsNamed asks for some keys of a Secret that has others.
+func TestSecretsKeepWhatIsNamed(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a Secret of 1 MiB")
+	fits, over := strings.Repeat("x", MaxValue), strings.Repeat("x", MaxValue+1)
+	c := newCluster()
+	c.put("app", "1", map[string]string{"key": "value", "fits": fits, "over": over, "other": fits})
+	s := c.secrets()
+	for _, each := range []struct {
+		name, reason, key string
+		present           bool
+		tooLarge, reads   int
+	}{
+		{"a key", "it is read", "key", true, 0, 1},
+		{"the same key", "it is known", "key", true, 0, 1},
+		{"a value of the size allowed", "the bound is inclusive; another key is read again", "fits", true, 0, 2},
+		{"a value of one byte too many", "its size is told, and its bytes are not kept", "over", false, MaxValue + 1, 3},
+		{"the first key again", "what is known at one version stays", "key", true, 0, 3},
+		{"a key that is not there", "that is known too, after one read", "none", false, 0, 4},
+		{"the missing key again", "it is not read again", "none", false, 0, 4},
+	} {
+		values, err := s.Get(t.Context(), keyOf("app"), each.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, present := values.Value(each.key)
+		if present != each.present || values.TooLarge(each.key) != each.tooLarge || c.reads != each.reads {
+			t.Errorf("%s: present %v, too large %d, %d reads; want %v, %d, %d\nreason: %s",
+				each.name, present, values.TooLarge(each.key), c.reads, each.present, each.tooLarge, each.reads, each.reason)
+		}
+	}
+	if held := s.cache().Size(); held > 2*MaxValue {
+		t.Errorf("%d bytes are held: values that nobody names, or that are too large, must not be", held)
+	}
+}
+
+// TestSecretsForgetKeysThatAreNotNamed has someone name ever new keys of one Secret.
+func TestSecretsForgetKeysThatAreNotNamed(t *testing.T) {
+	t.Parallel()
+	c := newCluster()
+	c.put("app", "1", map[string]string{"key": "value"})
+	s := c.secrets()
+	for n := range 10 * maxKeys {
+		if _, err := s.Get(t.Context(), keyOf("app"), "key"+strconv.Itoa(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if known, _ := s.cache().Get(keyOf("app")); len(known.pairs) > 2*maxKeys {
+		t.Errorf("%d keys are kept", len(known.pairs))
 	}
 }

@@ -88,6 +88,21 @@ func value(from *Values, key, field string) (secret.Text, *problem.Problem) {
 	return text, nil
 }
 
+// keysOf are the keys that a credential names of the Secret of a field, or the provider
+// for it.
+func keysOf(credential *v1alpha1.TokenCredential, field string, from Provider) []string {
+	spec := credential.Spec
+	switch field {
+	case appField:
+		return []string{string(cmp.Or(spec.AppSecretRef.KeyField, defaultAppKey)), string(cmp.Or(spec.AppSecretRef.SecretField, defaultAppSecret))}
+	case seedField:
+		return []string{SeedKey(spec.RefreshTokenSecretRef)}
+	case loginField:
+		return from.LoginKeys
+	}
+	return nil
+}
+
 // SeedKey is the key of the seed's Secret that holds the refresh token.
 func SeedKey(ref *v1alpha1.RefreshTokenSecretReference) string {
 	return string(cmp.Or(ref.Key, defaultRefreshToken))
@@ -112,6 +127,11 @@ func secretNotFound(field, name string) *problem.Problem {
 	return problem.New(v1alpha1.SecretNotFoundReason, "the Secret %q of %s does not exist: create it", name, field)
 }
 
+// keyMissing says why there is no value under a key that can be used.
 func keyMissing(from *Values, key, field string) *problem.Problem {
+	if size := from.TooLarge(key); size > 0 {
+		return problem.New(v1alpha1.SecretKeyMissingReason,
+			"the Secret %q has %d bytes under the key %q (%s), of at most %d: put a value there that is no larger", from.Name, size, key, field, MaxValue)
+	}
 	return problem.New(v1alpha1.SecretKeyMissingReason, "the Secret %q has no value under the key %q (%s): add it", from.Name, key, field)
 }

@@ -5,6 +5,7 @@ package pace
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -12,9 +13,11 @@ import (
 	"golang.org/x/net/idna"
 )
 
-const defaultPort = "443"
+// defaultPorts are those of https and of http. A host that is called by both is one
+// host: whoever calls it draws on the same share of it.
+var defaultPorts = []string{"443", "80"}
 
-// CanonicalHost is a URL's host, with its port if that is not 443, in the one form in
+// CanonicalHost is a URL's host, with its port if that is not 443 or 80, in the one form in
 // which hosts are compared: lower case, international names in Punycode, without the
 // root's trailing dot, addresses as netip writes them. Without it, a tenant has as many
 // hosts, and shares of what is shared by host, as there are spellings of one.
@@ -22,7 +25,7 @@ const defaultPort = "443"
 // It takes what url.URL.Host holds. What is no host comes back in lower case.
 func CanonicalHost(host string) string {
 	name, port := splitPort(host)
-	if port == defaultPort {
+	if slices.Contains(defaultPorts, port) {
 		port = ""
 	}
 	bare := strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")

@@ -22,6 +22,7 @@ func TestCanonicalHost(t *testing.T) {
 		"the root's dot, and a port":     {"it names the same host", "auth.example.:443", "auth.example"},
 		"the default port":               {"https means 443", "auth.example:443", "auth.example"},
 		"the default port, padded":       {"the dialler reads a number", "auth.example:0443", "auth.example"},
+		"the default port of http":       {"one host, however it is called", "auth.example:80", "auth.example"},
 		"no port after the colon":        {"RFC 3986 allows it", "auth.example:", "auth.example"},
 		"another port":                   {"another server", "auth.example:08443", "auth.example:8443"},
 		"an international name":          {"sent as Punycode", "Bücher.example", "xn--bcher-kva.example"},

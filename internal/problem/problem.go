@@ -82,9 +82,20 @@ func Is(err error, reasons ...string) bool {
 	return p != nil && slices.Contains(reasons, p.Reason)
 }
 
-// OneLine is an error's text on one line, as conditions and events want it.
+// MaxMessage is the size of the longest message, in bytes: several sentences. It is
+// kept and written for each of thousands of credentials, and who writes a template or
+// a provider has a part in how long a list of its faults is.
+const MaxMessage = 1 << 10
+
+// OneLine is an error's text on one line and within MaxMessage, as conditions and
+// events want it. Where an end is left out, that shows.
 func OneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	const more = "…"
+	text := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	if len(text) <= MaxMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:MaxMessage-len(more)], "") + more
 }
 
 // APIServer turns what the API server answered to a request about an object into

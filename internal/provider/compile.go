@@ -127,7 +127,7 @@ func (c *compiler) declare() {
 		expression.UUID(),
 	}
 	var err error
-	c.requests, err = expression.NewEnvironment(shared...)
+	c.requests, err = expression.NewSigningEnvironment(shared...)
 	c.failed(err)
 	c.responses, err = expression.NewEnvironment(append(shared,
 		expression.Integer(statusVariable),

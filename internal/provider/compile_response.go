@@ -13,8 +13,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 )
 
-// outputName is what a key of a Secret may be.
-var outputName = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
+// outputName is what a key of a Secret may be, no longer than other names.
+var outputName = regexp.MustCompile(fmt.Sprintf(`^[-._a-zA-Z0-9]{1,%d}$`, maxName))
 
 // failureReasons are what a rule may conclude.
 var failureReasons = []string{
@@ -67,7 +67,7 @@ func (c *compiler) response(field string, spec v1alpha1.ProviderResponse) respon
 		case name == "refresh_token":
 			c.problem(path, "a refresh token never goes to the target: map it with refreshToken")
 		case !outputName.MatchString(name):
-			c.problem(path, "an output becomes a key of the target: its name may hold letters, digits, '-', '_' and '.'")
+			c.problem(path, "an output becomes a key of the target: its name may hold %d letters, digits, '-', '_' and '.'", maxName)
 		}
 		r.outputs[name] = c.expression(path, spec.Outputs[name], e.Expression)
 	}

@@ -57,7 +57,7 @@ refresh:
     format: XML
     outputs: {refresh_token: body.r, "a/b": body.x}
     failures: [{when: status, reason: RateLimited}, {when: "status == 1", reason: OutcomeUnknown}]
-`, `spec.inputs.parameters[0].name: write a name of letters, digits and '_', such as redirectURI
+`, `spec.inputs.parameters[0].name: write a name of at most 63 letters, digits and '_', such as redirectURI
 spec.inputs.parameters[2]: a parameter with a default is never missing: leave out required or default
 spec.inputs.parameters[4].name: e is declared twice
 spec.rotation.reuseWindow: write a duration from 0s to ten years, such as 1h
@@ -77,7 +77,7 @@ spec.refresh.request.headers: "a b" is not the name of a header
 spec.refresh.response.success:1:1: gives string where bool is needed
 spec.refresh.response.format: write Auto, JSON or Form
 spec.refresh.response.accessToken:1:1: gives bool where string or int or uint or double is needed
-spec.refresh.response.outputs.a/b: an output becomes a key of the target: its name may hold letters, digits, '-', '_' and '.'
+spec.refresh.response.outputs.a/b: an output becomes a key of the target: its name may hold 63 letters, digits, '-', '_' and '.'
 spec.refresh.response.outputs.refresh_token: a refresh token never goes to the target: map it with refreshToken
 spec.refresh.response.failures[0].when:1:1: gives int where bool is needed
 spec.refresh.response.failures[1].reason: write ReauthorizationRequired, AppRejected, RequestRejected, RateLimited or ProviderUnavailable`},

@@ -59,6 +59,7 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 		outputsVariable:      outputs,
 		nowVariable:          now,
 		expression.UUIDKey:   id,
+		expression.BudgetKey: expression.NewBudget(),
 	}
 	return &Exchange{call: c, inputs: inputs, now: now, variables: func() map[string]any { return variables }}
 }

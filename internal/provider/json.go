@@ -5,6 +5,7 @@ package provider
 
 import (
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 )
 
 // node is a value of a JSON body: an object, a list, a template or a literal.
@@ -83,5 +84,5 @@ func (e *Exchange) jsonBody(root node) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return expression.EncodeJSON(value)
+	return jsontext.Encode(value)
 }

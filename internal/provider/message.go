@@ -17,8 +17,9 @@ import (
 const (
 	// longestMessage is how much of a provider's message is shown, in runes.
 	longestMessage = 200
-	// consideredMessage is how much of it is looked at.
-	consideredMessage = 2000
+	// consideredMessage is how much of it is looked at, in bytes: each word of it is
+	// compared with each secret.
+	consideredMessage = 1 << 10
 	// shortestSecret is how long a secret must be to be found inside other text; a
 	// shorter one is found where it stands alone.
 	shortestSecret = 4
@@ -38,6 +39,9 @@ func sanitize(text string, secrets []string) string {
 			text = strings.ReplaceAll(text, secret, redactedWord)
 		}
 	}
+	for i := range secrets { // once for all words
+		secrets[i] = strings.ToLower(secrets[i])
+	}
 	words := strings.Fields(text)
 	for i, word := range words {
 		if isSecret(word, secrets) {
@@ -52,10 +56,10 @@ const redactedWord = secret.Redacted
 
 // printable replaces what is not printable, line feeds included, by spaces.
 func printable(text string) string {
-	runes := []rune(strings.ToValidUTF8(text, " "))
-	if len(runes) > consideredMessage {
-		runes = runes[:consideredMessage]
+	if len(text) > consideredMessage {
+		text = text[:consideredMessage]
 	}
+	runes := []rune(strings.ToValidUTF8(text, " "))
 	for i, r := range runes {
 		if !unicode.IsPrint(r) || unicode.IsSpace(r) {
 			runes[i] = ' '
@@ -81,7 +85,7 @@ func variants(secrets []string) []string {
 	return slices.Compact(all)
 }
 
-// isSecret tells whether a word must not be shown.
+// isSecret tells whether a word must not be shown; the secrets are in lower case.
 func isSecret(word string, secrets []string) bool {
 	if word == redactedWord {
 		return false
@@ -92,9 +96,6 @@ func isSecret(word string, secrets []string) bool {
 	}
 	lower := strings.ToLower(word)
 	for _, secret := range secrets {
-		if secret = strings.ToLower(secret); secret == "" {
-			continue
-		}
 		if len(secret) >= shortestSecret && strings.Contains(lower, secret) {
 			return true
 		}

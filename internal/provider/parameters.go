@@ -20,6 +20,15 @@ type parameter struct {
 	pattern *regexp.Regexp // nil: any value
 }
 
+// Bounds on what parameters are made of, as in the API's schemas, which an older
+// cluster may not have.
+const (
+	maxName       = 63      // bytes, as in other names of Kubernetes
+	maxParameters = 64      // all of them go into one digest and one request
+	maxParameter  = 2 << 10 // bytes: a URL at its longest; each is matched with a pattern
+	maxPattern    = 1 << 10 // bytes
+)
+
 // parameterName is what an expression can write after "parameters.".
 var parameterName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
@@ -29,8 +38,8 @@ func (c *compiler) parameters() []parameter {
 	seen := map[string]bool{}
 	for i, spec := range c.spec.Inputs.Parameters {
 		field := fmt.Sprintf("spec.inputs.parameters[%d]", i)
-		if !parameterName.MatchString(spec.Name) {
-			c.problem(field+".name", "write a name of letters, digits and '_', such as redirectURI")
+		if !parameterName.MatchString(spec.Name) || len(spec.Name) > maxName {
+			c.problem(field+".name", "write a name of at most %d letters, digits and '_', such as redirectURI", maxName)
 		}
 		if seen[spec.Name] {
 			c.problem(field+".name", "%s is declared twice", spec.Name)
@@ -53,6 +62,10 @@ func (c *compiler) patterns(parameters []parameter) {
 		}
 		c.bounded = append(c.bounded, p.Name)
 		field := fmt.Sprintf("spec.inputs.parameters[%d]", i)
+		if len(p.Pattern) > maxPattern {
+			c.problem(field+".pattern", "it has %d bytes, of at most %d", len(p.Pattern), maxPattern)
+			continue
+		}
 		pattern, err := regexp.Compile(p.Pattern)
 		if err != nil {
 			c.problem(field+".pattern", "it is not a regular expression (RE2)")
@@ -69,6 +82,9 @@ func (c *compiler) patterns(parameters []parameter) {
 // value counts as not set. The error joins every problem at once and says what
 // to write; it does not quote the values.
 func (p *Provider) Parameters(given map[string]string) (map[string]string, error) {
+	if len(given) > maxParameters {
+		return nil, fmt.Errorf("spec.parameters has %d parameters, of at most %d", len(given), maxParameters)
+	}
 	values := map[string]string{}
 	var names []string
 	var problems []error
@@ -81,6 +97,8 @@ func (p *Provider) Parameters(given map[string]string) (map[string]string, error
 		case value == "" && declared.Required:
 			problems = append(problems, fmt.Errorf("set spec.parameters.%s%s", declared.Name, declared.explained()))
 		case value == "":
+		case len(value) > maxParameter:
+			problems = append(problems, fmt.Errorf("spec.parameters.%s has %d bytes, of at most %d", declared.Name, len(value), maxParameter))
 		case declared.pattern != nil && !declared.pattern.MatchString(value):
 			problems = append(problems, fmt.Errorf("spec.parameters.%s must match %#q%s", declared.Name, declared.Pattern, declared.explained()))
 		default:
@@ -92,6 +110,10 @@ func (p *Provider) Parameters(given map[string]string) (map[string]string, error
 		known = "it takes " + strings.Join(names, ", ")
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if len(name) > maxName {
+			problems = append(problems, fmt.Errorf("a name in spec.parameters has %d bytes, of at most %d: remove it", len(name), maxName))
+			continue
+		}
 		if !slices.Contains(names, name) {
 			problems = append(problems, fmt.Errorf("remove spec.parameters.%s: provider %s does not take it (%s)", name, p.Name, known))
 		}

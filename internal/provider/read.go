@@ -4,15 +4,21 @@
 package provider
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -40,6 +46,34 @@ type Outcome struct {
 	RetryAfter time.Duration
 	// LifetimeIgnored tells that a stated lifetime could not be used.
 	LifetimeIgnored bool
+	// UnkeptRefreshToken is the size, in bytes, of a refresh token in the reply that is
+	// too large to be kept; 0: there is none. Where the one that was sent works once,
+	// its successor is lost.
+	UnkeptRefreshToken int
+}
+
+// maxReading bounds the memory of all replies that are read at the same time, in
+// bytes. What is beyond it waits: reading takes processor time alone, and not much.
+const maxReading = 32 << 20
+
+// How much memory reading a reply takes: what jsontext.MaxValues take, and several
+// copies of each byte, which are longer where the body is not UTF-8.
+const (
+	readingOverhead  = 1 << 20
+	readingFactor    = 8
+	readingEscapable = 36
+)
+
+// reading is the one budget of all exchanges.
+var reading = semaphore.NewWeighted(maxReading)
+
+// readingWeight is how much of the budget a body takes.
+func readingWeight(body []byte) int64 {
+	factor := int64(readingFactor)
+	if !utf8.Valid(body) {
+		factor = readingEscapable
+	}
+	return min(maxReading, readingOverhead+factor*int64(len(body)))
 }
 
 // Read tells what a reply means. It never panics and never fails: what cannot be
@@ -50,16 +84,34 @@ func (e *Exchange) Read(reply Reply) (outcome Outcome) {
 	// tokens read so far are kept; what the panic holds may quote the reply.
 	defer func() { _ = recover() }()
 
-	if !reply.CutShort {
-		r := e.reader(reply, decode(reply.Body, e.call.response.prefix, e.call.response.format))
-		r.readGrant(&outcome)
-		outcome.RetryAfter = retryAfter(reply.Header.Get("Retry-After"), e.now)
-		outcome.Reason, outcome.Message = r.judge(outcome.Grant)
+	weight := readingWeight(reply.Body)
+	if err := reading.Acquire(context.Background(), weight); err != nil { // no context, no error
+		return outcome
 	}
-	if outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero() {
+	defer reading.Release(weight)
+	var tooMuch error
+	if !reply.CutShort {
+		tooMuch = e.readWhole(reply, &outcome)
+	}
+	brought := !outcome.Grant.RefreshToken.IsZero() || outcome.UnkeptRefreshToken > 0
+	if !brought && (tooMuch != nil || outcome.Reason == v1alpha1.OutcomeUnknownReason) {
 		e.salvage(reply, &outcome)
 	}
 	return outcome
+}
+
+// readWhole reads a reply that has come to its end; tooMuch says that its body holds
+// more than is read.
+func (e *Exchange) readWhole(reply Reply, outcome *Outcome) (tooMuch error) {
+	body, tooMuch := decode(reply.Body, e.call.response.prefix, e.call.response.format)
+	r := e.reader(reply, body)
+	r.readGrant(outcome)
+	outcome.RetryAfter = retryAfter(reply.Header.Get("Retry-After"), e.now)
+	outcome.Reason, outcome.Message = r.judge(outcome.Grant)
+	if tooMuch != nil && outcome.Message != "" {
+		outcome.Message += fmt.Sprintf(" (its body was not read: %v)", tooMuch)
+	}
+	return tooMuch
 }
 
 // reader evaluates a call's response over one reply.
@@ -68,8 +120,8 @@ type reader struct {
 	exchange  *Exchange
 	status    int
 	variables map[string]any
-	// badToken tells that the reply holds an access token that cannot be used.
-	badToken bool
+	// unusable says why what the reply holds cannot be used; empty: it can.
+	unusable string
 	// brought tells that the reply holds a refresh token, be it the one sent.
 	brought bool
 }
@@ -87,6 +139,7 @@ func (e *Exchange) reader(reply Reply, body any) *reader {
 	variables[statusVariable] = int64(reply.Status)
 	variables[headersVariable] = headers
 	variables[bodyVariable] = body
+	variables[expression.BudgetKey] = expression.NewBudget()
 	return &reader{call: e.call, exchange: e, status: reply.Status, variables: variables}
 }
 
@@ -118,30 +171,69 @@ func (r *reader) readGrant(outcome *Outcome) {
 	response, grant := &r.call.response, &outcome.Grant
 	if text, ok := r.text(response.refreshToken); ok && text != "" {
 		r.brought = true
-		// The token that was sent says nothing new: the old one is kept.
-		if fresh := secret.New(text); !fresh.Equal(r.exchange.inputs.RefreshToken) {
-			grant.RefreshToken = fresh
-		}
+		r.takeRefreshToken(text, outcome)
 	}
 	if text, ok := r.text(response.accessToken); ok && text != "" {
-		if usable(text) {
+		switch {
+		case len(text) > token.MaxSize:
+			r.unusable = tooLarge("access token", len(text))
+		case !usable(text):
+			r.unusable = "an access token that cannot be used: it has control characters or is not UTF-8"
+		default:
 			grant.AccessToken = secret.New(text)
-		} else {
-			r.badToken = true
 		}
 	}
 	grant.Type = "Bearer"
-	if text, ok := r.text(response.tokenType); ok && usable(strings.TrimSpace(text)) && strings.TrimSpace(text) != "" {
+	if text, ok := r.text(response.tokenType); ok && isType(strings.TrimSpace(text)) {
 		grant.Type = strings.TrimSpace(text)
 	}
-	grant.Outputs = map[string]any{}
-	for name, field := range response.outputs {
-		if value, ok := r.value(field); ok {
-			grant.Outputs[name] = jsonValue(value)
-		}
-	}
+	r.readOutputs(grant)
 	outcome.LifetimeIgnored = r.readLifetimes(grant)
 }
+
+// takeRefreshToken keeps a refresh token of the reply, if it is not the one that was
+// sent: that says nothing new.
+func (r *reader) takeRefreshToken(text string, outcome *Outcome) {
+	switch fresh := secret.New(text); {
+	case fresh.Equal(r.exchange.inputs.RefreshToken):
+	case len(text) > token.MaxSize:
+		outcome.UnkeptRefreshToken = len(text)
+		r.unusable = tooLarge("refresh token", len(text))
+	default:
+		outcome.Grant.RefreshToken = fresh
+	}
+}
+
+// readOutputs reads all outputs, or none where they are too large together: half of
+// them would be taken for all.
+func (r *reader) readOutputs(grant *token.Grant) {
+	outputs, size := map[string]any{}, 0
+	for _, name := range slices.Sorted(maps.Keys(r.call.response.outputs)) {
+		value, ok := r.value(r.call.response.outputs[name])
+		if !ok {
+			continue
+		}
+		outputs[name] = jsonValue(value)
+		encoded, err := jsontext.Encode(outputs[name])
+		if size += len(name) + len(encoded); err != nil || size > token.MaxOutputs {
+			r.unusable = fmt.Sprintf("outputs of more than %d bytes together, up to the output %s", token.MaxOutputs, name)
+			return
+		}
+	}
+	grant.Outputs = outputs
+}
+
+// tooLarge says that a part of a reply is larger than what is kept.
+func tooLarge(what string, size int) string {
+	return fmt.Sprintf("a larger %s than can be kept: %d bytes, of at most %d", what, size, token.MaxSize)
+}
+
+// maxType is the size of the longest token type, in bytes; RFC 6749 section 7.1 and
+// its kin have none of a tenth of that.
+const maxType = 256
+
+// isType reports whether a text may be a token's type.
+func isType(text string) bool { return text != "" && len(text) <= maxType && usable(text) }
 
 // usable tells whether a token can stand in a header and in a Secret that people
 // read: valid UTF-8 without control characters.
@@ -190,10 +282,10 @@ func (r *reader) judge(grant token.Grant) (reason, message string) {
 		}
 	}
 	switch {
+	case succeeded && r.unusable != "":
+		return v1alpha1.RequestRejectedReason, "the provider's reply holds " + r.unusable
 	case succeeded && !grant.AccessToken.IsZero():
 		return v1alpha1.RefreshedReason, ""
-	case succeeded && r.badToken:
-		return v1alpha1.RequestRejectedReason, "the provider's reply holds an access token that cannot be used: it has control characters or is not UTF-8"
 	case succeeded && r.call.singleUse && !r.brought:
 		// It looks like success and brings nothing: a proxy's page, a reply cut
 		// short. The token that was sent may be spent.

@@ -291,25 +291,3 @@ func TestNoSecretIsPrinted(t *testing.T) {
 		t.Errorf("an exchange prints a secret: %s", printed)
 	}
 }
-
-func FuzzRead(f *testing.F) {
-	p := compile(f, singleUse)
-	for _, seed := range []string{"", "{", `{"access_token":"a","expires_in":1e999}`, "a=b&c=d", "cb({});", "\ufeff#[]", "{\"\xff \":\"\xed\xa0\x80\"}", `{"access_token":{"a":[[[]]]}}`, `{"message":"\ud800 x"}`} {
-		f.Add(200, seed, "1")
-	}
-	f.Fuzz(func(t *testing.T, status int, body, retryAfter string) {
-		outcome := p.Refresh.Begin(inputs(), now, "id").Read(provider.Reply{Status: status, Header: http.Header{"Retry-After": {retryAfter}}, Body: []byte(body)})
-		if outcome.Reason == "" || outcome.Message == "the provider's reply could not be read" {
-			t.Errorf("reading panicked: %+v", outcome)
-		}
-		if outcome.Reason == "Refreshed" && outcome.Grant.AccessToken.IsZero() {
-			t.Error("success without an access token")
-		}
-		if len([]rune(outcome.Message)) > 300 || strings.ContainsAny(outcome.Message, "\n\r\x00") {
-			t.Errorf("an unfit message: %q", outcome.Message)
-		}
-		if life := outcome.Grant.ExpiresAt.Sub(now); life <= 0 || life > 3653*24*time.Hour {
-			t.Errorf("an unfit lifetime: %v", life)
-		}
-	})
-}

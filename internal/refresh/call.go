@@ -81,7 +81,8 @@ func (c *call) read(reply *egress.Reply, err error, took time.Duration) (provide
 	if err != nil {
 		c.r.Metrics.Exchanged(name, "none", took)
 		if reply != nil { // it was cut short, perhaps behind the new refresh token
-			if outcome := c.begun.Read(provider.Reply(*reply)); !outcome.Grant.RefreshToken.IsZero() {
+			outcome := c.begun.Read(provider.Reply(*reply))
+			if !outcome.Grant.RefreshToken.IsZero() || outcome.UnkeptRefreshToken > 0 {
 				return outcome, nil
 			}
 		}

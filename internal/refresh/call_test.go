@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 func digestOf(token string) string { return secret.New(token).Digest() }
@@ -53,6 +55,10 @@ func TestOutcomesOfASingleUseToken(t *testing.T) {
 		{"no answer, RetryOnce", "it is sent once more, by the next reconcile", breaksOff(), v1alpha1.RetryOnce, "Pause", "seed claimed, spent: ", 1},
 		{"an error that no rule knows", "a gateway answers it when the provider has acted, too", replies(502, "bad gateway"), "", v1alpha1.OutcomeUnknownReason, "seed claimed, spent: ", 1},
 		{"a page in place of a reply", "it proves nothing", replies(200, "<html>"), "", v1alpha1.OutcomeUnknownReason, "seed claimed, spent: ", 1},
+		{"a refresh token that is too large to be kept", "it is lost, and said to be so at once",
+			replies(200, `{"access_token":"`+access+`","refresh_token":"`+strings.Repeat("x", token.MaxSize+1)+`"}`), "", v1alpha1.RotatedTokenLostReason, "seed, spent: seed", 2},
+		{"... cut short behind it", "there is no more to come", cutShort(`{"refresh_token":"` + strings.Repeat("x", token.MaxSize+1) + `","acc`), v1alpha1.RetryOnce, v1alpha1.RotatedTokenLostReason, "seed, spent: seed", 2},
+		{"a refresh token that can just be kept", "the bound is inclusive", rotates(strings.Repeat("x", token.MaxSize)), "", "", ", spent: seed", 2},
 		{"nothing was sent", "the claim is withdrawn, and it is tried again", fails(egress.ErrNotSent), "", v1alpha1.ProviderUnavailableReason, "seed, spent: ", 2},
 		{"the address is denied", "only the resolved address shows it", fails(egress.ErrDenied), "", v1alpha1.EgressDeniedReason, "seed, spent: ", 2},
 	} {

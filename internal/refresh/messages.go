@@ -12,6 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // advice is what a reason means for the person who reads it, with the provider's own
@@ -92,6 +93,13 @@ func Unknown(credential *v1alpha1.TokenCredential, attempt *rotation.Attempt, wo
 func Lost(credential *v1alpha1.TokenCredential) *problem.Problem {
 	return problem.New(v1alpha1.RotatedTokenLostReason,
 		"the refresh token was spent and its successor is lost (it never arrived, or its state Secret was deleted): %s", reauthorize(credential))
+}
+
+// lostForSize says that the provider gave a refresh token that is too large to be kept.
+func lostForSize(credential *v1alpha1.TokenCredential, size int) *problem.Problem {
+	return problem.New(v1alpha1.RotatedTokenLostReason,
+		"the refresh token was spent, and the provider answered with one of %d bytes, which is more than the %d that are kept: tell the provider, and %s",
+		size, token.MaxSize, reauthorize(credential))
 }
 
 // Restored says that the state is a copy, or was put back to an earlier revision.

@@ -18,6 +18,8 @@ import (
 // settle takes in the outcome of an exchange under the claim.
 func (c *claim) settle(ctx context.Context, outcome provider.Outcome, err error) error {
 	switch {
+	case err == nil && outcome.UnkeptRefreshToken > 0: // it is lost for good: to wait or to send again would not bring it back
+		return c.end(ctx, rotation.State.Lose, lostForSize(c.x.job.Credential, outcome.UnkeptRefreshToken))
 	case isUnknown(err), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero():
 		return c.unknown(ctx, outcome, err) // the claim stays
 	case err != nil: // nothing was sent

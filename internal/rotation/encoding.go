@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -60,7 +60,7 @@ func encode(s State, data map[string][]byte) error {
 		data[key] = []byte(value)
 	}
 	return errors.Join(
-		encodeJSON(data, keyOutputs, s.Token.Outputs, len(s.Token.Outputs) == 0, expression.EncodeJSON),
+		encodeJSON(data, keyOutputs, s.Token.Outputs, len(s.Token.Outputs) == 0, jsontext.Encode),
 		encodeJSON(data, keyIdentity, s.Identity, s.Identity == Identity{}, json.Marshal),
 		encodeJSON(data, keyAttempt, s.Attempt, s.Attempt == nil, json.Marshal),
 	)
@@ -164,7 +164,7 @@ func (d *decoder) outputs() map[string]any {
 	if len(value) == 0 {
 		return nil
 	}
-	decoded, _, err := expression.DecodeJSON(value)
+	decoded, _, err := jsontext.Decode(value)
 	outputs, ok := decoded.(map[string]any)
 	if err != nil || !ok {
 		d.fail(keyOutputs)

