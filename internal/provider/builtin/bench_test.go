@@ -26,7 +26,7 @@ func xiaomi(b *testing.B) *provider.Call {
 	return compiled.Refresh
 }
 
-func begin(call *provider.Call) *provider.Exchange {
+func started(call *provider.Call) *provider.Exchange {
 	return call.Begin(provider.Inputs{
 		AppKey: secret.New("2882303761517000000"), AppSecret: secret.New("an-app-secret"), RefreshToken: secret.New("a-refresh-token"),
 		Parameters: map[string]string{"redirectURI": "https://shop.example/callback"},
@@ -37,7 +37,7 @@ func BenchmarkRequest(b *testing.B) {
 	call := xiaomi(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := begin(call).Request(b.Context()); err != nil {
+		if _, err := started(call).Request(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -50,7 +50,7 @@ func BenchmarkRead(b *testing.B) {
 			`"refresh_token":"R3_another-refresh-token","mac_key":"a-mac-key","mac_algorithm":"HmacSha1","openId":"an-open-id"}`)}
 	b.ReportAllocs()
 	for b.Loop() {
-		if outcome := begin(call).Read(reply); outcome.Reason != "Refreshed" {
+		if outcome := started(call).Read(reply); outcome.Reason != "Refreshed" {
 			b.Fatal(outcome.Reason, outcome.Message)
 		}
 	}
