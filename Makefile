@@ -133,6 +133,10 @@ reliability-docs: ## Generate docs/reliability.md and docs/security.md from the 
 	@mkdir -p $(BIN); for page in reliability security; do \
 		go run ./hack/reliability $$page > $(BIN)/$$page.md; mv $(BIN)/$$page.md docs/$$page.md; done
 
+.PHONY: provider-docs
+provider-docs: ## Generate docs/providers from the built-in providers.
+	@go run ./hack/providers
+
 .PHONY: control-plane
 control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.
 	@go run ./hack/controlplane
