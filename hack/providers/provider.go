@@ -48,12 +48,26 @@ func read(root string) ([]described, error) {
 			return nil, err
 		}
 		each.Notes, each.Remarks = comments(string(text))
+		each.linkThePageBelow()
 		if each.samples, err = samples(filepath.Join(folder, "testdata", name+".yaml"), each.Inputs.Parameters); err != nil {
 			return nil, err
 		}
 		all = append(all, each)
 	}
 	return all, nil
+}
+
+// linkThePageBelow is for comments that name the page of the field documentation like that.
+func (d *described) linkThePageBelow() {
+	link := func(text string) string {
+		return strings.ReplaceAll(text, "the page below", "[the provider's own page]("+d.Documentation+")")
+	}
+	for i := range d.Notes {
+		d.Notes[i] = link(d.Notes[i])
+	}
+	for i := range d.Remarks {
+		d.Remarks[i].Text = link(d.Remarks[i].Text)
+	}
 }
 
 // samples gives the required parameters values that somebody might type: of those in the

@@ -24,7 +24,7 @@ func (d described) RotationInShort() string {
 	case d.compiled.Rotation.Mode != v1alpha1.SingleUse:
 		return "found out"
 	case window > 0:
-		return "works once; for " + span(window) + " again"
+		return "works once; again within " + span(window)
 	}
 	return "works once"
 }
