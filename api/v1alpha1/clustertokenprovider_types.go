@@ -5,7 +5,6 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // ClusterTokenProvider describes how one provider of access tokens speaks: which
@@ -63,15 +62,53 @@ type ClusterTokenProviderSpec struct {
 	// +optional
 	Inputs ProviderInputs `json:"inputs,omitzero"`
 
+	// prepare lists calls that are made before refresh or login, in this order,
+	// such as for an app's token, a session, or a discovery document. Each gives
+	// outputs, which the calls after it use as outputs.<name> during the same
+	// exchange. They are neither kept nor published. A prepare call spends nothing:
+	// where it fails, no refresh token has been sent.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:XValidation:rule="self.all(call, has(call.response) && has(call.response.outputs) && size(call.response.outputs) > 0)",message="a call of prepare is for its outputs: write response.outputs"
+	// +kubebuilder:validation:XValidation:rule="self.all(call, !has(call.response) || !has(call.response.accessToken) && !has(call.response.refreshToken))",message="a call of prepare brings no token to publish: write response.outputs in place of accessToken and refreshToken"
+	Prepare []ProviderCall `json:"prepare,omitempty"`
+
 	// refresh is the call that turns a refresh token into an access token.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="has(self.response) && has(self.response.accessToken)",message="say where the reply holds the access token: write response.accessToken, such as body.access_token"
 	Refresh *ProviderCall `json:"refresh,omitempty"`
 
 	// login is the call that gets the first token, and the next one after the
 	// refresh token is no longer accepted. A provider without refresh tokens
 	// has only this.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="has(self.response) && has(self.response.accessToken)",message="say where the reply holds the access token: write response.accessToken, such as body.access_token"
 	Login *ProviderCall `json:"login,omitempty"`
+
+	// finish lists calls that are made after refresh or login, in this order, once
+	// what those brought has been saved: a second hop, such as an exchange of the
+	// access token for another one. Their requests see the new accessToken,
+	// refreshToken and outputs. What they give (accessToken, tokenType, expiresIn,
+	// expiresAt, outputs) is published in place of what came before. Where one fails
+	// it alone is tried again: no refresh token is lost, nor spent anew.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:XValidation:rule="self.all(call, has(call.response) && (has(call.response.accessToken) || has(call.response.outputs)))",message="a call of finish is for what it brings: write response.accessToken, response.outputs or both"
+	// +kubebuilder:validation:XValidation:rule="self.all(call, !has(call.response) || !has(call.response.refreshToken))",message="a call of finish comes after the refresh token has been saved: map refreshToken in refresh or login"
+	Finish []ProviderCall `json:"finish,omitempty"`
+
+	// revoke is the call that ends a grant (RFC 7009). It is made when a credential
+	// that says revokeOnDeletion is deleted. Its reply says only whether it went
+	// well; by default any 2xx status did.
+	// +optional
+	Revoke *ProviderCall `json:"revoke,omitempty"`
+
+	// authorize says how a person grants access, for "kubectl tokencredential login".
+	// The operator itself never uses it.
+	// +optional
+	Authorize *ProviderAuthorize `json:"authorize,omitempty"`
 
 	// rotation says what becomes of a refresh token that was used.
 	// +optional
@@ -81,6 +118,10 @@ type ClusterTokenProviderSpec struct {
 	// lifetime holds where a reply states none.
 	// +optional
 	Lifetime Lifetimes `json:"lifetime,omitzero"`
+
+	// renewal bounds when the provider may be asked for the next token.
+	// +optional
+	Renewal ProviderRenewal `json:"renewal,omitzero"`
 
 	// rateLimit bounds the calls of all credentials of this provider together.
 	// +optional
@@ -114,254 +155,6 @@ type ProviderNamespaces struct {
 // +kubebuilder:validation:MaxLength=63
 // +kubebuilder:validation:XValidation:rule="self.matches('^[-a-z0-9*]+$')",message="write a namespace's name such as team-a, or a pattern such as team-*"
 type NamespacePattern string
-
-// InputRequirement says whether a credential must bring an input.
-// +kubebuilder:validation:Enum=Required;Optional;None
-type InputRequirement string
-
-const (
-	// Required: a credential without it is refused.
-	Required InputRequirement = "Required"
-	// Optional: used where it is given.
-	Optional InputRequirement = "Optional"
-	// None: never read, and ignored where it is given.
-	None InputRequirement = "None"
-)
-
-// ProviderInputs says what a credential must bring.
-type ProviderInputs struct {
-	// app says whether appSecretRef is needed. Default: Required where a
-	// request uses app.key or app.secret, else None.
-	// +optional
-	App InputRequirement `json:"app,omitempty"`
-
-	// refreshToken says whether refreshTokenSecretRef is needed. Default:
-	// Required where there is no login step, Optional where there is one, None
-	// where there is no refresh.
-	// +optional
-	RefreshToken InputRequirement `json:"refreshToken,omitempty"`
-
-	// login lists the keys that loginSecretRef must hold.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MaxItems=16
-	Login []SecretKey `json:"login,omitempty"`
-
-	// parameters lists the plain values that a credential may set.
-	// +optional
-	// +listType=map
-	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=64
-	Parameters []ProviderParameter `json:"parameters,omitempty"`
-}
-
-// ProviderParameter is a plain value that a credential may set.
-//
-// +kubebuilder:validation:XValidation:rule="!(has(self.required) && self.required && has(self.default))",message="a parameter with a default is never missing: leave out required or default"
-type ProviderParameter struct {
-	// name by which expressions use it: parameters.<name>.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z_][a-zA-Z0-9_]*$')",message="write a name of letters, digits and '_', such as redirectURI"
-	Name string `json:"name,omitempty"`
-
-	// description is one line for people; it is shown when the value is wrong.
-	// +optional
-	// +kubebuilder:validation:MaxLength=1024
-	Description string `json:"description,omitempty"`
-
-	// required refuses a credential that does not set it.
-	// +optional
-	Required bool `json:"required,omitempty"`
-
-	// default is used where the credential does not set it.
-	// +optional
-	// +kubebuilder:validation:MaxLength=2048
-	Default *string `json:"default,omitempty"`
-
-	// pattern is a regular expression (RE2) that the value must match. A
-	// parameter that decides which host is called must have one.
-	// +optional
-	// +kubebuilder:validation:MaxLength=1024
-	Pattern string `json:"pattern,omitempty"`
-}
-
-// ProviderCall is one call: the request that is sent and how the reply is read.
-type ProviderCall struct {
-	// request is what is sent.
-	// +required
-	Request ProviderRequest `json:"request,omitzero"`
-
-	// response is how the reply is read.
-	// +required
-	Response ProviderResponse `json:"response,omitzero"`
-}
-
-// ProviderRequest is what is sent. Every string may hold ${...}; a value that is
-// an empty optional is left out.
-//
-// +kubebuilder:validation:XValidation:rule="!(has(self.form) && has(self.json))",message="a request has one body: write form or json, not both"
-// +kubebuilder:validation:XValidation:rule="!has(self.method) || self.method != 'GET' || !(has(self.form) || has(self.json))",message="a GET request has no body: use query, or another method"
-type ProviderRequest struct {
-	// method of the request.
-	// +optional
-	// +kubebuilder:default=POST
-	// +kubebuilder:validation:Enum=GET;POST;PUT;PATCH
-	Method string `json:"method,omitempty"`
-
-	// url that is called, without the query. A parameter in its host must have
-	// a pattern.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=4096
-	URL string `json:"url,omitempty"`
-
-	// query is appended to the URL, encoded.
-	// +optional
-	// +kubebuilder:validation:MaxProperties=64
-	Query map[string]string `json:"query,omitempty"`
-
-	// form is sent as application/x-www-form-urlencoded.
-	// +optional
-	// +kubebuilder:validation:MaxProperties=64
-	Form map[string]string `json:"form,omitempty"`
-
-	// json is sent as application/json. Any value in it may be a ${...} string.
-	// +optional
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:validation:Type=object
-	// +kubebuilder:pruning:PreserveUnknownFields
-	JSON *runtime.RawExtension `json:"json,omitempty"`
-
-	// headers are sent beside Accept, Content-Type and User-Agent, and override
-	// them.
-	// +optional
-	// +kubebuilder:validation:MaxProperties=64
-	Headers map[string]string `json:"headers,omitempty"`
-
-	// basicAuth is sent as the Authorization header (RFC 7617).
-	// +optional
-	BasicAuth *BasicAuth `json:"basicAuth,omitempty"`
-}
-
-// BasicAuth is HTTP Basic authentication.
-type BasicAuth struct {
-	// username to send; may be an expression that gives an empty optional, which
-	// leaves the header out.
-	// +optional
-	// +kubebuilder:validation:MaxLength=4096
-	Username string `json:"username,omitempty"`
-
-	// password to send.
-	// +optional
-	// +kubebuilder:validation:MaxLength=4096
-	Password string `json:"password,omitempty"`
-
-	// formEncoded encodes both values first, as RFC 6749 section 2.3.1 asks.
-	// +optional
-	FormEncoded bool `json:"formEncoded,omitempty"`
-}
-
-// ResponseFormat tells how a reply's body is decoded.
-// +kubebuilder:validation:Enum=Auto;JSON;Form
-type ResponseFormat string
-
-const (
-	// FormatAuto decides by the body's content, whatever its Content-Type.
-	FormatAuto ResponseFormat = "Auto"
-	// FormatJSON decodes JSON.
-	FormatJSON ResponseFormat = "JSON"
-	// FormatForm decodes application/x-www-form-urlencoded.
-	FormatForm ResponseFormat = "Form"
-)
-
-// Expression is a CEL expression.
-// +kubebuilder:validation:MinLength=1
-// +kubebuilder:validation:MaxLength=4096
-type Expression string
-
-// ProviderResponse is how a reply is read. An expression that fails, such as one
-// over a missing key, counts as absent, or as false.
-type ProviderResponse struct {
-	// prefix is stripped once from the start of the body.
-	// +optional
-	// +kubebuilder:validation:MaxLength=256
-	Prefix string `json:"prefix,omitempty"`
-
-	// format of the body.
-	// +optional
-	// +kubebuilder:default=Auto
-	Format ResponseFormat `json:"format,omitempty"`
-
-	// success tells whether the reply brings a token. Default: any 2xx status
-	// of which no failure rule matches.
-	// +optional
-	Success Expression `json:"success,omitempty"`
-
-	// accessToken in the reply.
-	// +required
-	AccessToken Expression `json:"accessToken,omitempty"`
-
-	// refreshToken in the reply; absent or empty keeps the old one.
-	// +optional
-	RefreshToken Expression `json:"refreshToken,omitempty"`
-
-	// tokenType in the reply. Default: body.token_type, else Bearer.
-	// +optional
-	TokenType Expression `json:"tokenType,omitempty"`
-
-	// expiresIn is the access token's lifetime in seconds, as a number, a
-	// numeric string, or a duration.
-	// +optional
-	ExpiresIn Expression `json:"expiresIn,omitempty"`
-
-	// expiresAt is when the access token expires: a timestamp, an RFC 3339
-	// string, or seconds since 1970. It wins over expiresIn.
-	// +optional
-	ExpiresAt Expression `json:"expiresAt,omitempty"`
-
-	// refreshTokenExpiresIn is the refresh token's lifetime, as in expiresIn.
-	// +optional
-	RefreshTokenExpiresIn Expression `json:"refreshTokenExpiresIn,omitempty"`
-
-	// refreshTokenExpiresAt is when the refresh token expires, as in expiresAt.
-	// +optional
-	RefreshTokenExpiresAt Expression `json:"refreshTokenExpiresAt,omitempty"`
-
-	// outputs are further values of the reply that go to the target.
-	// +optional
-	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(name, name.matches('^[-._a-zA-Z0-9]{1,63}$'))",message="an output becomes a key of the target: its name may hold 63 letters, digits, '-', '_' and '.'"
-	Outputs map[string]Expression `json:"outputs,omitempty"`
-
-	// failures classify a reply that is no success; the first that matches
-	// wins. Each says that nothing was spent. Where none matches nobody knows.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
-	Failures []FailureRule `json:"failures,omitempty"`
-
-	// message in a failed reply, for people. It is shown shortened and without
-	// anything that looks like a secret.
-	// +optional
-	Message Expression `json:"message,omitempty"`
-}
-
-// FailureReason is what a failure rule may conclude.
-// +kubebuilder:validation:Enum=ReauthorizationRequired;AppRejected;RequestRejected;RateLimited;ProviderUnavailable
-type FailureReason string
-
-// FailureRule classifies a reply that is no success.
-type FailureRule struct {
-	// when is the expression that must be true.
-	// +required
-	When Expression `json:"when,omitempty"`
-
-	// reason is what the reply means.
-	// +required
-	Reason FailureReason `json:"reason,omitempty"`
-}
 
 // RotationMode says what becomes of a refresh token that was used.
 // +kubebuilder:validation:Enum=Reusable;SingleUse
@@ -400,6 +193,17 @@ type Lifetimes struct {
 	// refreshToken lives this long. Default: not known.
 	// +optional
 	RefreshToken *Duration `json:"refreshToken,omitempty"`
+}
+
+// ProviderRenewal bounds when a provider may be asked for the next token.
+type ProviderRenewal struct {
+	// earliestPercentage of the access token's lifetime, 0 to 99, before which the
+	// provider refuses to renew it. No credential renews earlier, whatever its own
+	// renewal says. Default: 0, any time.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=99
+	EarliestPercentage int32 `json:"earliestPercentage,omitempty"`
 }
 
 // RateLimit bounds the calls of all credentials of one provider together.

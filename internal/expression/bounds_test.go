@@ -212,10 +212,10 @@ func TestKeysAreCheckedBeforeTheyAreUsed(t *testing.T) {
 	}{
 		"a sound key":            {"it signs", pemOf(numbersOf(sound)), ""},
 		"a sound key in PKCS #8": {"it signs", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), ""},
-		"a damaged key":          {"it would sign wrong, or tell of itself by what it signs", pemOf(damaged), "the key of a JWT must be"},
-		"8,193 bits":             {"what was found and what is allowed", pemOf(madeUp(8193)), "the RSA key of a JWT has 8193 bits, of at most 8192"},
+		"a damaged key":          {"it would sign wrong, or tell of itself by what it signs", pemOf(damaged), "the key must be"},
+		"8,193 bits":             {"what was found and what is allowed", pemOf(madeUp(8193)), "the RSA key has 8193 bits, of at most 8192"},
 		"98,304 bits":            {"it would keep a processor busy for minutes", pemOf(madeUp(98_304)), "of at most 16384"},
-		"a PEM of 16 KiB":        {"it is not even decoded", repeat("x", 16<<10+1), "the key of a JWT has 16385 bytes, of at most 16384"},
+		"a PEM of 16 KiB":        {"it is not even decoded", repeat("x", 16<<10+1), "the key has 16385 bytes, of at most 16384"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -39,6 +39,9 @@ const (
 	// signatureCost stands for a signature by a private key, about a
 	// millisecond.
 	signatureCost = 4_000
+
+	// publicCost stands for reading and checking a private key: half of a signature.
+	publicCost = 2_000
 )
 
 // checkCost refuses an expression that may cost too much.
@@ -81,11 +84,7 @@ func (estimator) EstimateCallCost(name, _ string, _ *checker.AstNode, arguments 
 }
 
 func callCost(name string, size uint64) uint64 {
-	base := uint64(1)
-	if name == signFunction {
-		base = signatureCost
-	}
-	return cost.SafeAdd(base, cost.SafeMultiplyByFactor(size, 0.1))
+	return cost.SafeAdd(max(1, keyCost(name)), cost.SafeMultiplyByFactor(size, 0.1))
 }
 
 // costTrackers count what this package's own functions really cost, and regular

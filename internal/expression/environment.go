@@ -5,6 +5,7 @@ package expression
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"cel.dev/cel-go/cel"
@@ -64,6 +65,17 @@ func newEnvironment(own []function, variables []Variable) (*Environment, error) 
 	return &Environment{env: env, variables: byName, guards: guards, bindings: bindings(env, guards)}, nil
 }
 
+// With gives an environment in which these variables, all of which this one has, are
+// declared anew: with other fields, or refused. It shares all else, and costs little.
+func (e *Environment) With(variables ...Variable) *Environment {
+	derived := *e
+	derived.variables = maps.Clone(e.variables)
+	for _, variable := range variables {
+		derived.variables[variable.name] = variable
+	}
+	return &derived
+}
+
 // identifier expands a call without arguments into a variable.
 func identifier(name string) cel.MacroFactory {
 	return func(factory cel.MacroExprFactory, _ ast.Expr, _ []ast.Expr) (ast.Expr, *cel.Error) {
@@ -86,16 +98,10 @@ func (e *Environment) Scalar(field, source string) (*Expression, error) {
 	return e.compile(newSource(field, source), scalars)
 }
 
-// Lifetime compiles plain CEL that gives a number, a text or a duration, or an
-// optional one.
+// Lifetime compiles plain CEL that gives a number, a text, a duration or a timestamp, or
+// an optional one.
 func (e *Environment) Lifetime(field, source string) (*Expression, error) {
-	return e.compile(newSource(field, source), append([]*cel.Type{cel.DurationType}, scalars...))
-}
-
-// Moment compiles plain CEL that gives a timestamp, a text or a number, or an
-// optional one.
-func (e *Environment) Moment(field, source string) (*Expression, error) {
-	return e.compile(newSource(field, source), append([]*cel.Type{cel.TimestampType}, scalars...))
+	return e.compile(newSource(field, source), append([]*cel.Type{cel.DurationType, cel.TimestampType}, scalars...))
 }
 
 var scalars = []*cel.Type{cel.StringType, cel.IntType, cel.UintType, cel.DoubleType}
@@ -111,6 +117,22 @@ type Variable struct {
 	fields   []string // the fields that may be named, sorted
 	declared bool     // whether fields is all there is
 	macro    string   // the function by which it is used, if it is not by name
+	refusal  string   // why it may not be used; empty: it may
+}
+
+// Name of the variable, as expressions write it.
+func (v Variable) Name() string {
+	if v.macro != "" {
+		return v.macro + "()"
+	}
+	return v.name
+}
+
+// Refused gives the same variable in a place where it has no value. To use it is a compile
+// error, which says why.
+func (v Variable) Refused(why string) Variable {
+	v.refusal = why
+	return v
 }
 
 // Text declares a string.

@@ -36,6 +36,7 @@ func environment(t *testing.T) *expression.Environment {
 		expression.Timestamp("now"),
 		expression.Integer("status"),
 		expression.Any("body"),
+		expression.TextMap("proof", nil),
 		expression.UUID(),
 	)
 	if err != nil {
@@ -104,6 +105,7 @@ func TestTemplateValue(t *testing.T) {
 		"base64url":                              {"no padding, both ways", `${base64url.encode(b"\xff\xfe\xfd\xfc") + string(base64url.decode("aGk="))}`, want{"__79_Ahi", true}},
 		"base64url of standard base64":           {"both alphabets are read", `${base64url.decode("+/8") == base64url.decode("-_8=")}`, want{true, true}},
 		"url.escape":                             {"nothing is left that means something", `${url.escape("a b&c=/?+ü")}`, want{"a%20b%26c%3D%2F%3F%2B%C3%BC", true}},
+		"url.unescape":                           {"a plus stays, as it does outside forms", `${url.unescape("a%20b%26c%3D%2F%3F%2B%C3%BC+d")}`, want{"a b&c=/?+ü+d", true}},
 		"json.encode":                            {"sorted, without HTML escapes", `${json.encode({"b": [1, 2.0, 2.5, true, null], "a": "<&>"})}`, want{`{"a":"<&>","b":[1,2,2.5,true,null]}`, true}},
 		"json.decode":                            {"numbers keep their kind, big ones their digits", `${json.decode('{"a": [1, 1.5, 12345678901234567890]}').a}`, want{[]any{int64(1), 1.5, "12345678901234567890"}, true}},
 		"jwt.claims":                             {"standard base64 with padding is read", `${jwt.claims("eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE0MTQxNDk5NTYsInN1YiI6IjExMDU1OCJ9==.x").exp}`, want{int64(1414149956), true}},
@@ -151,12 +153,15 @@ func TestCompileErrors(t *testing.T) {
 		"a wrong type":                    {"types are checked", `${1 + "a"}`, "field:1:5: found no matching overload for '_+_' applied to '(int, string)'"},
 		"a wrong regular expression":      {"literals are checked", `${app.key.matches("[")}`, "field:1:18: it is not a regular expression (RE2)"},
 		"a loop in a loop in a loop":      {"cost is bounded", `${body.a.all(x, body.b.all(y, body.c.all(z, x == y)))}`, "field:1:3: may cost too much (an estimated 1803907246082 of at most 1000000): nest fewer loops"},
+		"a variable without a value":      {"why is told, at its place", "x ${1 + size(proof.a)}", "field:1:14: proof is for others"},
+		"... as a whole":                  {"why is told, at its place", "${proof}", "field:1:3: proof is for others"},
+		"... by an optional field":        {"why is told, at its place", "${proof.?a}", "field:1:3: proof is for others"},
 		"uuid with an argument":           {"it takes none", `${uuid(1)}`, "field:1:7: undeclared reference to 'uuid'"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := environment(t).Template("field", c.source)
+			_, err := environment(t).With(expression.TextMap("proof", nil).Refused("proof is for others")).Template("field", c.source)
 			if err == nil {
 				t.Fatalf("%s: it compiles", c.reason)
 			}
@@ -196,9 +201,8 @@ func TestResultTypesAreChecked(t *testing.T) {
 		"an optional text is a scalar":   {e.Scalar, "app.?key", ""},
 		"a condition is no scalar":       {e.Scalar, "status == 200", "field:1:1: gives bool where string or int or uint or double is needed"},
 		"a duration is a lifetime":       {e.Lifetime, `duration("5m")`, ""},
-		"a list is no lifetime":          {e.Lifetime, "[1]", "field:1:1: gives list(int) where duration or string or int or uint or double is needed"},
-		"a timestamp is a moment":        {e.Moment, `now + duration("5m")`, ""},
-		"a duration is no moment":        {e.Moment, `duration("5m")`, "field:1:1: gives duration where timestamp or string or int or uint or double is needed"},
+		"a timestamp is a lifetime":      {e.Lifetime, `now + duration("5m")`, ""},
+		"a list is no lifetime":          {e.Lifetime, "[1]", "field:1:1: gives list(int) where duration or timestamp or string or int or uint or double is needed"},
 		"anything is a plain expression": {e.Expression, `{"a": [1]}`, ""},
 	}
 	for name, c := range cases {
@@ -229,8 +233,10 @@ func TestEvaluationErrorsHoldNoValue(t *testing.T) {
 		"an empty optional":    {"it has no value", "${body.?gone.value()}", "field:1:19: an optional value is empty"},
 		"a bad base64":         {"the function's own words", "${string(base64url.decode(body.text + '!'))}", "field:1:26: a value is not base64"},
 		"a bad JWT":            {"the function's own words", "${jwt.claims(body.text)}", "field:1:13: a value is not a JWT"},
+		"a bad escape":         {"the function's own words", "${url.unescape(body.text + '%zz')}", "field:1:15: a value is not escaped as in a URL"},
+		"bytes, escaped":       {"a text is UTF-8", "${url.unescape(body.text + '%ff')}", "field:1:15: a value is not escaped as in a URL"},
 		"a bad JSON":           {"the function's own words", "${json.decode(body.text)}", "field:1:14: a value is not JSON"},
-		"a bad PEM":            {"the key is not told", `${jwt.sign("RS256", body.text, {"a": 1})}`, "field:1:11: the key of a JWT must be a private key in PEM"},
+		"a bad PEM":            {"the key is not told", `${jwt.sign("RS256", body.text, {"a": 1})}`, "field:1:11: the key must be a private key in PEM, with its line -----BEGIN PRIVATE KEY-----"},
 		"a bad algorithm":      {"nothing unsigned", `${jwt.sign("none", body.text, {"a": 1})}`, "field:1:11: the algorithm of a JWT must be one of HS, RS, PS, ES with 256, 384 or 512, or EdDSA"},
 		"a list in text":       {"what to do is told", "x ${body.list}", "field:1:5: it gives a list or a map where a text is needed (json.encode makes one)"},
 		"a division":           {"by zero", "${1 / (status - 200)}", "field:1:5: division by zero"},

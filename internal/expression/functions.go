@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -50,12 +51,29 @@ func declared(all []function) []cel.EnvOption {
 	return options
 }
 
-// signFunction signs with a key.
-const signFunction = "jwt.sign"
+// The functions that take a private key.
+const (
+	jwtFunction        = "jwt.sign"
+	signFunction       = "sign"
+	publicFunction     = "jwk.public"
+	thumbprintFunction = "jwk.thumbprint"
+)
 
-// withoutSigning leaves out the functions that sign.
+// keyCost is what a function that takes a private key costs beside what it reads; 0: it
+// takes none.
+func keyCost(function string) uint64 {
+	switch function {
+	case jwtFunction, signFunction:
+		return signatureCost
+	case publicFunction, thumbprintFunction:
+		return publicCost
+	}
+	return 0
+}
+
+// withoutSigning leaves out the functions that take a private key.
 func withoutSigning(all []function) []function {
-	return slices.DeleteFunc(all, func(f function) bool { return f.name == signFunction })
+	return slices.DeleteFunc(all, func(f function) bool { return keyCost(f.name) > 0 })
 }
 
 // ownFunctions lists every overload of the functions that this package adds.
@@ -73,6 +91,7 @@ func ownFunctions() []function {
 			function{"json.decode", []*cel.Type{text}, cel.DynType, func(arguments ...ref.Val) ref.Val {
 				return decoded(bytesOf(arguments[0]))
 			}},
+			function{signFunction, []*cel.Type{cel.StringType, cel.StringType, text}, cel.BytesType, signMessage},
 		)
 		for name, algorithm := range hashes() {
 			all = append(all, function{"hash." + name, []*cel.Type{text}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
@@ -101,11 +120,21 @@ func ownFunctions() []function {
 			// RFC 3986: a space is %20, which every part of a URL takes.
 			return types.String(strings.ReplaceAll(url.QueryEscape(string(arguments[0].(types.String))), "+", "%20"))
 		}},
+		function{"url.unescape", []*cel.Type{cel.StringType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+			plain, err := url.PathUnescape(string(arguments[0].(types.String)))
+			if err != nil || !utf8.ValidString(plain) {
+				return types.WrapErr(safeError("a value is not escaped as in a URL"))
+			}
+			return types.String(plain)
+		}},
 		function{"json.encode", []*cel.Type{cel.DynType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 			return encoded(arguments[0])
 		}},
-		function{signFunction, []*cel.Type{cel.StringType, cel.StringType, object}, cel.StringType, signJWT},
-		function{signFunction, []*cel.Type{cel.StringType, cel.StringType, object, object}, cel.StringType, signJWT},
+		function{jwtFunction, []*cel.Type{cel.StringType, cel.StringType, object}, cel.StringType, signJWT},
+		function{jwtFunction, []*cel.Type{cel.StringType, cel.StringType, object, object}, cel.StringType, signJWT},
+		function{publicFunction, []*cel.Type{cel.StringType}, cel.MapType(cel.StringType, cel.DynType), publicJWK},
+		function{thumbprintFunction, []*cel.Type{cel.StringType}, cel.BytesType, thumbprintOfJWK},
+		function{"x509.thumbprint", []*cel.Type{cel.StringType, cel.StringType}, cel.BytesType, thumbprintOfCertificate},
 		function{"jwt.claims", []*cel.Type{cel.StringType}, cel.DynType, claimsOfJWT},
 	)
 }

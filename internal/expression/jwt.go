@@ -4,17 +4,10 @@
 package expression
 
 import (
-	"crypto"
 	"crypto/hmac"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
-	"crypto/x509"
-	"encoding/asn1"
-	"encoding/pem"
-	"fmt"
 	"hash"
-	"math/big"
 	"strings"
 
 	"cel.dev/cel-go/common/types"
@@ -93,81 +86,6 @@ func (s secretSigner) SignPayload(payload []byte, algorithm jose.SignatureAlgori
 	signature := hmac.New(hashes[algorithm], []byte(s))
 	signature.Write(payload)
 	return signature.Sum(nil), nil
-}
-
-const (
-	// maxPEM is the size of the largest private key in PEM, in bytes: an RSA key of
-	// maxRSA takes less than half of it.
-	maxPEM = 16 << 10
-
-	// maxRSA is the length of the longest RSA key, in bits: twice what is in use. The
-	// time that a signature takes grows with its cube; a "key" of 98,304 bits keeps a
-	// processor busy for minutes.
-	maxRSA = 8192
-)
-
-// privateKey reads a PEM of PKCS #8, PKCS #1 or SEC 1, and checks the key. Escaped
-// line feeds, as in keys that come from a JSON file, are taken as line feeds.
-func privateKey(text string) (crypto.PrivateKey, error) {
-	if len(text) > maxPEM {
-		return nil, safeError(fmt.Sprintf("the key of a JWT has %d bytes, of at most %d", len(text), maxPEM))
-	}
-	block, _ := pem.Decode([]byte(strings.ReplaceAll(text, `\n`, "\n")))
-	if block == nil {
-		return nil, safeError("the key of a JWT must be a private key in PEM")
-	}
-	if bits := rsaBits(block.Bytes); bits > maxRSA {
-		return nil, safeError(fmt.Sprintf("the RSA key of a JWT has %d bits, of at most %d", bits, maxRSA))
-	}
-	if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
-		return key, checkKey(key)
-	}
-	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
-		return key, checkKey(key)
-	}
-	if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
-		return key, nil
-	}
-	return nil, safeError("the key of a JWT must be an unencrypted private key in PEM (PKCS #8, PKCS #1 or SEC 1)")
-}
-
-// rsaBits is the length of the longest number of an RSA key in PKCS #8 or PKCS #1 (RFC
-// 8017 appendix A.1.2), in bits, before anything is computed with it; 0: it is no such
-// key.
-func rsaBits(der []byte) int {
-	var wrapped struct { // RFC 5208 section 5
-		Version   int
-		Algorithm asn1.RawValue
-		Key       []byte
-	}
-	if rest, err := asn1.Unmarshal(der, &wrapped); err == nil && len(rest) == 0 {
-		der = wrapped.Key
-	}
-	var key struct {
-		Version          int
-		N, E, D, P, Q    *big.Int
-		DP, DQ, Inverse  *big.Int        `asn1:"optional"`
-		AdditionalPrimes []asn1.RawValue `asn1:"optional,omitempty"`
-	}
-	if _, err := asn1.Unmarshal(der, &key); err != nil {
-		return 0
-	}
-	longest := 0
-	for _, number := range []*big.Int{key.N, key.E, key.D, key.P, key.Q} {
-		longest = max(longest, number.BitLen())
-	}
-	for _, prime := range key.AdditionalPrimes {
-		longest = max(longest, 8*len(prime.FullBytes))
-	}
-	return longest
-}
-
-// checkKey refuses an RSA key whose numbers do not belong together.
-func checkKey(key crypto.PrivateKey) error {
-	if pair, isRSA := key.(*rsa.PrivateKey); isRSA && pair.Validate() != nil {
-		return safeError("the RSA key of a JWT is damaged: its numbers do not belong together")
-	}
-	return nil
 }
 
 // claimsOfJWT implements jwt.claims(token): the payload, whose signature nobody

@@ -127,6 +127,31 @@ func (t *Template) Text(variables map[string]any) (text string, present bool, er
 	return value.(string), true, nil
 }
 
+// Texts gives the template's text, or those of the elements where it is one ${...} that
+// gives a list; elements that are null are left out. The error is as Text's.
+func (t *Template) Texts(variables map[string]any) ([]string, error) {
+	value, present, err := t.Value(variables)
+	if err != nil || !present || value == nil {
+		return nil, err
+	}
+	list, isList := value.([]any)
+	if !isList {
+		list = []any{value}
+	}
+	texts := make([]string, 0, len(list))
+	for _, element := range list {
+		if element == nil {
+			continue
+		}
+		text, isText := textOf(element)
+		if !isText {
+			return nil, t.parts[0].Expression.source.at(1, 0, "it gives a list or a map where a text, or a list of texts, is needed (json.encode makes a text)")
+		}
+		texts = append(texts, text)
+	}
+	return texts, nil
+}
+
 // text is textOf with nil as the empty text and an *Error.
 func (x *Expression) text(value any) (string, error) {
 	if value == nil {

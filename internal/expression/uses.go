@@ -45,7 +45,7 @@ func (f *usesFinder) walk(node ast.Expr) {
 	switch node.Kind() {
 	case ast.IdentKind:
 		if name, ok := f.variable(node); ok {
-			f.use(name)
+			f.use(node, name)
 			f.expression.uses.whole[name] = true
 		} else if slices.Contains(f.local, name) && !isGenerated(name) {
 			f.loopUses++
@@ -53,7 +53,7 @@ func (f *usesFinder) walk(node ast.Expr) {
 	case ast.SelectKind:
 		selection := node.AsSelect()
 		if name, ok := f.variable(selection.Operand()); ok {
-			f.field(node, name, selection.FieldName())
+			f.field(node, selection.Operand(), name, selection.FieldName())
 			return
 		}
 		f.walk(selection.Operand())
@@ -92,7 +92,7 @@ func (f *usesFinder) call(node ast.Expr) {
 			name, isVariable := f.variable(operand)
 			field, isText := literal(key)
 			if isVariable && isText {
-				f.field(node, name, field)
+				f.field(node, operand, name, field)
 				return
 			}
 		}
@@ -129,18 +129,22 @@ func (f *usesFinder) variable(node ast.Expr) (string, bool) {
 	return node.AsIdent(), declared
 }
 
-func (f *usesFinder) use(name string) {
+// use notes the use of a variable at a node.
+func (f *usesFinder) use(node ast.Expr, name string) {
+	if why := f.variables[name].refusal; why != "" {
+		f.problem(node, why)
+	}
 	if f.expression.uses.fields[name] == nil {
 		f.expression.uses.fields[name] = map[string]bool{}
 	}
 }
 
-func (f *usesFinder) field(node ast.Expr, name, field string) {
-	f.use(name)
+func (f *usesFinder) field(node, operand ast.Expr, name, field string) {
+	f.use(operand, name)
 	f.expression.uses.fields[name][field] = true
 	f.expression.uses.names[node.ID()] = name + "." + field
 	variable := f.variables[name]
-	if !variable.declared || slices.Contains(variable.fields, field) {
+	if !variable.declared || variable.refusal != "" || slices.Contains(variable.fields, field) {
 		return
 	}
 	known := "it has none"

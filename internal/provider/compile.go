@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -27,7 +26,7 @@ func Compile(name string, spec v1alpha1.ClusterTokenProviderSpec) (*Provider, er
 	p := &Provider{
 		Name:       name,
 		LoginKeys:  keys(spec.Inputs.Login),
-		Outputs:    c.outputs,
+		Outputs:    c.published,
 		parameters: c.parameters(),
 		Rotation:   c.rotation(),
 		RateLimit:  c.rateLimit(),
@@ -37,6 +36,7 @@ func Compile(name string, spec v1alpha1.ClusterTokenProviderSpec) (*Provider, er
 	if spec.Refresh == nil && spec.Login == nil {
 		c.problem("spec", "describe at least one of refresh and login")
 	}
+	p.Prepare = c.prepare()
 	if spec.Refresh != nil {
 		p.Refresh = c.call("spec.refresh", *spec.Refresh, lifetimes)
 		p.Refresh.singleUse = p.Rotation.Mode == v1alpha1.SingleUse
@@ -44,10 +44,13 @@ func Compile(name string, spec v1alpha1.ClusterTokenProviderSpec) (*Provider, er
 	if spec.Login != nil {
 		p.Login = c.call("spec.login", *spec.Login, lifetimes)
 	}
+	p.Finish = c.finish(lifetimes)
+	p.Revoke = c.revoke()
+	p.Authorize = c.authorize(lifetimes)
+	p.ServiceAccountToken = c.serviceAccountToken()
+	p.EarliestRenewal = c.earliestRenewal()
 	c.infer(p)
-	for _, call := range []*Call{p.Refresh, p.Login} {
-		p.RemembersReply = p.RemembersReply || call != nil && (call.uses(accessTokenVariable) || call.uses(outputsVariable))
-	}
+	p.RemembersReply = p.remembersReply()
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
 	}
@@ -59,8 +62,12 @@ type compiler struct {
 	spec     v1alpha1.ClusterTokenProviderSpec
 	problems []error
 
-	outputs   []string // of both calls, sorted
+	published []string // the outputs that go to the target, sorted
+	prepared  []string // the outputs of the calls of prepare that are compiled
 	bounded   []string // the parameters that have a pattern
+
+	// Of the call that is being compiled.
+	role      role
 	requests  *expression.Environment
 	responses *expression.Environment
 }
@@ -82,61 +89,6 @@ func (c *compiler) failed(err error) {
 	}
 }
 
-// The names of the variables.
-const (
-	appVariable          = "app"
-	refreshTokenVariable = "refreshToken"
-	accessTokenVariable  = "accessToken"
-	loginVariable        = "login"
-	parametersVariable   = "parameters"
-	outputsVariable      = "outputs"
-	nowVariable          = "now"
-	statusVariable       = "status"
-	headersVariable      = "headers"
-	bodyVariable         = "body"
-)
-
-// declare makes the two environments: what a request may use, and what a
-// response may use beside that.
-func (c *compiler) declare() {
-	names := map[string]bool{}
-	for _, call := range []*v1alpha1.ProviderCall{c.spec.Refresh, c.spec.Login} {
-		if call != nil {
-			for name := range call.Response.Outputs {
-				names[name] = true
-			}
-		}
-	}
-	c.outputs = slices.Sorted(maps.Keys(names))
-	app := []string{"key", "secret"}
-	if c.spec.Inputs.App == v1alpha1.None {
-		app = nil
-	}
-	var parameters []string
-	for _, parameter := range c.spec.Inputs.Parameters {
-		parameters = append(parameters, parameter.Name)
-	}
-	shared := []expression.Variable{
-		expression.TextMap(appVariable, app),
-		expression.Text(refreshTokenVariable),
-		expression.Text(accessTokenVariable),
-		expression.TextMap(loginVariable, keys(c.spec.Inputs.Login)),
-		expression.TextMap(parametersVariable, parameters),
-		expression.AnyMap(outputsVariable, append([]string{}, c.outputs...)),
-		expression.Timestamp(nowVariable),
-		expression.UUID(),
-	}
-	var err error
-	c.requests, err = expression.NewSigningEnvironment(shared...)
-	c.failed(err)
-	c.responses, err = expression.NewEnvironment(append(shared,
-		expression.Integer(statusVariable),
-		expression.AnyMap(headersVariable, nil),
-		expression.Any(bodyVariable),
-	)...)
-	c.failed(err)
-}
-
 func keys(from []v1alpha1.SecretKey) []string {
 	var names []string
 	for _, key := range from {
@@ -145,8 +97,21 @@ func keys(from []v1alpha1.SecretKey) []string {
 	return names
 }
 
+// call compiles a call that brings a token.
 func (c *compiler) call(field string, spec v1alpha1.ProviderCall, lifetimes lifetimes) *Call {
+	return c.step(grants, field, spec, lifetimes)
+}
+
+// step compiles a call of one role.
+func (c *compiler) step(role role, field string, spec v1alpha1.ProviderCall, lifetimes lifetimes) *Call {
+	c.enter(scope{role: role, again: outputsToSendAgain(spec)})
+	return c.compiled(field, spec, lifetimes)
+}
+
+// compiled compiles a call in the scope that has been entered.
+func (c *compiler) compiled(field string, spec v1alpha1.ProviderCall, lifetimes lifetimes) *Call {
 	return &Call{
+		role:      c.role,
 		request:   c.request(field+".request", spec.Request),
 		response:  c.response(field+".response", spec.Response),
 		lifetimes: lifetimes,
@@ -197,34 +162,4 @@ func (c *compiler) duration(field string, spec *v1alpha1.Duration, fallback time
 		return fallback
 	}
 	return cmp.Or(value, fallback)
-}
-
-// infer fills in the requirements where the spec is silent.
-func (c *compiler) infer(p *Provider) {
-	p.App = c.spec.Inputs.App
-	if p.App == "" {
-		p.App = v1alpha1.None
-		if (p.Refresh != nil && p.Refresh.request.uses(appVariable)) || (p.Login != nil && p.Login.request.uses(appVariable)) {
-			p.App = v1alpha1.Required
-		}
-	}
-	p.RefreshToken = c.spec.Inputs.RefreshToken
-	switch {
-	case p.RefreshToken != "":
-		if p.RefreshToken != v1alpha1.None && p.Refresh == nil {
-			c.problem("spec.inputs.refreshToken", "write None, or describe refresh: there is no call that takes a refresh token")
-		}
-		if p.RefreshToken == v1alpha1.None && p.Refresh != nil && p.Login == nil {
-			c.problem("spec.inputs.refreshToken", "write Required: without a login step nothing else starts a refresh")
-		}
-	case p.Refresh == nil:
-		p.RefreshToken = v1alpha1.None
-	case p.Login != nil:
-		p.RefreshToken = v1alpha1.Optional
-	default:
-		p.RefreshToken = v1alpha1.Required
-	}
-	if p.Login == nil && len(p.LoginKeys) > 0 {
-		c.problem("spec.inputs.login", "leave it out, or describe login: there is no call that takes these keys")
-	}
 }

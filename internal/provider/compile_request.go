@@ -50,13 +50,18 @@ func (c *compiler) request(field string, spec v1alpha1.ProviderRequest) request 
 		r.json = c.json(field+".json", spec.JSON.Raw)
 	}
 	r.headers = c.pairs(field+".headers", spec.Headers)
+	written := map[string]string{}
 	for _, header := range r.headers {
+		folded := strings.ToLower(header.name)
 		switch {
 		case !headerName.MatchString(header.name):
 			c.problem(field+".headers", "%q is not the name of a header", header.name)
-		case slices.Contains(transportHeaders, strings.ToLower(header.name)):
+		case slices.Contains(transportHeaders, folded):
 			c.problem(field+".headers", "%s cannot be set: it belongs to the connection", header.name)
+		case written[folded] != "":
+			c.problem(field+".headers", "%s and %s are the same header: write it once", written[folded], header.name)
 		}
+		written[folded] = header.name
 	}
 	if spec.BasicAuth != nil {
 		r.username = c.template(field+".basicAuth.username", spec.BasicAuth.Username)
@@ -186,15 +191,4 @@ func (c *compiler) checkHost(field string, part *expression.Expression, variable
 	default:
 		c.problem(field, "%s must not decide which host is called: only parameters with a pattern and outputs may", variable)
 	}
-}
-
-// uses tells whether any part of the request names the variable.
-func (r request) uses(variable string) bool {
-	uses := func(template *expression.Template) bool { return template != nil && template.Uses(variable) }
-	for _, pairs := range [][]pair{r.query, r.form, r.headers} {
-		if slices.ContainsFunc(pairs, func(p pair) bool { return uses(p.value) }) {
-			return true
-		}
-	}
-	return uses(r.url) || uses(r.username) || uses(r.password) || (r.json != nil && r.json.uses(variable))
 }

@@ -20,6 +20,7 @@ var outputName = regexp.MustCompile(fmt.Sprintf(`^[-._a-zA-Z0-9]{1,%d}$`, maxNam
 var failureReasons = []string{
 	v1alpha1.ReauthorizationRequiredReason, v1alpha1.AppRejectedReason, v1alpha1.RequestRejectedReason,
 	v1alpha1.RateLimitedReason, v1alpha1.ProviderUnavailableReason,
+	string(v1alpha1.SendAgain),
 }
 
 // compileFunc is one of the environment's ways to compile an expression.
@@ -41,11 +42,11 @@ func (c *compiler) response(field string, spec v1alpha1.ProviderResponse) respon
 		refreshToken:          optional("refreshToken", spec.RefreshToken, e.Scalar),
 		tokenType:             optional("tokenType", spec.TokenType, e.Scalar),
 		expiresIn:             optional("expiresIn", spec.ExpiresIn, e.Lifetime),
-		expiresAt:             optional("expiresAt", spec.ExpiresAt, e.Moment),
+		expiresAt:             optional("expiresAt", spec.ExpiresAt, e.Lifetime),
 		refreshTokenExpiresIn: optional("refreshTokenExpiresIn", spec.RefreshTokenExpiresIn, e.Lifetime),
-		refreshTokenExpiresAt: optional("refreshTokenExpiresAt", spec.RefreshTokenExpiresAt, e.Moment),
+		refreshTokenExpiresAt: optional("refreshTokenExpiresAt", spec.RefreshTokenExpiresAt, e.Lifetime),
 		message:               optional("message", spec.Message, e.Expression),
-		outputs:               map[string]*expression.Expression{},
+		retryAfter:            optional("retryAfter", spec.RetryAfter, e.Lifetime),
 	}
 	if r.format == "" {
 		r.format = v1alpha1.FormatAuto
@@ -53,32 +54,52 @@ func (c *compiler) response(field string, spec v1alpha1.ProviderResponse) respon
 	if !slices.Contains([]v1alpha1.ResponseFormat{v1alpha1.FormatAuto, v1alpha1.FormatJSON, v1alpha1.FormatForm}, r.format) {
 		c.problem(field+".format", "write Auto, JSON or Form")
 	}
-	if spec.AccessToken == "" {
-		c.problem(field+".accessToken", "say where the reply holds the access token, such as body.access_token")
-	} else {
+	c.checkBrings(field, spec)
+	if spec.AccessToken != "" {
 		r.accessToken = c.expression(field+".accessToken", spec.AccessToken, e.Scalar)
 	}
-	if r.tokenType == nil {
+	if r.tokenType == nil && c.role != prepares && c.role != revokes {
 		r.tokenType = c.expression(field+".tokenType", "body.token_type", e.Scalar)
 	}
-	for _, name := range slices.Sorted(maps.Keys(spec.Outputs)) {
-		path := field + ".outputs." + name
+	r.outputs = c.outputs(field+".outputs", spec.Outputs)
+	for i, rule := range spec.Failures {
+		r.failures = append(r.failures, c.failure(fmt.Sprintf("%s.failures[%d]", field, i), rule))
+	}
+	return r
+}
+
+func (c *compiler) outputs(field string, spec map[string]v1alpha1.Expression) map[string]*expression.Expression {
+	compiled := make(map[string]*expression.Expression, len(spec))
+	for _, name := range slices.Sorted(maps.Keys(spec)) {
+		path := field + "." + name
 		switch {
 		case name == "refresh_token":
 			c.problem(path, "a refresh token never goes to the target: map it with refreshToken")
 		case !outputName.MatchString(name):
 			c.problem(path, "an output becomes a key of the target: its name may hold %d letters, digits, '-', '_' and '.'", maxName)
 		}
-		r.outputs[name] = c.expression(path, spec.Outputs[name], e.Expression)
+		compiled[name] = c.expression(path, spec[name], c.responses.Expression)
 	}
-	for i, rule := range spec.Failures {
-		path := fmt.Sprintf("%s.failures[%d]", field, i)
-		if !slices.Contains(failureReasons, string(rule.Reason)) {
-			c.problem(path+".reason", "write ReauthorizationRequired, AppRejected, RequestRejected, RateLimited or ProviderUnavailable")
-		}
-		r.failures = append(r.failures, failure{when: c.expression(path+".when", rule.When, e.Condition), reason: string(rule.Reason)})
+	return compiled
+}
+
+// maxAgain is how many outputs a failure rule may have, as in the API's schema.
+const maxAgain = 8
+
+func (c *compiler) failure(field string, spec v1alpha1.FailureRule) failure {
+	switch {
+	case !slices.Contains(failureReasons, string(spec.Reason)):
+		c.problem(field+".reason", "write ReauthorizationRequired, AppRejected, RequestRejected, RateLimited, ProviderUnavailable or SendAgain")
+	case spec.Reason != v1alpha1.SendAgain && len(spec.Outputs) > 0:
+		c.problem(field+".outputs", "they are for the call that is sent again: write reason SendAgain, or leave outputs out")
+	case len(spec.Outputs) > maxAgain:
+		c.problem(field+".outputs", "it has %d outputs, of at most %d", len(spec.Outputs), maxAgain)
 	}
-	return r
+	return failure{
+		when:    c.expression(field+".when", spec.When, c.responses.Condition),
+		reason:  string(spec.Reason),
+		outputs: c.outputs(field+".outputs", spec.Outputs),
+	}
 }
 
 func (c *compiler) expression(field string, source v1alpha1.Expression, compile compileFunc) *expression.Expression {

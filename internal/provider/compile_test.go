@@ -80,15 +80,15 @@ spec.refresh.response.accessToken:1:1: gives bool where string or int or uint or
 spec.refresh.response.outputs.a/b: an output becomes a key of the target: its name may hold 63 letters, digits, '-', '_' and '.'
 spec.refresh.response.outputs.refresh_token: a refresh token never goes to the target: map it with refreshToken
 spec.refresh.response.failures[0].when:1:1: gives int where bool is needed
-spec.refresh.response.failures[1].reason: write ReauthorizationRequired, AppRejected, RequestRejected, RateLimited or ProviderUnavailable`},
+spec.refresh.response.failures[1].reason: write ReauthorizationRequired, AppRejected, RequestRejected, RateLimited, ProviderUnavailable or SendAgain`},
 		"a GET with a body": {"it has none", `{refresh: {request: {method: GET, url: "https://x/", form: {a: b}}, response: {accessToken: body.a}}}`,
 			"spec.refresh.request: a GET request has no body: use query, or another method"},
 		"app is None and used": {"it would never be there", `{inputs: {app: None}, refresh: {request: {url: "https://x/", form: {a: "${app.key}"}}, response: {accessToken: body.a}}}`,
 			"spec.refresh.request.form.a:1:6: undeclared field 'key' of app (it has none)"},
 		"a response variable in a request": {"there is no body yet", `{refresh: {request: {url: "https://x/", form: {a: "${body.a}"}}, response: {accessToken: body.a}}}`,
-			"spec.refresh.request.form.a:1:3: undeclared reference to 'body'"},
-		"login keys without a login": {"nothing takes them", `{inputs: {login: [a]}, refresh: {request: {url: "https://x/"}, response: {accessToken: body.a}}}`,
-			"spec.inputs.login: leave it out, or describe login: there is no call that takes these keys"},
+			"spec.refresh.request.form.a:1:3: body is not known yet: a request is built before there is a reply (outputs.<name> is from the last one)"},
+		"login keys that no call uses": {"nothing takes them", `{inputs: {login: [a]}, refresh: {request: {url: "https://x/"}, response: {accessToken: body.a}}}`,
+			"spec.inputs.login: leave it out, or use the keys in a call, as login.<key>: none does"},
 		"a refresh token without a refresh": {"nothing takes it", `{inputs: {refreshToken: Required}, login: {request: {url: "https://x/"}, response: {accessToken: body.a}}}`,
 			"spec.inputs.refreshToken: write None, or describe refresh: there is no call that takes a refresh token"},
 		"a missing access token": {"what is the point", `{refresh: {request: {url: "https://x/"}, response: {}}}`,

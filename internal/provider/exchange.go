@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"maps"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
@@ -16,7 +17,13 @@ type Inputs struct {
 	AppKey, AppSecret, RefreshToken, AccessToken secret.Text
 	Login                                        map[string]secret.Text
 	Parameters                                   map[string]string // as Provider.Parameters gave them
-	Outputs                                      map[string]any    // of the last reply
+	Outputs                                      map[string]any    // of the last reply, those of prepare calls overlaid
+	// ClientCertificate and ClientKey are what the connection presents, in PEM.
+	ClientCertificate, ClientKey secret.Text
+	// ServiceAccountToken is the token of the credential's service account.
+	ServiceAccountToken secret.Text
+	// Authorization is what is known of a person's grant, in the calls of Authorize.
+	Authorization Authorization
 	// Hidden are the credential's other secrets: no request uses them, and a reply may
 	// quote them all the same.
 	Hidden []secret.Text
@@ -53,11 +60,20 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 	if outputs == nil {
 		outputs = map[string]any{}
 	}
+	var certificate map[string]string
+	if !inputs.ClientCertificate.IsZero() {
+		certificate = map[string]string{"certificate": inputs.ClientCertificate.Reveal(), "key": inputs.ClientKey.Reveal()}
+	}
 	variables := map[string]any{
 		appVariable:          app,
 		refreshTokenVariable: inputs.RefreshToken.Reveal(),
 		accessTokenVariable:  inputs.AccessToken.Reveal(),
 		loginVariable:        login,
+
+		clientCertificateVariable:   certificate,
+		serviceAccountTokenVariable: inputs.ServiceAccountToken.Reveal(),
+		authorizationVariable:       inputs.Authorization.variable(),
+
 		parametersVariable:   parameters,
 		outputsVariable:      outputs,
 		nowVariable:          now,
@@ -65,4 +81,17 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 		expression.BudgetKey: expression.NewBudget(),
 	}
 	return &Exchange{call: c, inputs: inputs, now: now, variables: func() map[string]any { return variables }}
+}
+
+// Again is the same call once more, with these outputs over those it had: what its
+// reply asked for (Outcome.SendAgain). now stays; id is the value of uuid(), and has to
+// be another one, since a provider takes each jti once.
+func (e *Exchange) Again(outputs map[string]any, id string) *Exchange {
+	inputs := e.inputs
+	inputs.Outputs = maps.Clone(inputs.Outputs)
+	if inputs.Outputs == nil {
+		inputs.Outputs = map[string]any{}
+	}
+	maps.Copy(inputs.Outputs, outputs)
+	return e.call.Begin(inputs, e.now, id)
 }

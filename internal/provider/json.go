@@ -12,7 +12,8 @@ import (
 type node interface {
 	// build gives the value; present is false for an empty optional.
 	build(variables map[string]any) (value any, present bool, err error)
-	uses(variable string) bool
+	// parts lists the templates in it.
+	parts() []part
 }
 
 type (
@@ -56,27 +57,25 @@ func (n templateNode) build(variables map[string]any) (any, bool, error) {
 
 func (n literalNode) build(map[string]any) (any, bool, error) { return n.value, true, nil }
 
-func (n objectNode) uses(variable string) bool {
+func (n objectNode) parts() []part {
+	var parts []part
 	for _, member := range n {
-		if member.uses(variable) {
-			return true
-		}
+		parts = append(parts, member.parts()...)
 	}
-	return false
+	return parts
 }
 
-func (n listNode) uses(variable string) bool {
+func (n listNode) parts() []part {
+	var parts []part
 	for _, element := range n {
-		if element.uses(variable) {
-			return true
-		}
+		parts = append(parts, element.parts()...)
 	}
-	return false
+	return parts
 }
 
-func (n templateNode) uses(variable string) bool { return n.Uses(variable) }
+func (n templateNode) parts() []part { return []part{n.Template} }
 
-func (literalNode) uses(string) bool { return false }
+func (literalNode) parts() []part { return nil }
 
 // jsonBody builds a JSON body.
 func (e *Exchange) jsonBody(root node) ([]byte, error) {

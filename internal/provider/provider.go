@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"errors"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -20,19 +21,58 @@ type Provider struct {
 	App, RefreshToken v1alpha1.InputRequirement
 	// LoginKeys are the keys that the login Secret must hold.
 	LoginKeys []string
+	// ClientCertificate says whether a credential must bring one.
+	ClientCertificate v1alpha1.InputRequirement
+	// ServiceAccountToken says what token of a service account is wanted; nil: none.
+	ServiceAccountToken *ServiceAccountToken
+	// Prepare are the calls before Refresh or Login, in order.
+	Prepare []*Call
 	// Refresh and Login are the calls; nil where the provider has none.
 	Refresh, Login *Call
+	// Finish are the calls after Refresh or Login, in order, once its tokens are saved.
+	Finish []*Call
+	// Revoke ends a grant; nil where the provider has no such call.
+	Revoke *Call
+	// Authorize says how a person grants access; nil where the provider does not say.
+	Authorize *Authorize
+	// EarliestRenewal is the percentage of a lifetime before which the provider refuses
+	// to renew a token.
+	EarliestRenewal int
 	// Rotation says what becomes of a refresh token that was used.
 	Rotation Rotation
 	// RateLimit bounds all calls of the provider together; nil: none.
 	RateLimit *RateLimit
+	// NeedsLogin is true where a call other than Login uses the keys of the login Secret:
+	// then a credential brings it, whether it has a refresh token or not.
+	NeedsLogin bool
 	// RemembersReply is true where a call builds on the last reply (accessToken or
 	// outputs), which then has to be kept.
 	RemembersReply bool
-	// Outputs are the names of the outputs of both calls, sorted.
+	// Outputs are the names of the outputs that are published, those of Refresh, Login
+	// and Finish, sorted.
 	Outputs []string
 
 	parameters []parameter
+}
+
+// ServiceAccountToken says what token of a service account a provider takes.
+type ServiceAccountToken struct {
+	// Expiration is how long the token is to live.
+	Expiration time.Duration
+	// Optional is true where a credential may do without one.
+	Optional bool
+
+	audience *expression.Template
+}
+
+// Audience is whom the token is for, given the parameters as Provider.Parameters gave
+// them. Its error holds no secret.
+func (t *ServiceAccountToken) Audience(parameters map[string]string) (string, error) {
+	audience, present, err := t.audience.Text(map[string]any{parametersVariable: parameters})
+	if err == nil && (!present || audience == "") {
+		err = errors.New("spec.inputs.serviceAccountToken.audience gives no audience for these parameters")
+	}
+	return audience, err
 }
 
 // Rotation says what becomes of a refresh token that was used.
@@ -50,6 +90,7 @@ type RateLimit struct {
 
 // Call is one compiled call.
 type Call struct {
+	role      role
 	request   request
 	response  response
 	lifetimes lifetimes
@@ -99,10 +140,13 @@ type response struct {
 	refreshTokenExpiresAt *expression.Expression
 	outputs               map[string]*expression.Expression
 	failures              []failure
+	retryAfter            *expression.Expression
 	message               *expression.Expression
 }
 
 type failure struct {
 	when   *expression.Expression
 	reason string
+	// outputs are for the call that is sent again.
+	outputs map[string]*expression.Expression
 }

@@ -43,8 +43,15 @@ type Outcome struct {
 	// Grant is whatever the reply held, on failure too: an access token that can be
 	// used, and a refresh token other than the one that was sent.
 	Grant token.Grant
-	// RetryAfter is from the header of that name; 0: not stated.
+	// RetryAfter is from the header of that name, or from the reply's retryAfter; 0: not
+	// stated.
 	RetryAfter time.Duration
+	// SendAgain tells that nothing was spent and that the same call is to be made once
+	// more, at once, with Outputs (Exchange.Again). Reason and Message are what holds
+	// where that is not done, or was done before.
+	SendAgain bool
+	// Outputs are those of the failure rule that asks to send again.
+	Outputs map[string]any
 	// LifetimeIgnored tells that a stated lifetime could not be used.
 	LifetimeIgnored bool
 	// UnkeptRefreshToken is the size, in bytes, of a refresh token in the reply that is
@@ -80,7 +87,7 @@ func readingWeight(body []byte) int64 {
 // Read tells what a reply means. It never panics and never fails: what cannot be
 // read is absent, and what nothing proves is OutcomeUnknown.
 func (e *Exchange) Read(reply Reply) (outcome Outcome) {
-	outcome = Outcome{Reason: v1alpha1.OutcomeUnknownReason, Message: "the provider's reply could not be read"}
+	outcome = Outcome{Reason: e.call.unknown(), Message: "the provider's reply could not be read"}
 	// Replies are untrusted input. Should reading one panic in spite of all care, the
 	// tokens read so far are kept; what the panic holds may quote the reply.
 	defer func() { _ = recover() }()
@@ -109,6 +116,7 @@ func (e *Exchange) readWhole(reply Reply, outcome *Outcome) (tooMuch error) {
 	r.readGrant(outcome)
 	outcome.RetryAfter = retryAfter(reply.Header.Get("Retry-After"), e.now)
 	outcome.Reason, outcome.Message = r.judge(outcome.Grant)
+	r.conclude(outcome)
 	if tooMuch != nil && outcome.Message != "" {
 		outcome.Message += fmt.Sprintf(" (its body was not read: %v)", tooMuch)
 	}
@@ -125,6 +133,8 @@ type reader struct {
 	unusable string
 	// brought tells that the reply holds a refresh token, be it the one sent.
 	brought bool
+	// matched is the failure rule that says what the reply means; nil: none does.
+	matched *failure
 }
 
 // reader of a reply whose body has been decoded.
@@ -188,7 +198,7 @@ func (r *reader) readGrant(outcome *Outcome) {
 	if text, ok := r.text(response.tokenType); ok && isType(strings.TrimSpace(text)) {
 		grant.Type = strings.TrimSpace(text)
 	}
-	r.readOutputs(grant)
+	grant.Outputs = r.outputs(r.call.response.outputs)
 	outcome.LifetimeIgnored = r.readLifetimes(grant)
 }
 
@@ -205,12 +215,12 @@ func (r *reader) takeRefreshToken(text string, outcome *Outcome) {
 	}
 }
 
-// readOutputs reads all outputs, or none where they are too large together: half of
+// outputs reads all outputs, or none where they are too large together: half of
 // them would be taken for all.
-func (r *reader) readOutputs(grant *token.Grant) {
+func (r *reader) outputs(from map[string]*expression.Expression) map[string]any {
 	outputs, size := map[string]any{}, 0
-	for _, name := range slices.Sorted(maps.Keys(r.call.response.outputs)) {
-		value, ok := r.value(r.call.response.outputs[name])
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		value, ok := r.value(from[name])
 		if !ok {
 			continue
 		}
@@ -218,10 +228,10 @@ func (r *reader) readOutputs(grant *token.Grant) {
 		encoded, err := jsontext.Encode(outputs[name])
 		if size += len(name) + len(encoded); err != nil || size > token.MaxOutputs {
 			r.unusable = fmt.Sprintf("outputs of more than %d bytes together, up to the output %s", token.MaxOutputs, name)
-			return
+			return nil
 		}
 	}
-	grant.Outputs = outputs
+	return outputs
 }
 
 // tooLarge says that a part of a reply is larger than what is kept.
@@ -285,24 +295,25 @@ func (r *reader) judge(grant token.Grant) (reason, message string) {
 	switch {
 	case succeeded && r.unusable != "":
 		return v1alpha1.RequestRejectedReason, "the provider's reply holds " + r.unusable
-	case succeeded && !grant.AccessToken.IsZero():
+	case succeeded && r.isComplete(grant):
 		return v1alpha1.RefreshedReason, ""
 	case succeeded && r.call.singleUse && !r.brought:
 		// It looks like success and brings nothing: a proxy's page, a reply cut
 		// short. The token that was sent may be spent.
 		return v1alpha1.OutcomeUnknownReason, fmt.Sprintf("the provider answered %d, with neither an access token nor a refresh token", r.status)
 	case succeeded:
-		return v1alpha1.RequestRejectedReason, fmt.Sprintf("the provider answered %d, without an access token", r.status)
+		return v1alpha1.RequestRejectedReason, fmt.Sprintf("the provider answered %d, without %s", r.status, r.wanted())
 	case rule != "":
 		return rule, r.explain(grant)
 	}
-	return v1alpha1.OutcomeUnknownReason, r.explain(grant)
+	return r.call.unknown(), r.explain(grant)
 }
 
 // rule gives the reason of the first failure rule that matches, or "".
 func (r *reader) rule() string {
-	for _, failure := range r.call.response.failures {
+	for i, failure := range r.call.response.failures {
 		if failure.when.True(r.variables) {
+			r.matched = &r.call.response.failures[i]
 			return failure.reason
 		}
 	}
@@ -328,7 +339,8 @@ func (r *reader) explain(grant token.Grant) string {
 func (r *reader) secrets(grant token.Grant) []string {
 	inputs := r.exchange.inputs
 	all := []string{inputs.AppKey.Reveal(), inputs.AppSecret.Reveal(), inputs.RefreshToken.Reveal(), inputs.AccessToken.Reveal(),
-		grant.AccessToken.Reveal(), grant.RefreshToken.Reveal()}
+		grant.AccessToken.Reveal(), grant.RefreshToken.Reveal(), inputs.ClientKey.Reveal(), inputs.ServiceAccountToken.Reveal(),
+		inputs.Authorization.Code.Reveal(), inputs.Authorization.CodeVerifier.Reveal(), inputs.Authorization.DeviceCode.Reveal()}
 	for _, value := range inputs.Login {
 		all = append(all, value.Reveal())
 	}

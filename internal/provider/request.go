@@ -96,16 +96,17 @@ func (e *Exchange) target() (*url.URL, error) {
 	return target, nil
 }
 
-// values evaluates a query or a form; empty optionals are left out.
+// values evaluates a query or a form; empty optionals are left out, and a list repeats
+// its key.
 func (e *Exchange) values(pairs []pair) (url.Values, error) {
 	values := url.Values{}
 	for _, pair := range pairs {
-		text, present, err := pair.value.Text(e.variables())
+		texts, err := pair.value.Texts(e.variables())
 		if err != nil {
 			return nil, err
 		}
-		if present {
-			values.Set(pair.name, text)
+		if len(texts) > 0 {
+			values[pair.name] = texts
 		}
 	}
 	return values, nil
@@ -146,7 +147,9 @@ func (e *Exchange) authenticate(header http.Header) error {
 	return nil
 }
 
-// headers sets the description's headers over the defaults.
+// headers sets the description's headers over the defaults. A name is sent as it is
+// written, since there are servers that take case for meaning, against RFC 9110 section
+// 5.1: net/http leaves a map's keys alone.
 func (e *Exchange) headers(header http.Header) error {
 	for _, pair := range e.call.request.headers {
 		text, present, err := pair.value.Text(e.variables())
@@ -159,7 +162,11 @@ func (e *Exchange) headers(header http.Header) error {
 		if strings.ContainsFunc(text, isControl) {
 			return fmt.Errorf("the value of the header %s holds a line feed or another control character", pair.name)
 		}
-		header.Set(pair.name, text)
+		header.Del(pair.name)
+		if isUserAgent := http.CanonicalHeaderKey(pair.name) == "User-Agent"; isUserAgent {
+			header["User-Agent"] = []string{""} // net/http would add its own
+		}
+		header[pair.name] = []string{text}
 	}
 	return nil
 }
