@@ -115,6 +115,12 @@ func requirement(of v1alpha1.InputRequirement) string {
 func (d described) App() string          { return requirement(d.compiled.App) }
 func (d described) RefreshToken() string { return requirement(d.compiled.RefreshToken) }
 
+// Certificate is required, optional or empty.
+func (d described) Certificate() string { return requirement(d.compiled.ClientCertificate) }
+
+// ServiceAccount reports whether a token of a service account is asked for.
+func (d described) ServiceAccount() bool { return d.compiled.ServiceAccountToken != nil }
+
 // Logins are the keys of the login Secret.
 func (d described) Logins() []string { return d.compiled.LoginKeys }
 
@@ -123,6 +129,12 @@ func (d described) StartsWith() string {
 	var parts []string
 	if d.compiled.App == v1alpha1.Required {
 		parts = append(parts, "app")
+	}
+	if d.compiled.ClientCertificate == v1alpha1.Required {
+		parts = append(parts, "client certificate")
+	}
+	if d.ServiceAccount() {
+		parts = append(parts, "service account")
 	}
 	keys := code(d.Logins())
 	switch {
@@ -169,13 +181,10 @@ func (d described) parameters(required bool) []string {
 // Sample is a value for a required parameter.
 func (d described) Sample(parameter string) string { return d.samples[parameter] }
 
-// Calls are the requests, each as its method and URL.
+// Calls are the requests in their order, each as its method and URL.
 func (d described) Calls() []string {
 	var calls []string
-	for _, call := range []*v1alpha1.ProviderCall{d.Login, d.Refresh} {
-		if call == nil {
-			continue
-		}
+	for _, call := range slices.Concat(d.Prepare, given(d.ClusterTokenProviderSpec.Login, d.Refresh), d.Finish) {
 		text := cmp.Or(call.Request.Method, "POST") + " " + call.Request.URL
 		if !slices.Contains(calls, text) {
 			calls = append(calls, text)
@@ -197,9 +206,20 @@ func (d described) RefreshTokenLife() string {
 }
 
 func (d described) stated(by func(v1alpha1.ProviderResponse) bool) bool {
-	return slices.ContainsFunc([]*v1alpha1.ProviderCall{d.Refresh, d.ClusterTokenProviderSpec.Login}, func(call *v1alpha1.ProviderCall) bool {
-		return call != nil && by(call.Response)
+	return slices.ContainsFunc(given(d.Refresh, d.ClusterTokenProviderSpec.Login), func(call v1alpha1.ProviderCall) bool {
+		return by(call.Response)
 	})
+}
+
+// given are those of some calls that are described.
+func given(calls ...*v1alpha1.ProviderCall) []v1alpha1.ProviderCall {
+	var all []v1alpha1.ProviderCall
+	for _, call := range calls {
+		if call != nil {
+			all = append(all, *call)
+		}
+	}
+	return all
 }
 
 func life(stated bool, otherwise time.Duration) string {

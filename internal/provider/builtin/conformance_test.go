@@ -95,10 +95,9 @@ func begin(t *testing.T, compiled *provider.Provider, spec v1alpha1.ClusterToken
 		t.Fatal(err)
 	}
 	l := &life{provider: compiled, server: server, client: clientOf(t, server)}
-	l.inputs = provider.Inputs{
-		AppKey: secret.New("the-key-of-the-app"), AppSecret: canary("the-secret-of-the-app", first.AppSecret),
-		Login: map[string]secret.Text{}, Parameters: parameters,
-	}
+	l.inputs = first.given(parameters)
+	l.inputs.AppKey, l.inputs.AppSecret = secret.New("the-key-of-the-app"), canary("the-secret-of-the-app", first.AppSecret)
+	l.inputs.RefreshToken, l.inputs.AccessToken, l.inputs.Outputs = secret.Text{}, secret.Text{}, nil
 	for _, conversation := range conversations {
 		for key, value := range conversation.Inputs.Login {
 			l.inputs.Login[key] = canary("the-"+key+"-of-a-user", value)
@@ -146,13 +145,54 @@ func (l *life) visit(t *testing.T) provider.Outcome {
 	return outcome
 }
 
+// call makes the calls before a refresh or a login, that call, and those after it. An
+// outcome that is not good ends it, and so it is that of whichever call came last.
 func (l *life) call(t *testing.T) provider.Outcome {
 	t.Helper()
+	in := l.inputs
+	in.Outputs = maps.Clone(in.Outputs)
+	if in.Outputs == nil {
+		in.Outputs = map[string]any{}
+	}
+	for _, call := range l.provider.Prepare {
+		outcome := l.send(t, call.Begin(in, now, exchangeID))
+		if outcome.Reason != v1alpha1.RefreshedReason {
+			return outcome
+		}
+		maps.Copy(in.Outputs, outcome.Grant.Outputs)
+	}
 	call := l.provider.Refresh
 	if call == nil || l.inputs.RefreshToken.IsZero() {
 		call = l.provider.Login
 	}
-	exchange := call.Begin(l.inputs, now, exchangeID)
+	outcome := l.send(t, call.Begin(in, now, exchangeID))
+	for _, finish := range l.provider.Finish {
+		if outcome.Reason != v1alpha1.RefreshedReason {
+			break
+		}
+		in.AccessToken = outcome.Grant.AccessToken
+		maps.Copy(in.Outputs, outcome.Grant.Outputs)
+		last := l.send(t, finish.Begin(in, now, exchangeID))
+		if outcome.Reason = last.Reason; !last.Grant.AccessToken.IsZero() {
+			outcome.Grant.Token = last.Grant.Token
+		}
+		maps.Copy(outcome.Grant.Outputs, last.Grant.Outputs)
+	}
+	return outcome
+}
+
+// send makes one call, and once more where the reply asks for that.
+func (l *life) send(t *testing.T, exchange *provider.Exchange) provider.Outcome {
+	t.Helper()
+	outcome := l.reply(t, exchange)
+	if outcome.SendAgain {
+		outcome = l.reply(t, exchange.Again(outcome.Outputs, exchangeID))
+	}
+	return outcome
+}
+
+func (l *life) reply(t *testing.T, exchange *provider.Exchange) provider.Outcome {
+	t.Helper()
 	request, err := exchange.Request(t.Context())
 	if err != nil {
 		t.Fatalf("request: %v", err)

@@ -4,19 +4,21 @@
 package builtin_test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -35,7 +37,7 @@ type file struct {
 // conversation is what goes out for some inputs, and what replies to it mean.
 type conversation struct {
 	Name         string  `json:"name"`
-	Call         string  `json:"call"` // refresh (default) or login
+	Call         string  `json:"call"` // refresh (default), login, prepare[0], finish[0], ... or revoke
 	Inputs       inputs  `json:"inputs"`
 	Request      string  `json:"request"`      // method, URL, headers, an empty line, body
 	RequestError string  `json:"requestError"` // instead of a request
@@ -50,6 +52,10 @@ type inputs struct {
 	Login        map[string]string `json:"login"`
 	Parameters   map[string]string `json:"parameters"`
 	Outputs      map[string]any    `json:"outputs"`
+
+	ClientCertificate   string `json:"clientCertificate"`
+	ClientKey           string `json:"clientKey"`
+	ServiceAccountToken string `json:"serviceAccountToken"`
 }
 
 // reply is what comes back (status, headers, an empty line, body) and what the
@@ -73,6 +79,7 @@ type outcome struct {
 	Outputs               map[string]any `json:"outputs"`
 	RetryAfter            string         `json:"retryAfter"`
 	LifetimeIgnored       bool           `json:"lifetimeIgnored"`
+	SendAgain             bool           `json:"sendAgain"` // with these outputs
 }
 
 // now is 2026-01-02T03:04:05Z in every conversation, and uuid() is exchangeID.
@@ -150,18 +157,11 @@ func converse(t *testing.T, p *provider.Provider, c conversation) {
 	if err != nil {
 		t.Fatalf("parameters: %v", err)
 	}
-	call := p.Refresh
-	if c.Call == "login" {
-		call = p.Login
+	call := calls(p)[cmp.Or(c.Call, "refresh")]
+	if call == nil {
+		t.Fatalf("the provider has no call %s", c.Call)
 	}
-	in := provider.Inputs{
-		AppKey: secret.New(c.Inputs.AppKey), AppSecret: secret.New(c.Inputs.AppSecret),
-		RefreshToken: secret.New(c.Inputs.RefreshToken), AccessToken: secret.New(c.Inputs.AccessToken),
-		Login: map[string]secret.Text{}, Parameters: parameters, Outputs: c.Inputs.Outputs,
-	}
-	for key, value := range c.Inputs.Login {
-		in.Login[key] = secret.New(value)
-	}
+	in := c.Inputs.given(parameters)
 	exchange := call.Begin(in, now, exchangeID)
 	request, err := exchange.Request(t.Context())
 	if c.RequestError != "" {
@@ -176,7 +176,11 @@ func converse(t *testing.T, p *provider.Provider, c conversation) {
 	if request.GetBody != nil {
 		t.Error("the transport could send the body again")
 	}
-	if diff := cmp.Diff(strings.TrimSuffix(c.Request, "\n"), sent(t, request)); diff != "" {
+	got := sent(t, request)
+	if strings.Contains(c.Request, anySignature) {
+		got = signature.ReplaceAllString(got, "$1"+anySignature)
+	}
+	if diff := gocmp.Diff(strings.TrimSuffix(c.Request, "\n"), got); diff != "" {
 		t.Errorf("what is sent (-want +got):\n%s", diff)
 	}
 	for _, reply := range c.Replies {
@@ -186,11 +190,44 @@ func converse(t *testing.T, p *provider.Provider, c conversation) {
 			if want.AccessToken == "" {
 				got.TokenType, got.ExpiresIn = "", ""
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Errorf("outcome (-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+// anySignature stands in a request for the signature of a JWT that is another one each time.
+const anySignature = "[signature]"
+
+// signature finds that of a JWT.
+var signature = regexp.MustCompile(`(eyJ[\w-]+\.eyJ[\w-]+\.)[\w-]+`)
+
+// calls are those of a provider, by their place in its description.
+func calls(p *provider.Provider) map[string]*provider.Call {
+	all := map[string]*provider.Call{"refresh": p.Refresh, "login": p.Login, "revoke": p.Revoke}
+	for i, call := range p.Prepare {
+		all[fmt.Sprintf("prepare[%d]", i)] = call
+	}
+	for i, call := range p.Finish {
+		all[fmt.Sprintf("finish[%d]", i)] = call
+	}
+	return all
+}
+
+// given is what the engine gets.
+func (in inputs) given(parameters map[string]string) provider.Inputs {
+	given := provider.Inputs{
+		AppKey: secret.New(in.AppKey), AppSecret: secret.New(in.AppSecret),
+		RefreshToken: secret.New(in.RefreshToken), AccessToken: secret.New(in.AccessToken),
+		ClientCertificate: secret.New(in.ClientCertificate), ClientKey: secret.New(in.ClientKey),
+		ServiceAccountToken: secret.New(in.ServiceAccountToken),
+		Login:               map[string]secret.Text{}, Parameters: parameters, Outputs: in.Outputs,
+	}
+	for key, value := range in.Login {
+		given.Login[key] = secret.New(value)
+	}
+	return given
 }
 
 // sent writes a request as the conversation files do.
@@ -239,9 +276,14 @@ func shown(o provider.Outcome) outcome {
 		AccessToken: o.Grant.AccessToken.Reveal(), TokenType: o.Grant.Type, RefreshToken: o.Grant.RefreshToken.Reveal(),
 		ExpiresIn: o.Grant.ExpiresAt.Sub(o.Grant.IssuedAt).String(),
 	}
-	if len(o.Grant.Outputs) > 0 {
+	shown.SendAgain = o.SendAgain
+	outputs := o.Grant.Outputs
+	if o.SendAgain {
+		outputs = o.Outputs
+	}
+	if len(outputs) > 0 {
 		shown.Outputs = map[string]any{}
-		for name, value := range o.Grant.Outputs {
+		for name, value := range outputs {
 			if integer, ok := value.(int64); ok {
 				value = float64(integer) // as YAML gives it
 			}

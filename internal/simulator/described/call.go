@@ -4,9 +4,11 @@
 package described
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"time"
 
@@ -16,9 +18,18 @@ import (
 // Lifetime is what every good reply states, where the description has it read at all.
 const Lifetime = 47 * time.Minute
 
+// known is what expressions know beside a reply: the parameters, and the outputs of the
+// calls before.
+type known struct {
+	parameters map[string]string
+	outputs    map[string]any
+}
+
 // call is what a description says of the replies to one of its calls.
 type call struct {
-	parameters   map[string]string
+	known        *known
+	method       string
+	url          *regexp.Regexp
 	prefix       string
 	format       v1alpha1.ResponseFormat
 	success      expression
@@ -36,7 +47,8 @@ type failure struct {
 	reason string
 }
 
-func (l language) call(spec v1alpha1.ProviderResponse, parameters map[string]string) (*call, error) {
+func (l language) call(from v1alpha1.ProviderCall, known *known) (*call, error) {
+	spec := from.Response
 	var problem error
 	compile := func(source v1alpha1.Expression) expression {
 		compiled, err := l.compile(source)
@@ -46,7 +58,8 @@ func (l language) call(spec v1alpha1.ProviderResponse, parameters map[string]str
 		return compiled
 	}
 	c := &call{
-		parameters: parameters, prefix: spec.Prefix, format: spec.Format,
+		known: known, method: cmp.Or(from.Request.Method, http.MethodPost), url: pattern(from.Request.URL),
+		prefix: spec.Prefix, format: spec.Format,
 		success: compile(spec.Success), accessToken: compile(spec.AccessToken), refreshToken: compile(spec.RefreshToken),
 		lifetimes: []expression{compile(spec.ExpiresIn), compile(spec.RefreshTokenExpiresIn)},
 		moments:   []expression{compile(spec.ExpiresAt), compile(spec.RefreshTokenExpiresAt)},
@@ -65,17 +78,19 @@ func (l language) call(spec v1alpha1.ProviderResponse, parameters map[string]str
 func (c *call) grant(access, refresh string, now time.Time) (Reply, error) {
 	reply := Reply{Status: http.StatusOK, Headers: map[string]string{}, Body: map[string]any{}}
 	if !c.succeeds(reply) {
-		found, ok := search(reply, []int{http.StatusOK}, c.success, c.succeeds)
+		found, ok := search(reply, []int{http.StatusOK}, c.success.alsoWith(c.known), c.succeeds)
 		if !ok {
 			return Reply{}, fmt.Errorf("no reply was found that makes success true")
 		}
 		reply = found
 	}
-	reply, ok := c.fill(reply, c.accessToken, access)
-	if !ok {
-		return Reply{}, fmt.Errorf("no reply was found that holds the access token")
+	ok := true
+	if c.accessToken.isSet() {
+		if reply, ok = c.fill(reply, c.accessToken, access); !ok {
+			return Reply{}, fmt.Errorf("no reply was found that holds the access token")
+		}
 	}
-	if _, brought := c.refreshToken.value(reply, c.parameters); refresh != "" && !brought {
+	if _, brought := c.refreshToken.value(reply, c.known); refresh != "" && !brought {
 		if reply, ok = c.fill(reply, c.refreshToken, refresh); !ok {
 			return Reply{}, fmt.Errorf("no reply was found that holds the refresh token")
 		}
@@ -87,7 +102,12 @@ func (c *call) grant(access, refresh string, now time.Time) (Reply, error) {
 		reply, _ = c.fill(reply, field, now.Add(Lifetime).UTC().Format(time.RFC3339))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.outputs)) {
-		reply, _ = c.fill(reply, c.outputs[name], "the-output-"+name)
+		// It may be an address that is called later.
+		output := c.outputs[name]
+		reply, _ = c.fill(reply, output, "https://the-output.example/"+name)
+		if value, ok := output.value(reply, c.known); ok {
+			c.known.outputs[name] = value
+		}
 	}
 	return reply, nil
 }
@@ -97,7 +117,7 @@ func (c *call) grant(access, refresh string, now time.Time) (Reply, error) {
 func (c *call) fill(reply Reply, field expression, value any) (filled Reply, ok bool) {
 	for _, at := range field.places {
 		changed, fits := reply.with(at, value)
-		if read, ok := field.value(changed, c.parameters); fits && ok && read == value && c.succeeds(changed) {
+		if read, ok := field.value(changed, c.known); fits && ok && read == value && c.succeeds(changed) {
 			return changed, true
 		}
 	}
@@ -113,7 +133,7 @@ func (c *call) refuse(reason, words string) (reply Reply, ok bool) {
 		}
 		meant := func(reply Reply) bool { return !c.succeeds(reply) && c.rule(reply) == i }
 		blank := Reply{Status: http.StatusBadRequest, Headers: map[string]string{}, Body: map[string]any{}}
-		reply, ok := search(blank, []int{400, 401, 403, 200, 500}, rule.when, meant)
+		reply, ok := search(blank, []int{400, 401, 403, 200, 500}, rule.when.alsoWith(c.known), meant)
 		if !ok {
 			continue
 		}
@@ -125,6 +145,20 @@ func (c *call) refuse(reason, words string) (reply Reply, ok bool) {
 		return reply, true
 	}
 	return Reply{}, false
+}
+
+// within finds the expressions of a template whose regular expression has been quoted.
+var within = regexp.MustCompile(`\\\$\\\{.*?\\\}`)
+
+// pattern matches what a template of a URL may give. An expression with braces in it makes
+// it match more, not less.
+func pattern(template string) *regexp.Regexp {
+	return regexp.MustCompile("^" + within.ReplaceAllString(regexp.QuoteMeta(template), ".*") + "$")
+}
+
+// matches reports whether a request may be this call.
+func (c *call) matches(r *http.Request) bool {
+	return r.Method == c.method && c.url.MatchString("https://"+r.Host+r.URL.Path)
 }
 
 // reasons are those that the failure rules may conclude, each once.
@@ -141,14 +175,14 @@ func (c *call) reasons() []string {
 // succeeds reports whether the description takes a reply for a good one.
 func (c *call) succeeds(reply Reply) bool {
 	if c.success.isSet() {
-		return c.success.isTrue(reply, c.parameters)
+		return c.success.isTrue(reply, c.known)
 	}
 	return reply.Status >= 200 && reply.Status < 300 && c.rule(reply) < 0
 }
 
 // rule is the number of the first failure rule that matches, or -1.
 func (c *call) rule(reply Reply) int {
-	return slices.IndexFunc(c.failures, func(rule failure) bool { return rule.when.isTrue(reply, c.parameters) })
+	return slices.IndexFunc(c.failures, func(rule failure) bool { return rule.when.isTrue(reply, c.known) })
 }
 
 // search changes a reply until it is accepted: its status, then one place that the

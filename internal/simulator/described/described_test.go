@@ -37,7 +37,7 @@ func compiled(t *testing.T, response v1alpha1.ProviderResponse) *call {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call, err := language.call(response, nil)
+	call, err := language.call(v1alpha1.ProviderCall{Response: response}, &known{outputs: map[string]any{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestAGoodReplyFollowsFromTheDescription(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"data":{"ends":"1970-01-01T00:47:00Z","regions":[{"name":"the-output-region"}],"token":"a1"},"ok":true,"result":{"code":7}}`
+	const want = `{"data":{"ends":"1970-01-01T00:47:00Z","regions":[{"name":"https://the-output.example/region"}],"token":"a1"},"ok":true,"result":{"code":7}}`
 	if diff := cmp.Diff(want, string(body)); diff != "" {
 		t.Errorf("body (-want +got):\n%s", diff)
 	}

@@ -176,14 +176,26 @@ func literal(at ast.Expr) any {
 	return at.AsLiteral().Value()
 }
 
+// alsoWith is the expression with what it may compare with beside its literals.
+func (e expression) alsoWith(known *known) expression {
+	e.literals = slices.Clone(e.literals)
+	for _, value := range known.parameters {
+		e.addLiteral(value)
+	}
+	for _, value := range known.outputs {
+		e.addLiteral(value)
+	}
+	return e
+}
+
 // value evaluates a field over a reply; ok is false where it fails, or gives nothing.
-func (e *expression) value(reply Reply, parameters map[string]string) (value any, ok bool) {
+func (e *expression) value(reply Reply, known *known) (value any, ok bool) {
 	if !e.isSet() {
 		return nil, false
 	}
 	result, _, err := e.program.Eval(map[string]any{
-		"status": int64(reply.Status), "headers": reply.Headers, "body": reply.Body, "parameters": parameters,
-		"outputs": map[string]any{}, "accessToken": "", "refreshToken": "",
+		"status": int64(reply.Status), "headers": reply.Headers, "body": reply.Body,
+		"parameters": known.parameters, "outputs": known.outputs, "accessToken": "", "refreshToken": "",
 	})
 	if err != nil {
 		return nil, false
@@ -198,7 +210,7 @@ func (e *expression) value(reply Reply, parameters map[string]string) (value any
 }
 
 // isTrue reports whether a condition holds over a reply.
-func (e *expression) isTrue(reply Reply, parameters map[string]string) bool {
-	value, ok := e.value(reply, parameters)
+func (e *expression) isTrue(reply Reply, known *known) bool {
+	value, ok := e.value(reply, known)
 	return ok && value == true
 }

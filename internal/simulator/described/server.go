@@ -18,7 +18,8 @@ import (
 
 // Server is the described provider. It is an http.Handler, safe for concurrent use.
 type Server struct {
-	refresh, login *call // nil: there is none
+	refresh, login *call   // nil: there is none
+	others         []*call // those before and after them
 	rotation       v1alpha1.Rotation
 
 	mu       sync.Mutex
@@ -38,15 +39,21 @@ func New(spec v1alpha1.ClusterTokenProviderSpec, parameters map[string]string, n
 		return nil, err
 	}
 	s := &Server{now: now, rotation: spec.Rotation}
-	if spec.Refresh != nil {
-		if s.refresh, err = language.call(spec.Refresh.Response, parameters); err != nil {
-			return nil, fmt.Errorf("refresh: %w", err)
+	known := &known{parameters: parameters, outputs: map[string]any{}}
+	compile := func(spec *v1alpha1.ProviderCall) *call {
+		if spec == nil || err != nil {
+			return nil
 		}
+		var compiled *call
+		compiled, err = language.call(*spec, known)
+		return compiled
 	}
-	if spec.Login != nil {
-		if s.login, err = language.call(spec.Login.Response, parameters); err != nil {
-			return nil, fmt.Errorf("login: %w", err)
-		}
+	s.refresh, s.login = compile(spec.Refresh), compile(spec.Login)
+	for _, other := range slices.Concat(spec.Prepare, spec.Finish) {
+		s.others = append(s.others, compile(&other))
+	}
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -130,6 +137,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
+	if other := s.other(r, values); other != nil {
+		s.answerOther(w, other)
+		return
+	}
 	var fault Fault
 	if len(s.faults) > 0 {
 		fault, s.faults = s.faults[0], s.faults[1:]
@@ -147,6 +158,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	s.problems = append(s.problems, err)
 	w.WriteHeader(http.StatusInternalServerError)
+}
+
+// other is the call before or after a refresh or a login that a request is; nil: it is one
+// of these.
+func (s *Server) other(r *http.Request, values []string) *call {
+	for _, each := range s.others {
+		if each.matches(r) && !slices.Contains(values, s.current) {
+			return each
+		}
+	}
+	return nil
+}
+
+// answerOther gives the outputs of such a call, and an access token where it brings one.
+func (s *Server) answerOther(w http.ResponseWriter, other *call) {
+	reply, err := other.grant(s.token("access-token"), "", s.now())
+	if err == nil {
+		err = other.send(w, reply, Fault{})
+	}
+	if err != nil {
+		s.fail(w, err)
+	}
 }
 
 // answer acts on a call, unless a fault comes before.
@@ -202,7 +235,7 @@ func (s *Server) grant(call *call, sent string) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	if brought, ok := call.refreshToken.value(reply, call.parameters); ok {
+	if brought, ok := call.refreshToken.value(reply, call.known); ok {
 		if sent != "" && sent == s.current {
 			s.earlier = append(s.earlier, sent)
 		}
