@@ -191,8 +191,8 @@ func wayOut(t *testing.T, manager *appsv1.Deployment) *egress.Policy {
 	return &way
 }
 
-// freeHost matches a URL whose host a parameter decides.
-var freeHost = regexp.MustCompile(`^(https?://[^/]*)?\$\{parameters\.`)
+// freeHost matches a URL whose host a parameter or a reply decides.
+var freeHost = regexp.MustCompile(`^(https?://[^/]*)?\$\{(parameters|outputs)\.`)
 
 // withoutFreeHost are the built-in providers whose hosts their descriptions name.
 func withoutFreeHost(t *testing.T) []string {

@@ -6,10 +6,8 @@ package described
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -307,24 +305,4 @@ func (c *call) withNulls(reply Reply) Reply {
 		}
 	}
 	return reply
-}
-
-// valuesOf gives every value of a request in clear, so that a token is found wherever a
-// description puts it.
-func valuesOf(r *http.Request) ([]string, error) {
-	var values []string
-	add := func(text string) { values = append(values, text, strings.TrimPrefix(text, "Bearer ")) }
-	for _, each := range r.Header {
-		for _, value := range each {
-			add(value)
-		}
-	}
-	if user, password, ok := r.BasicAuth(); ok {
-		values = append(values, user, password)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, 1<<20))
-	if err != nil {
-		return nil, fmt.Errorf("read a request: %w", err)
-	}
-	return append(values, append(formValues(r.URL.RawQuery), bodyValues(string(body))...)...), nil
 }
