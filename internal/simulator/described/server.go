@@ -291,7 +291,8 @@ func slovenly(reply Reply) Reply {
 	return reply
 }
 
-// withNulls says with null that there is no failure.
+// withNulls says with null that there is no failure: for each place that the conditions
+// name, at the first member on the way there that the reply does not have.
 func (c *call) withNulls(reply Reply) Reply {
 	conditions := []expression{c.success}
 	for _, rule := range c.failures {
@@ -299,8 +300,11 @@ func (c *call) withNulls(reply Reply) Reply {
 	}
 	for _, condition := range conditions {
 		for _, at := range condition.places {
-			if _, isSet := valueAt(reply.Body, at[1:]); at[0] == "body" && !isSet && !slices.Contains(at, any(0)) {
-				reply, _ = reply.with(at, nil)
+			for length := 2; at[0] == "body" && length <= len(at); length++ {
+				if value, isSet := valueAt(reply.Body, at[1:length]); !isSet || value == nil {
+					reply, _ = reply.with(at[:length], nil)
+					break
+				}
 			}
 		}
 	}
