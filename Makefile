@@ -158,6 +158,10 @@ cli-docs: ## Generate docs/cli from the commands of the kubectl plugin.
 chart: ## Bring the Helm chart up to date with config/ and values.yaml.
 	@go run ./hack/chart
 
+.PHONY: provider-docs
+provider-docs: ## Generate docs/providers from the built-in providers.
+	@go run ./hack/providers
+
 .PHONY: control-plane
 control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.
 	@go run ./hack/controlplane

@@ -34,7 +34,7 @@ generated() {
   # shellcheck disable=SC2064 # the folder's name is wanted as it is now
   trap "rm -rf '$copy'" RETURN
   files | tar -cf - -T - | tar -xf - -C "$copy"
-  make -s -C "$copy" BIN="$PWD/bin" generate manifests build-installer api-docs reliability-docs chart cli-docs || return 1
+  make -s -C "$copy" BIN="$PWD/bin" generate manifests build-installer api-docs reliability-docs chart cli-docs provider-docs || return 1
   for folder in "${generated_in[@]}"; do
     diff -ruN --exclude='*.tar' "$folder" "$copy/$folder" || status=1
   done
@@ -68,7 +68,7 @@ tidy() {
 }
 
 echo "Verifying ..."
-check "generated files" "run 'make generate manifests build-installer api-docs reliability-docs chart cli-docs' and commit the result" generated
+check "generated files" "run 'make generate manifests build-installer api-docs reliability-docs chart cli-docs provider-docs' and commit the result" generated
 check "gofmt" "run 'make fmt'" formatted
 check "licence headers" "begin these files with hack/boilerplate.go.txt" headers
 check "go.mod and go.sum" "run 'go mod tidy' in the module" tidy

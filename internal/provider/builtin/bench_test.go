@@ -26,7 +26,7 @@ func xiaomi(b testing.TB) *provider.Call {
 	return compiled.Refresh
 }
 
-func begin(call *provider.Call) *provider.Exchange {
+func started(call *provider.Call) *provider.Exchange {
 	return call.Begin(provider.Inputs{
 		AppKey: secret.New("2882303761517000000"), AppSecret: secret.New("an-app-secret"), RefreshToken: secret.New("a-refresh-token"),
 		Parameters: map[string]string{"redirectURI": "https://shop.example/callback"},
@@ -49,12 +49,12 @@ func TestAnExchangeAllocatesLittle(t *testing.T) {
 	call, reply := xiaomi(t), xiaomiReply()
 	for name, half := range map[string]func(){
 		"building a request": func() {
-			if _, err := begin(call).Request(t.Context()); err != nil {
+			if _, err := started(call).Request(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		},
 		"reading a reply": func() {
-			if outcome := begin(call).Read(reply); outcome.Reason != "Refreshed" {
+			if outcome := started(call).Read(reply); outcome.Reason != "Refreshed" {
 				t.Fatal(outcome.Reason, outcome.Message)
 			}
 		},
@@ -69,7 +69,7 @@ func BenchmarkRequest(b *testing.B) {
 	call := xiaomi(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := begin(call).Request(b.Context()); err != nil {
+		if _, err := started(call).Request(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -79,7 +79,7 @@ func BenchmarkRead(b *testing.B) {
 	call, reply := xiaomi(b), xiaomiReply()
 	b.ReportAllocs()
 	for b.Loop() {
-		if outcome := begin(call).Read(reply); outcome.Reason != "Refreshed" {
+		if outcome := started(call).Read(reply); outcome.Reason != "Refreshed" {
 			b.Fatal(outcome.Reason, outcome.Message)
 		}
 	}
