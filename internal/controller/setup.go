@@ -143,7 +143,11 @@ func newReconciler(mgr ctrl.Manager, options Options, catalog *inputs.Catalog, s
 		return nil, nil, err
 	}
 	counters := metrics.New(options.Registry)
-	gatherer := &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()}}
+	gatherer := &inputs.Gatherer{
+		Catalog:         catalog,
+		Secrets:         &inputs.Secrets{Metadata: mgr.GetCache(), Live: mgr.GetAPIReader()},
+		ServiceAccounts: &inputs.ServiceAccounts{Client: mgr.GetClient(), Clock: options.Clock},
+	}
 	waker := &waker{}
 	hosts := pace.NewHosts(options.Concurrency, waker.wake)
 	reconciler := NewReconciler(Parts{
