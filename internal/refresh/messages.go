@@ -66,8 +66,11 @@ func clientSecrets(job Job) string {
 	if ref := spec.AppSecretRef; ref != nil && in.Provider.App != v1alpha1.None {
 		secrets = append(secrets, fmt.Sprintf("the app's key and secret in the Secret of spec.appSecretRef (%q)", ref.Name))
 	}
-	if ref := spec.LoginSecretRef; ref != nil && in.Provider.Login != nil {
+	if ref := spec.LoginSecretRef; ref != nil && len(in.Provider.LoginKeys) > 0 {
 		secrets = append(secrets, fmt.Sprintf("the login in the Secret of spec.loginSecretRef (%q)", ref.Name))
+	}
+	if ref := spec.ClientCertificateSecretRef; ref != nil && in.Certificate != nil {
+		secrets = append(secrets, fmt.Sprintf("the client certificate in the Secret of spec.clientCertificateSecretRef (%q)", ref.Name))
 	}
 	if len(secrets) == 0 {
 		return "spec.parameters and what they name"
