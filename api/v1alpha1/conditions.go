@@ -128,4 +128,12 @@ const (
 	// LifetimeIgnoredEvent: the reply's lifetime could not be read and the
 	// provider's default is used.
 	LifetimeIgnoredEvent = "LifetimeIgnored"
+	// RevokedEvent: the grant of a credential that is being deleted was revoked at its
+	// provider.
+	RevokedEvent = "Revoked"
+	// RevocationFailedEvent: it could not be, and the credential was let go all the same.
+	RevocationFailedEvent = "RevocationFailed"
 )
+
+// RevokeFinalizer keeps a credential with spec.revokeOnDeletion until its grant is revoked.
+const RevokeFinalizer = "tokenkeeper.io/revoke"

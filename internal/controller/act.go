@@ -48,10 +48,10 @@ func (a action) refreshed() bool { return !a.result.Token.IsZero() }
 func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal delivery.Goal) action {
 	credential := job.Credential
 	facts := factsOf(job, goal, r.surroundings(credential, goal))
-	a := action{decided: decision.Decide(facts), answered: credential.RefreshRequested() && !facts.Requested}
+	a := action{decided: decision.Decide(facts), answered: isAnswered(credential, goal)}
 	a.result.Record = job.Found.Record
 	if a.decided != decision.Suspended {
-		a.missing = refresh.Missing(job)
+		a.missing = refresh.Missing(job, facts.Now)
 	}
 	switch a.decided {
 	case decision.Call:
@@ -74,6 +74,12 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal delivery.Goa
 	case decision.Look, decision.Rest, decision.Suspended:
 	}
 	return a
+}
+
+// isAnswered reports whether a refresh that is asked for was answered, and the status does
+// not say so yet.
+func isAnswered(credential *v1alpha1.TokenCredential, goal delivery.Goal) bool {
+	return credential.RefreshRequested() && goal.View.Mark.Requested == delivery.RequestDigest(credential)
 }
 
 // hold says why the refresh token must not be sent. What is said of it already stands,

@@ -27,15 +27,26 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f := decision.Facts{
 		Now:       now,
 		Suspended: credential.Spec.Suspend,
-		Requested: credential.RefreshRequested(),
 		Token:     statusValidity(known),
 	}
-	f.Due = startOf(credential, f.Token, now)
+	earliest := r.earliestRenewal(ctx, credential)
+	f.Requested = isRequested(credential, f.Token, earliest, now)
+	f.Due = startOf(credential, f.Token, earliest, now)
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
 		!r.isUnchanged(ctx, credential) || lacksTarget(known) || r.delivery.IsHeldBack(key)
 	return decision.Decide(f)
+}
+
+// earliestRenewal is the percentage of a lifetime before which a credential's provider
+// refuses to renew a token; 0: it does not, or cannot be found.
+func (r *Reconciler) earliestRenewal(ctx context.Context, credential *v1alpha1.TokenCredential) int {
+	found, err := r.Inputs.Catalog.Find(ctx, credential)
+	if err != nil {
+		return 0
+	}
+	return found.EarliestRenewal
 }
 
 // lacksTarget reports whether the target was last seen not to hold the token: once what
@@ -98,12 +109,13 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 		Live:      true,
 		Suspended: credential.Spec.Suspend,
 		SeedIsNew: found.Seed == rotation.SeedNew,
-		Requested: credential.RefreshRequested() && mark.Requested != delivery.RequestDigest(credential),
 		Restored:  in.SingleUse() && found.Record.Copied,
 		Recovery:  found.Recovery,
 		Moved:     found.Moved,
 		Lost:      in.SingleUse() && state.Lost(),
 		CanLogin:  in.CanLogin(),
+
+		Unfinished: refresh.FinishIsDue(job, around.now),
 	}
 	switch {
 	case in.KeepsAccessToken():
@@ -116,7 +128,9 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 			f.Token = statusValidity(known)
 		}
 	}
-	f.Due = startOf(credential, f.Token, around.now)
+	earliest := in.Provider.EarliestRenewal
+	f.Requested = isRequested(credential, f.Token, earliest, around.now) && !isAnswered(credential, goal)
+	f.Due = startOf(credential, f.Token, earliest, around.now)
 	f.Last = decision.Last(known, in.Digest)
 	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Counts: in.KeepsAccessToken()}) {
 		f.Last = decision.Attempt{}
@@ -137,29 +151,43 @@ func statusValidity(known *v1alpha1.TokenCredentialStatus) token.Validity {
 
 // startOf is when the renewal of a token begins. One that is issued in the future, by
 // a clock that was wrong, may expire long before that.
-func startOf(credential *v1alpha1.TokenCredential, validity token.Validity, now time.Time) time.Time {
+func startOf(credential *v1alpha1.TokenCredential, validity token.Validity, earliest int, now time.Time) time.Time {
 	if schedule.FromFuture(validity.IssuedAt, now) {
 		return now
 	}
-	return schedule.StartAt(validity.IssuedAt, dueOf(credential, validity), string(credential.UID))
+	due := dueOf(credential, validity, earliest, credential.RefreshRequested())
+	return schedule.StartAt(validity.IssuedAt, due, string(credential.UID))
 }
 
-// dueOf is when a token is to be renewed; zero for none.
-func dueOf(credential *v1alpha1.TokenCredential, validity token.Validity) time.Time {
+// dueOf is when a token is to be renewed; zero for none. A refresh that is requested too
+// early for the provider comes as soon as that takes it.
+func dueOf(credential *v1alpha1.TokenCredential, validity token.Validity, earliest int, requested bool) time.Time {
 	if validity.IsZero() {
 		return time.Time{}
 	}
+	if requested && earliest > 0 {
+		return schedule.EarliestAt(validity, earliest)
+	}
 	return schedule.RefreshAt(validity, schedule.Renewal{
-		Percentage: credential.Spec.Renewal.Percentage,
-		Before:     credential.Spec.Renewal.Before.OrDefault(0),
+		Percentage:   credential.Spec.Renewal.Percentage,
+		Before:       credential.Spec.Renewal.Before.OrDefault(0),
+		AtLeastEvery: credential.Spec.Renewal.AtLeastEvery.OrDefault(0),
+		Earliest:     earliest,
 	}, string(credential.UID))
 }
 
+// isRequested reports whether a refresh is asked for that the provider would take.
+func isRequested(credential *v1alpha1.TokenCredential, validity token.Validity, earliest int, now time.Time) bool {
+	tooEarly := !validity.IsZero() && now.Before(schedule.EarliestAt(validity, earliest)) && !schedule.FromFuture(validity.IssuedAt, now)
+	return credential.RefreshRequested() && !(earliest > 0 && tooEarly)
+}
+
 // renewalOf is when the token at hand is to be renewed, or else the one that the target
-// was found to hold.
-func renewalOf(credential *v1alpha1.TokenCredential, goal delivery.Goal, atHand token.Token) time.Time {
+// was found to hold; requested says that a refresh is still asked for.
+func renewalOf(credential *v1alpha1.TokenCredential, goal delivery.Goal, atHand token.Token, earliest int, requested bool) time.Time {
+	validity := goal.Validity(credential)
 	if !atHand.IsZero() {
-		return dueOf(credential, atHand.Validity)
+		validity = atHand.Validity
 	}
-	return dueOf(credential, goal.Validity(credential))
+	return dueOf(credential, validity, earliest, requested)
 }

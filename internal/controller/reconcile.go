@@ -33,7 +33,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
 
-// +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials,verbs=get;list;watch
+// The patch is of finalizers (spec.revokeOnDeletion).
+// +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials/status,verbs=patch
 // +kubebuilder:rbac:groups=tokenkeeper.io,resources=tokencredentials/finalizers,verbs=update
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
@@ -65,6 +66,7 @@ type Reconciler struct {
 	referrers *referrers
 	ahead     ahead
 	retries   retries
+	leaving   leaving
 }
 
 // NewReconciler makes a reconciler that has seen nothing yet.
@@ -102,8 +104,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	case err != nil:
 		return ctrl.Result{}, err
 	case !cached.DeletionTimestamp.IsZero():
-		return ctrl.Result{}, nil
+		return r.revoke(ctx, cached)
 	}
+	r.holdForRevocation(ctx, cached)
 	if err := r.remover.RemoveEarlier(ctx, request.NamespacedName); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -178,7 +181,7 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 		Credential: credential, Inputs: in, Goal: goal, Record: acted.result.Record, Token: atHand, IsNew: acted.refreshed(),
 	})
 	report = delivered.ReportTo(report)
-	report.Due = renewalOf(credential, goal, atHand)
+	report.Due = renewalOf(credential, goal, atHand, in.Provider.EarliestRenewal, credential.RefreshRequested() && !report.Handled)
 	if acted.pause != nil {
 		return stopped(report, acted.pause)
 	}
@@ -245,5 +248,6 @@ func (r *Reconciler) forget(ctx context.Context, credential types.NamespacedName
 	r.delivery.Forget(credential)
 	r.ahead.deleted(credential, r.Clock.Now())
 	r.retries.forget(credential)
+	r.leaving.forget(credential)
 	return r.remover.Remove(ctx, credential)
 }

@@ -75,6 +75,8 @@ type scene struct {
 	refuse func(verb, name string) error // of Secrets
 	calls  int
 	answer string // in place of a token
+	// answerAt are the answers to some calls, by their number.
+	answerAt map[int]string
 	events []string
 }
 
@@ -189,7 +191,11 @@ func (s *scene) Do(*egress.Request, bool) (*egress.Reply, error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.calls++
-	switch s.answer {
+	answer := s.answer
+	if at, ok := s.answerAt[s.calls]; ok {
+		answer = at
+	}
+	switch answer {
 	case "":
 		granted := fmt.Sprintf(`{"access_token":"access-%d","refresh_token":"refresh-%d","expires_in":3600}`, s.calls, s.calls)
 		if s.isReusable() {
@@ -199,7 +205,7 @@ func (s *scene) Do(*egress.Request, bool) (*egress.Reply, error) {
 	case "none":
 		return nil, errors.New("no answer")
 	default:
-		return &egress.Reply{Status: http.StatusBadRequest, Header: http.Header{}, Body: []byte(`{"error":"` + s.answer + `"}`)}, nil
+		return &egress.Reply{Status: http.StatusBadRequest, Header: http.Header{}, Body: []byte(`{"error":"` + answer + `"}`)}, nil
 	}
 }
 

@@ -92,8 +92,9 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	}
 	rekeyer := &rekeyer{states: states, targets: targets, metadata: mgr.GetCache()}
 	credentials, watches, err := newReconciler(mgr, options, &inputs.Gatherer{
-		Catalog: catalog,
-		Secrets: &inputs.Secrets{Metadata: mgr.GetCache(), Live: boundedReader{mgr.GetAPIReader(), reads}},
+		Catalog:         catalog,
+		Secrets:         &inputs.Secrets{Metadata: mgr.GetCache(), Live: boundedReader{mgr.GetAPIReader(), reads}},
+		ServiceAccounts: &inputs.ServiceAccounts{Client: mgr.GetClient(), Clock: options.Clock},
 	}, states, targets)
 	if err != nil {
 		return err

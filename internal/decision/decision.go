@@ -30,6 +30,7 @@ type Facts struct {
 	SourceChanged bool           // another provider is asked, or with other parameters
 	Requested     bool           // the annotation tokenkeeper.io/refreshAt
 	TargetNeeds   bool           // the target does not hold the token, and nothing else does
+	Unfinished    bool           // a token has come that calls are yet to make the published one of
 
 	// What stands against a call.
 	Suspended bool
@@ -114,7 +115,7 @@ func Decide(f Facts) Decision {
 
 // wanted reports whether anything calls for a token.
 func (f Facts) wanted() bool {
-	return f.SeedIsNew || f.SourceChanged || f.Requested || f.TargetNeeds ||
+	return f.SeedIsNew || f.SourceChanged || f.Requested || f.TargetNeeds || f.Unfinished ||
 		f.Last.Failed || f.Last.Stalled && f.Last.Mended ||
 		f.Token.IsZero() || !f.Now.Before(f.Due) ||
 		f.Recovery == rotation.Resend || f.Recovery == rotation.Unknown

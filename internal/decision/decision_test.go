@@ -43,6 +43,7 @@ func seedIsNew(f *Facts)     { f.SeedIsNew = true }
 func sourceChanged(f *Facts) { f.SourceChanged = true }
 func requested(f *Facts)     { f.Requested = true }
 func targetNeeds(f *Facts)   { f.TargetNeeds = true }
+func unfinished(f *Facts)    { f.Unfinished = true }
 func suspended(f *Facts)     { f.Suspended = true }
 func restored(f *Facts)      { f.Restored = true }
 func held(f *Facts)          { f.Recovery = rotation.Wait }
@@ -76,6 +77,9 @@ func TestDecide(t *testing.T) {
 		{"a new seed", when(seedIsNew), Call, "a user has gone through the provider's consent screen again"},
 		{"another source", when(sourceChanged), Call, "the token is of another provider, or of other parameters"},
 		{"a target without a token that is kept nowhere else", when(targetNeeds), Call, "there is no copy to repair it from"},
+		{"a token that calls have yet to finish", when(unfinished), Call, "the refresh is done, and the target waits"},
+		{"a token to finish, while its calls back off", when(unfinished, backingOff), WaitForRetry, "they failed a moment ago"},
+		{"a token to finish, and its calls are refused", when(unfinished, stalled), StayStalled, "a person must act, and has not"},
 		{"an attempt that may be sent again", when(resendable), Call, "its reuse window closes, although the old token is fresh"},
 		{"an unknown outcome, with a login", when(unknown, canLogin), Call, "a login sends no doubtful token"},
 		{"a failure while the old token is fresh", when(failed), Call, "what the attempt was made for still holds"},

@@ -44,14 +44,15 @@ const (
 	idlePerHost = 64
 	idleInAll   = 512
 	tlsSessions = 1024
+	// certifiedSessions are those of one client certificate, which is known to few servers.
+	certifiedSessions = 8
 )
 
 // Client sends requests, each once, to where its policy allows. It is safe for
 // concurrent use.
 type Client struct {
 	policy Policy
-	own    *http.Transport // a connection per request
-	shared *http.Transport // pooled connections
+	pools  *pools
 
 	limit   int64               // bytes of a reply
 	reading *semaphore.Weighted // the budget of all that are being read
@@ -73,15 +74,27 @@ func New(policy Policy) (*Client, error) {
 		return nil, err
 	}
 	client := &Client{policy: policy, limit: int64(cmp.Or(policy.MaxReply, DefaultMaxReply)), reading: semaphore.NewWeighted(readingBudget)}
-	sessions := tls.NewLRUClientSessionCache(tlsSessions)
+	client.pools = newPools(func(certificate *tls.Certificate) transports { return client.transports(roots, certificate) })
+	return client, nil
+}
+
+// transports of a client certificate; nil: of none. A session that is resumed is one of
+// the certificate that began it (RFC 8446 section 2.2), so sessions are not shared either.
+func (c *Client) transports(roots *x509.CertPool, certificate *tls.Certificate) transports {
+	sessions := tlsSessions
+	if certificate != nil {
+		sessions = certifiedSessions
+	}
+	cache := tls.NewLRUClientSessionCache(sessions)
 	transport := func() *http.Transport {
 		return &http.Transport{
 			Proxy:       nil, // see the package comment
-			DialContext: client.policy.dial,
+			DialContext: c.policy.dial,
 			TLSClientConfig: &tls.Config{
-				MinVersion:         tls.VersionTLS12,
-				RootCAs:            roots,
-				ClientSessionCache: sessions,
+				MinVersion:           tls.VersionTLS12,
+				RootCAs:              roots,
+				ClientSessionCache:   cache,
+				GetClientCertificate: showing(certificate),
 			},
 			TLSHandshakeTimeout:    dialTimeout,
 			DisableCompression:     true, // readBody decompresses, within its bounds
@@ -89,18 +102,19 @@ func New(policy Policy) (*Client, error) {
 			Protocols:              new(http.Protocols),
 		}
 	}
-	client.own, client.shared = transport(), transport()
+	own, shared := transport(), transport()
 
-	client.own.DisableKeepAlives = true
-	client.own.Protocols.SetHTTP1(true)
+	own.DisableKeepAlives = true
+	own.Protocols.SetHTTP1(true)
 
-	client.shared.Protocols.SetHTTP1(true)
-	client.shared.Protocols.SetHTTP2(true)
-	client.shared.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second}
-	client.shared.MaxIdleConns = idleInAll
-	client.shared.MaxIdleConnsPerHost = idlePerHost
-	client.shared.IdleConnTimeout = idleTimeout
-	return client, nil
+	shared.Protocols.SetHTTP1(true)
+	// Over HTTP/2 the alert by which a server refuses a certificate is lost now and then.
+	shared.Protocols.SetHTTP2(certificate == nil)
+	shared.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second}
+	shared.MaxIdleConns = idleInAll
+	shared.MaxIdleConnsPerHost = idlePerHost
+	shared.IdleConnTimeout = idleTimeout
+	return transports{own, shared}
 }
 
 // authorities are the system's and those in the files; nil stands for the
@@ -133,7 +147,8 @@ func (c *Client) Check(request *http.Request) error { return c.policy.Check(requ
 // follows no redirect and never resends, is bounded by MaxExchange and the
 // request's context, and closes the request's body. With singleUse the request
 // has a connection of its own over HTTP/1.1; without it connections are shared,
-// for requests with a body.
+// for requests with a body. The context says which client certificate is shown
+// (WithCertificate).
 //
 // An error is an ErrDenied (nothing was sent), an ErrNotSent, or else bytes may
 // have been sent. It holds no path or query of the URL, no header and no body.
@@ -153,19 +168,20 @@ func (c *Client) Do(request *http.Request, singleUse bool) (*Reply, error) {
 	ctx, cancel := bounded(request.Context())
 	defer cancel()
 
+	over := c.pools.of(certificateOf(ctx))
 	if !singleUse && len(body) > 0 {
-		reply, stale, err := c.exchange(ctx, c.shared, request, body)
+		reply, stale, err := c.exchange(ctx, over.shared, request, body)
 		if !stale {
 			return reply, err
 		}
 		// The provider had closed the connection before a byte was written.
 	}
-	reply, _, err := c.exchange(ctx, c.own, request, body)
+	reply, _, err := c.exchange(ctx, over.own, request, body)
 	return reply, err
 }
 
 // CloseIdleConnections closes connections that are kept for later requests.
-func (c *Client) CloseIdleConnections() { c.shared.CloseIdleConnections() }
+func (c *Client) CloseIdleConnections() { c.pools.closeIdle() }
 
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, MaxExchange)
@@ -179,6 +195,9 @@ func (c *Client) exchange(ctx context.Context, transport *http.Transport, reques
 	host := request.URL.Host
 	if err != nil {
 		var refused *failure
+		if refused := watched.refusedCertificate(host, err, certificateOf(ctx) != nil); refused != nil {
+			return nil, false, refused
+		}
 		switch {
 		case !watched.nothingSent():
 			return nil, false, unanswered(host, err)

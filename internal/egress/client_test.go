@@ -190,7 +190,7 @@ func TestProxiesOfTheEnvironmentAreIgnored(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "a proxy in the environment")
 	client := clientFor(t, nil)
-	if client.own.Proxy != nil || client.shared.Proxy != nil {
+	if client.pools.none.own.Proxy != nil || client.pools.none.shared.Proxy != nil {
 		t.Error("a proxy would be dialled in the provider's place, and its address checked")
 	}
 }

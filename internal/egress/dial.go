@@ -101,11 +101,14 @@ type attempt struct {
 	mark   int64 // what conn had written before
 	reused bool
 	sent   bool
+	// demanded is true where the server asked for a client certificate.
+	demanded bool
 }
 
 // watch adds the attempt's hooks to a context.
 func (a *attempt) watch(ctx context.Context) context.Context {
 	a.until, _ = ctx.Deadline()
+	ctx = context.WithValue(ctx, attemptKey{}, a)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})
 }
 

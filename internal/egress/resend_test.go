@@ -98,7 +98,7 @@ func TestOneRequestIsSentOnceOverHTTP1(t *testing.T) {
 func TestNetHTTPAloneResendsOverHTTP1(t *testing.T) {
 	t.Parallel()
 	server, hangups, _ := hangsUp(t)
-	transport := clientFor(t, server).shared
+	transport := clientFor(t, server).pools.none.shared
 	response, err := transport.RoundTrip(request(t, t.Context(), http.MethodGet, server.URL, ""))
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func TestNetHTTPAloneResendsOverHTTP2(t *testing.T) {
 					cancel()
 				}
 			})
-			_, err := clientFor(t, server).shared.RoundTrip(request(t, ctx, http.MethodPost, server.URL, ""))
+			_, err := clientFor(t, server).pools.none.shared.RoundTrip(request(t, ctx, http.MethodPost, server.URL, ""))
 			if err == nil || requests.Load() < 2 {
 				t.Errorf("the server saw the request %d times, want more than once (%v)", requests.Load(), err)
 			}

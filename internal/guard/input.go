@@ -56,3 +56,13 @@ func InputName(field, name string) *problem.Problem {
 // IsStateName reports whether a Secret of that name is, or may become, the state of a
 // credential.
 func IsStateName(name string) bool { return strings.HasSuffix(name, v1alpha1.StateSecretSuffix) }
+
+// Certificate refuses a Secret that is not one of a certificate and its key: no other has
+// its key shown to a provider's server, or put into an assertion.
+func Certificate(field, name string, kind corev1.SecretType) *problem.Problem {
+	if kind == corev1.SecretTypeTLS {
+		return nil
+	}
+	return problem.New(v1alpha1.InvalidParametersReason,
+		"the Secret %q of %s is of type %s: name one of type %s, with the keys %s and %s", name, field, kind, corev1.SecretTypeTLS, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+}

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -44,6 +45,13 @@ type Inputs struct {
 	Login          map[string]secret.Text
 	// LoginMissing says why login is not possible although the provider has it.
 	LoginMissing *problem.Problem
+	// Certificate is what the connection to the provider shows; nil: none.
+	Certificate       *Certificate
+	certificateSecret string
+	// ServiceAccountToken is what ForCall has made.
+	ServiceAccountToken secret.Text
+	// missing says what else is missing, or cannot be used, that the provider needs.
+	missing *problem.Problem
 
 	// Digest names the versions of the provider and of the Secrets, and what the
 	// credential asks of them.
@@ -59,26 +67,46 @@ func (in *Inputs) SingleUse() bool {
 // again would spend something, or where a request builds on the last reply.
 func (in *Inputs) KeepsAccessToken() bool { return in.SingleUse() || in.Provider.RemembersReply }
 
+// Missing says what no call can be made without: the app, a client certificate that is
+// good, a service account, or a login that calls use which are none.
+func (in *Inputs) Missing(now time.Time) *problem.Problem {
+	for _, missing := range []*problem.Problem{in.AppMissing, in.missing, in.expired(now)} {
+		if missing != nil {
+			return missing
+		}
+	}
+	if in.Provider.NeedsLogin {
+		return in.LoginMissing
+	}
+	return nil
+}
+
 // CanLogin reports whether a first token can be had without a refresh token.
 func (in *Inputs) CanLogin() bool { return in.Provider.Login != nil && in.LoginMissing == nil }
 
 // Request is what the provider's expressions see.
 func (in *Inputs) Request(refreshToken, accessToken secret.Text, outputs map[string]any) provider.Inputs {
-	return provider.Inputs{
-		AppKey:       in.AppKey,
-		AppSecret:    in.AppSecret,
-		RefreshToken: refreshToken,
-		AccessToken:  accessToken,
-		Login:        in.Login,
-		Parameters:   in.Parameters,
-		Outputs:      outputs,
+	request := provider.Inputs{
+		AppKey:              in.AppKey,
+		AppSecret:           in.AppSecret,
+		RefreshToken:        refreshToken,
+		AccessToken:         accessToken,
+		Login:               in.Login,
+		Parameters:          in.Parameters,
+		Outputs:             outputs,
+		ServiceAccountToken: in.ServiceAccountToken,
 	}
+	if in.Certificate != nil {
+		request.ClientCertificate, request.ClientKey = in.Certificate.Chain, in.Certificate.Key
+	}
+	return request
 }
 
 // Gatherer reads inputs.
 type Gatherer struct {
-	Catalog *Catalog
-	Secrets *Secrets
+	Catalog         *Catalog
+	Secrets         *Secrets
+	ServiceAccounts *ServiceAccounts
 }
 
 // Gather reads a credential's inputs. It fails with a *problem.Problem where
@@ -89,8 +117,8 @@ func (g *Gatherer) Gather(ctx context.Context, credential *v1alpha1.TokenCredent
 	if err != nil {
 		return nil, err
 	}
-	if credential.Spec.Renewal.Before.IsUnreadable() {
-		return nil, problem.New(v1alpha1.InvalidParametersReason, "spec.renewal.before is no duration: write one such as 90s, 5m or 1h30m")
+	if field := unreadableDuration(credential.Spec.Renewal); field != "" {
+		return nil, problem.New(v1alpha1.InvalidParametersReason, "spec.renewal.%s is no duration: write one such as 90s, 5m or 1h30m", field)
 	}
 	parameters, err := found.Parameters(credential.Spec.Parameters)
 	if err != nil {
@@ -105,7 +133,19 @@ func (g *Gatherer) Gather(ctx context.Context, credential *v1alpha1.TokenCredent
 	in.AppMissing = in.readApp(credential.Spec.AppSecretRef, read[appField])
 	in.readSeed(credential.Spec.RefreshTokenSecretRef, read[seedField])
 	in.readLogin(credential.Spec.LoginSecretRef, read[loginField])
+	in.missing = cmp.Or(in.readCertificate(credential.Spec.ClientCertificateSecretRef, read[certificateField]), in.missingServiceAccount(credential))
 	return in, nil
+}
+
+// unreadableDuration is the field of a renewal that is no duration; empty: none.
+func unreadableDuration(renewal v1alpha1.Renewal) string {
+	switch {
+	case renewal.Before.IsUnreadable():
+		return "before"
+	case renewal.AtLeastEvery.IsUnreadable():
+		return "atLeastEvery"
+	}
+	return ""
 }
 
 // read reads the Secrets that a credential refers to, by the field that does: the keys
@@ -199,6 +239,12 @@ func digest(edition string, versions []string, credential *v1alpha1.TokenCredent
 	asked := []any{edition, versions, spec.Parameters, spec.AppSecretRef, spec.LoginSecretRef, spec.OnUnknownOutcome}
 	if ref := spec.RefreshTokenSecretRef; ref != nil {
 		asked = append(asked, ref.Name, ref.Key)
+	}
+	if ref := spec.ClientCertificateSecretRef; ref != nil {
+		asked = append(asked, certificateField, ref.Name)
+	}
+	if name := spec.ServiceAccountName; name != "" {
+		asked = append(asked, serviceAccountField, name)
 	}
 	encoded, err := json.Marshal(asked)
 	if err != nil { // Strings and maps of strings always encode.

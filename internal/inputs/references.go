@@ -16,6 +16,8 @@ const (
 	appField   = "spec.appSecretRef"
 	seedField  = "spec.refreshTokenSecretRef"
 	loginField = "spec.loginSecretRef"
+
+	certificateField = "spec.clientCertificateSecretRef"
 )
 
 // References lists the Secrets that a credential refers to, in a fixed order.
@@ -29,6 +31,9 @@ func References(credential *v1alpha1.TokenCredential) []Reference {
 	}
 	if ref := credential.Spec.LoginSecretRef; ref != nil {
 		all = append(all, Reference{loginField, string(ref.Name)})
+	}
+	if ref := credential.Spec.ClientCertificateSecretRef; ref != nil {
+		all = append(all, Reference{certificateField, string(ref.Name)})
 	}
 	return all
 }

@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -60,7 +62,11 @@ func (in *Inputs) readSeed(ref *v1alpha1.RefreshTokenSecretReference, from *Valu
 func (in *Inputs) readLogin(ref *v1alpha1.LoginSecretReference, from *Values) {
 	keys := in.Provider.LoginKeys
 	switch {
-	case in.Provider.Login == nil, len(keys) == 0:
+	case len(keys) == 0:
+		return
+	case ref == nil && in.Provider.NeedsLogin:
+		in.LoginMissing = problem.New(v1alpha1.InvalidParametersReason,
+			"the provider %s needs more secrets: set %s to a Secret with the keys %s", in.Provider.Name, loginField, strings.Join(keys, ", "))
 		return
 	case ref == nil:
 		in.LoginMissing = problem.New(v1alpha1.InvalidParametersReason,
@@ -98,6 +104,8 @@ func keysOf(credential *v1alpha1.TokenCredential, field string, from Provider) [
 		return []string{SeedKey(spec.RefreshTokenSecretRef)}
 	case loginField:
 		return from.LoginKeys
+	case certificateField:
+		return []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey}
 	}
 	return nil
 }

@@ -29,10 +29,15 @@ type call struct {
 	job    Job
 	result *Result // where it is noted that the provider was asked
 	origin rotation.Origin
+	// way is the refresh or the login that the call is, or belongs to.
+	way *provider.Call
+	// prepared is what the calls before it gave.
+	prepared map[string]any
 	// spends is true where the request sends a token that works once.
 	spends bool
 
 	*slot
+	step    *provider.Call
 	begun   *provider.Exchange
 	request *egress.Request
 }
@@ -41,24 +46,39 @@ type call struct {
 func (c *call) prepare(ctx context.Context, step *provider.Call, state rotation.State) error {
 	in := c.job.Inputs
 	hidden := []secret.Text{state.RefreshToken, state.PreviousRefreshToken, state.Token.AccessToken, in.Seed}
-	state = c.admitted(step, state)
-	request := in.Request(state.RefreshToken, state.Token.AccessToken, state.Token.Outputs)
+	known := c.job.Found.Record.State // a prepare call is not shown all of it
+	hidden = append(hidden, known.RefreshToken, known.PreviousRefreshToken, known.Token.AccessToken)
+	c.step, state = step, c.admitted(state)
+	request := in.Request(state.RefreshToken, state.Token.AccessToken, overlaid(state.Token.Outputs, c.prepared))
 	request.Hidden = hidden
 	c.begun = step.Begin(request, c.r.Clock.Now().UTC().Truncate(time.Second), uuid.NewString())
-	var err error
+	if err := c.build(ctx); err != nil {
+		return err
+	}
+	if err := c.enter(c.request.URL.Host); err != nil {
+		return err
+	}
+	return c.takeRate()
+}
+
+// build makes the request, and checks whether it may go where it goes.
+func (c *call) build(ctx context.Context) (err error) {
 	if c.request, err = c.begun.Request(ctx); err != nil {
 		return problem.New(v1alpha1.InvalidParametersReason, "the request cannot be built: %s", problem.OneLine(err))
 	}
-	if err := c.mayGo(step, c.request.URL); err != nil {
+	if err := c.mayGo(c.request.URL); err != nil {
 		return err
 	}
 	if err := c.r.Egress.Check(c.request); err != nil {
 		c.result.Called = true // it counts as an attempt, and backs off
 		return unanswered(err)
 	}
-	if err := c.enter(c.request.URL.Host); err != nil {
-		return err
-	}
+	return nil
+}
+
+// takeRate takes the call out of the provider's allowance.
+func (c *call) takeRate() error {
+	in := c.job.Inputs
 	if limit := in.Provider.RateLimit; limit != nil {
 		who := client.ObjectKeyFromObject(c.job.Credential)
 		if wait := c.r.Rates.Take(in.Provider.Key, pace.Allowance(*limit), who, c.r.Clock.Now()); wait > 0 {
@@ -69,12 +89,48 @@ func (c *call) prepare(ctx context.Context, step *provider.Call, state rotation.
 	return nil
 }
 
+// aside is a call that spends nothing, one of those around a refresh or a login, its way.
+// That it was made is noted in asked.
+func aside(x *renewal, way *provider.Call, asked *Result) *call {
+	return &call{r: x.r, job: x.job, result: asked, origin: x.origin, way: way, prepared: x.prepared.outputs}
+}
+
+// ask makes such a call. It fails with a *problem.Problem or a *Pause.
+func (c *call) ask(ctx context.Context, step *provider.Call, state rotation.State) (provider.Outcome, error) {
+	if err := c.prepare(ctx, step, state); err != nil {
+		return provider.Outcome{}, err
+	}
+	defer c.leave(pace.Unasked, false)
+	outcome, err := c.exchange(context.WithoutCancel(ctx))
+	switch {
+	case isUnknown(err):
+		return outcome, problem.New(v1alpha1.ProviderUnavailableReason, "no answer came from the provider: %s; it is tried again", problem.OneLine(err))
+	case err != nil:
+		return outcome, err
+	case outcome.Reason != v1alpha1.RefreshedReason:
+		return outcome, &problem.Problem{Reason: outcome.Reason, Message: advice(c.job, outcome.Reason, outcome.Message), RetryAfter: outcome.RetryAfter}
+	}
+	return outcome, nil
+}
+
 // exchange sends a request and reads its reply. Its context is one that neither a
 // shutdown nor a lost lease ends: once a token is on its way, its successor must be
 // awaited.
 func (c *call) exchange(ctx context.Context) (provider.Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
+	outcome, err := c.send(ctx)
+	if err == nil && outcome.SendAgain {
+		return c.sendAgain(ctx, outcome)
+	}
+	return outcome, err
+}
+
+// send sends the request once.
+func (c *call) send(ctx context.Context) (provider.Outcome, error) {
+	if certificate := c.job.Inputs.Certificate; certificate != nil {
+		ctx = egress.WithCertificate(ctx, certificate.Certificate)
+	}
 	started := c.r.Clock.Now()
 	c.result.Called = true
 	reply, failure := c.r.Egress.Do(c.request.WithContext(ctx), c.spends)
@@ -94,7 +150,7 @@ func (c *call) read(reply *egress.Reply, err error, took time.Duration) (provide
 				return outcome, nil
 			}
 		}
-		return provider.Outcome{}, unanswered(err)
+		return provider.Outcome{}, c.unanswered(err)
 	}
 	c.r.Metrics.Exchanged(name, strconv.Itoa(reply.Status), took)
 	outcome := c.begun.Read(provider.Reply(*reply))

@@ -32,14 +32,15 @@ func advice(job Job, reason, words string) string {
 	return strings.TrimSuffix(next+" ("+words+")", " ()")
 }
 
-// Missing says all that the user's Secrets lack for a call: the app, and what there is to
-// start from, where that is missing too. nil: nothing that every call needs.
-func Missing(job Job) *problem.Problem {
+// Missing says all that the user's Secrets lack for a call: what every call needs, and what
+// there is to start from, where that is missing too. nil: nothing that every call needs.
+func Missing(job Job, now time.Time) *problem.Problem {
 	in := job.Inputs
-	if in.AppMissing == nil || in.CanLogin() || !in.Seed.IsZero() || !job.Found.Record.State.RefreshToken.IsZero() {
-		return in.AppMissing
+	missing := in.Missing(now)
+	if missing == nil || in.CanLogin() || !in.Seed.IsZero() || !job.Found.Record.State.RefreshToken.IsZero() {
+		return missing
 	}
-	return in.AppMissing.And(nothingToStartFrom(job))
+	return missing.And(nothingToStartFrom(job))
 }
 
 // nothingToStartFrom says what a credential without a refresh token and without
@@ -76,8 +77,11 @@ func clientSecrets(job Job) string {
 	if ref := spec.AppSecretRef; ref != nil && in.Provider.App != v1alpha1.None {
 		secrets = append(secrets, fmt.Sprintf("the app's key and secret in the Secret of spec.appSecretRef (%q)", ref.Name))
 	}
-	if ref := spec.LoginSecretRef; ref != nil && in.Provider.Login != nil {
+	if ref := spec.LoginSecretRef; ref != nil && len(in.Provider.LoginKeys) > 0 {
 		secrets = append(secrets, fmt.Sprintf("the login in the Secret of spec.loginSecretRef (%q)", ref.Name))
+	}
+	if ref := spec.ClientCertificateSecretRef; ref != nil && in.Certificate != nil {
+		secrets = append(secrets, fmt.Sprintf("the client certificate in the Secret of spec.clientCertificateSecretRef (%q)", ref.Name))
 	}
 	if len(secrets) == 0 {
 		return "spec.parameters and what they name"

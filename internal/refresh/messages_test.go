@@ -43,7 +43,7 @@ func TestMissingTellsOfAllThatIsMissingForACall(t *testing.T) {
 				credential.Spec.LoginSecretRef = &v1alpha1.LoginSecretReference{Name: "login"}
 			}
 			got := ""
-			if missing := Missing(Job{Credential: credential, Inputs: &c.in, Found: Found{Record: &rotation.Record{State: c.state}}}); missing != nil {
+			if missing := Missing(Job{Credential: credential, Inputs: &c.in, Found: Found{Record: &rotation.Record{State: c.state}}}, noon); missing != nil {
 				got = missing.Error()
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {

@@ -77,6 +77,7 @@ func kept(in *inputs.Inputs, outcome provider.Outcome) token.Grant {
 	if outcome.Reason != v1alpha1.RefreshedReason || !in.KeepsAccessToken() {
 		grant.AccessToken = secret.Text{}
 	}
+	grant.Unfinished = len(in.Provider.Finish) > 0
 	return grant
 }
 
@@ -89,7 +90,7 @@ func isNew(grant token.Grant, state rotation.State) bool {
 // not kept, and what came with it, are not.
 func isWorthSaving(in *inputs.Inputs, stored, next rotation.State) bool {
 	return in.Provider.RemembersReply || !next.RefreshToken.Equal(stored.RefreshToken) ||
-		next.Seed != stored.Seed || next.Origin != stored.Origin || stored.Attempt != nil
+		!next.Unfinished.Is(stored.Unfinished) || next.Seed != stored.Seed || next.Origin != stored.Origin || stored.Attempt != nil
 }
 
 // conclude is what an outcome means once everything it brought is saved.
@@ -102,7 +103,9 @@ func (x *renewal) conclude(outcome provider.Outcome) error {
 			RetryAfter: outcome.RetryAfter,
 		}
 	}
-	x.result.Token = outcome.Grant.Token
+	if len(x.job.Inputs.Provider.Finish) == 0 {
+		x.result.Token = outcome.Grant.Token
+	}
 	x.result.RefreshTokenExpiresAt = outcome.Grant.RefreshTokenExpiresAt
 	return nil
 }

@@ -82,6 +82,7 @@ type Refresher struct {
 
 	attempts attempts
 	hosts    hostsBySource
+	prepared preparations
 	unsaved  unsaved
 }
 

@@ -27,6 +27,8 @@ type renewal struct {
 	result Result
 	// origin is where the provider's calls go.
 	origin rotation.Origin
+	// prepared is what the provider's prepare calls gave.
+	prepared prepared
 }
 
 // Refresh asks for a token with the refresh token, where there is one, and logs in
@@ -34,8 +36,22 @@ type renewal struct {
 // *problem.Problem or a *Pause.
 func (r *Refresher) Refresh(ctx context.Context, job Job) (Result, error) {
 	record := *job.Found.Record
+	complete, err := r.Inputs.ForCall(ctx, job.Credential, job.Inputs)
+	if err != nil {
+		return Result{Record: &record}, err
+	}
+	job.Inputs = complete
 	x := &renewal{r: r, job: job, key: client.ObjectKeyFromObject(job.Credential), record: &record}
-	err := x.run(ctx)
+	x.prepared.x = x
+	// Where an earlier reconcile, or another process, did not get through the calls that
+	// finish a token, those alone are made.
+	if !FinishIsDue(job, r.Clock.Now()) {
+		err = x.run(ctx)
+	}
+	if err == nil && len(complete.Provider.Finish) > 0 {
+		err = x.finish(ctx)
+	}
+	x.prepared.settle(err)
 	x.result.Record = x.record
 	return x.result, err
 }
@@ -93,6 +109,12 @@ func (x *renewal) refresh(ctx context.Context, state rotation.State) error {
 	if state.HasMoved(x.origin) {
 		return Moved(x.job.Credential, x.job.Inputs, state)
 	}
+	if err := x.prepared.by(ctx, x.job.Inputs.Provider.Refresh, state); err != nil {
+		return err
+	}
+	if !state.Origin.AdmitsDiscovered(x.origin.Discovered) {
+		return redirected(x.job.Credential, state.Origin, x.origin)
+	}
 	call, err := x.prepare(ctx, x.job.Inputs.Provider.Refresh, state)
 	if err != nil {
 		return err
@@ -133,6 +155,9 @@ func (x *renewal) login(ctx context.Context, state rotation.State) error {
 	if !x.job.Inputs.CanLogin() {
 		return nothingToStartFrom(x.job)
 	}
+	if err := x.prepared.by(ctx, x.job.Inputs.Provider.Login, state); err != nil {
+		return err
+	}
 	call, err := x.prepare(ctx, x.job.Inputs.Provider.Login, state)
 	if err != nil {
 		return err
@@ -144,7 +169,8 @@ func (x *renewal) login(ctx context.Context, state rotation.State) error {
 
 // prepare makes a call ready to be sent, before anything is claimed for it.
 func (x *renewal) prepare(ctx context.Context, step *provider.Call, state rotation.State) (*call, error) {
-	c := &call{r: x.r, job: x.job, result: &x.result, origin: x.origin, spends: x.job.Inputs.SingleUse() && step == x.job.Inputs.Provider.Refresh}
+	c := &call{r: x.r, job: x.job, result: &x.result, origin: x.origin, way: step, prepared: x.prepared.outputs,
+		spends: x.job.Inputs.SingleUse() && step == x.job.Inputs.Provider.Refresh}
 	if err := c.prepare(ctx, step, state); err != nil {
 		return nil, err
 	}

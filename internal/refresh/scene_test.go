@@ -428,9 +428,12 @@ func (p *script) Check(*egress.Request) error { return p.denied }
 
 // Do implements egress.Caller.
 func (p *script) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
-	body, err := io.ReadAll(request.Body)
-	if err != nil {
-		return nil, err
+	var body []byte
+	if request.Body != nil {
+		var err error
+		if body, err = io.ReadAll(request.Body); err != nil {
+			return nil, err
+		}
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {

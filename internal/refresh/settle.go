@@ -22,6 +22,8 @@ func (c *claim) settle(ctx context.Context, outcome provider.Outcome, err error)
 		return c.end(ctx, rotation.State.Lose, lostForSize(c.x.job.Credential, outcome.UnkeptRefreshToken))
 	case isUnknown(err), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero():
 		return c.unknown(ctx, outcome, err) // the claim stays
+	case err != nil && wasAnswered(err): // that nothing was spent
+		return c.withdraw(ctx, c.withDoubt(err))
 	case err != nil: // nothing was sent
 		return c.withdrawUnsent(ctx, c.withDoubt(err))
 	case outcome.Reason != v1alpha1.RefreshedReason && outcome.Grant.RefreshToken.IsZero():

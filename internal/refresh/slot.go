@@ -29,7 +29,9 @@ type slot struct {
 // call that must wait.
 func (c *call) enter(host string) error {
 	waiter := Waiter(c.job.Credential, c.r.Clock.Now())
-	c.r.hosts.remember(inputs.SourceOf(c.job.Credential.Spec.ProviderRef, c.job.Credential.Spec.Parameters), host)
+	if c.step == c.way { // those around it may go elsewhere
+		c.r.hosts.remember(inputs.SourceOf(c.job.Credential.Spec.ProviderRef, c.job.Credential.Spec.Parameters), host)
+	}
 	switch c.r.Hosts.Enter(host, waiter, c.r.Clock.Now()) {
 	case pace.Go:
 	case pace.Busy:

@@ -62,6 +62,7 @@ func encode(s State, data map[string][]byte) error {
 	}
 	bound := origins{RefreshToken: s.Origin, PreviousRefreshToken: s.PreviousOrigin, Token: s.TokenOrigin}
 	return errors.Join(
+		s.Unfinished.encode(data),
 		encodeJSON(data, keyOutputs, s.Token.Outputs, len(s.Token.Outputs) == 0, jsontext.Encode),
 		encodeJSON(data, keyIdentity, s.Identity, s.Identity == Identity{}, json.Marshal),
 		encodeJSON(data, keyAttempt, s.Attempt, s.Attempt == nil, json.Marshal),
@@ -122,6 +123,7 @@ func decode(data map[string][]byte) (State, error) {
 		Source:       string(data[keySource]),
 	}
 	state.Token.Outputs = d.outputs()
+	state.Unfinished = d.unfinished()
 	d.json(keyIdentity, &state.Identity)
 	d.json(keyAttempt, &state.Attempt)
 	var bound origins

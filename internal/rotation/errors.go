@@ -51,6 +51,7 @@ const (
 	ActionRead           Action = "read the state Secret"
 	ActionCreate         Action = "create the state Secret"
 	ActionUpdate         Action = "update the state Secret"
+	ActionDelete         Action = "delete the state Secret"
 	ActionList           Action = "list Secrets"
 	ActionReadCredential Action = "read the TokenCredential of another state Secret"
 )

@@ -20,6 +20,11 @@ type Origin struct {
 	// such call.
 	Refresh string `json:"refresh,omitempty"`
 	Login   string `json:"login,omitempty"`
+	// Revoke is where a grant is ended.
+	Revoke string `json:"revoke,omitempty"`
+	// Discovered are the origins that the provider's own documents gave for its calls when
+	// the grant began: whoever comes to hold such a document names no others.
+	Discovered string `json:"discovered,omitempty"`
 }
 
 // IsZero reports whether nothing is bound.
@@ -36,6 +41,12 @@ func (o Origin) Or(other Origin) Origin {
 // AdmitsRefresh reports whether a refresh that goes to the origin of now may hold what
 // is bound to this one.
 func (o Origin) AdmitsRefresh(now Origin) bool { return o.IsZero() || o.Refresh == now.Refresh }
+
+// AdmitsDiscovered reports whether calls that go to what was discovered now may hold what
+// is bound to this origin.
+func (o Origin) AdmitsDiscovered(now string) bool {
+	return o.Discovered == "" || now == "" || o.Discovered == now
+}
 
 // AdmitsLogin is the same for a login.
 func (o Origin) AdmitsLogin(now Origin) bool { return o.IsZero() || o.Login == now.Login }
@@ -79,7 +90,11 @@ func bindGrant(s *State, grant token.Grant, exchange Exchange) {
 	if !exchange.Sent.IsZero() || !grant.RefreshToken.IsZero() {
 		s.Origin = origin
 	}
-	if !grant.AccessToken.IsZero() {
-		s.TokenOrigin = origin
+	switch {
+	case grant.AccessToken.IsZero():
+	case grant.Unfinished:
+		s.Unfinished = &Unfinished{Token: grant.Token, Origin: origin}
+	default:
+		s.TokenOrigin, s.Unfinished = origin, nil
 	}
 }

@@ -82,7 +82,7 @@ func (s State) Adopt(seed secret.Text) State {
 		s.Spent = s.Spent.Remove(digest) // whoever hands out a token states that it is not spent
 	}
 	s.RefreshToken, s.Seed, s.Origin = fresh, digest, origin
-	s.RefreshTokenExpiresAt = time.Time{}
+	s.RefreshTokenExpiresAt, s.Unfinished = time.Time{}, nil
 	s.supersede()
 	return s
 }

@@ -24,6 +24,8 @@ type State struct {
 	// without a call. A Reusable provider that brings no new refresh token leaves
 	// it empty: there it is asked for again.
 	Token token.Token
+	// Unfinished is what has come for a token that is yet to be made; nil: nothing waits.
+	Unfinished *Unfinished
 
 	// Sequence counts the replies whose refresh token became or stayed the live
 	// one.
@@ -127,7 +129,7 @@ func (s State) Commit(grant token.Grant, exchange Exchange) State {
 	if !grant.RefreshTokenExpiresAt.IsZero() || !fresh.IsZero() {
 		s.RefreshTokenExpiresAt = grant.RefreshTokenExpiresAt
 	}
-	if !grant.AccessToken.IsZero() {
+	if !grant.AccessToken.IsZero() && !grant.Unfinished {
 		s.Token = grant.Token
 	}
 	s.Sequence++

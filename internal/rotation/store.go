@@ -156,6 +156,19 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 	return nil
 }
 
+// Remove deletes a state Secret whose tokens are of no more use, as it was read: one that
+// somebody has changed since stays (ErrConflict).
+func (s *Store) Remove(ctx context.Context, record *Record) error {
+	if !record.Exists() {
+		return nil
+	}
+	err := s.Client.Delete(ctx, record.secret, client.Preconditions{UID: &record.secret.UID, ResourceVersion: &record.secret.ResourceVersion})
+	if err == nil || apierrors.IsNotFound(err) {
+		return nil
+	}
+	return describe(ActionDelete, err)
+}
+
 // action that saves a record.
 func action(record *Record) Action {
 	if record.Exists() {

@@ -43,12 +43,19 @@ type Renewal struct {
 	Percentage int32
 	// Before is the least time before expiry; 0: no such bound.
 	Before time.Duration
+	// AtLeastEvery is the longest time since the issue, however long the token lives; 0:
+	// no such bound.
+	AtLeastEvery time.Duration
+	// Earliest is the percentage of the lifetime before which the provider refuses to
+	// renew a token: it counts for more than all else; 0: no such bound.
+	Earliest int
 }
 
 // RefreshAt is when a token is renewed: after the percentage of its lifetime, or
-// Before its expiry, whichever is first, less a jitter that the seed (the
-// credential's UID) fixes: only ever earlier than those two moments. A Before that
-// is not shorter than the lifetime is ignored.
+// Before its expiry, or AtLeastEvery after its issue, whichever is first, less a jitter that the seed (the
+// credential's UID) fixes: only ever earlier than those moments. A Before that
+// is not shorter than the lifetime is ignored. What would come before Earliest comes
+// just after it.
 //
 // The time is on a whole second, the precision of status, so that the status and the
 // decision agree; and it is at least one second after the issue.
@@ -58,12 +65,15 @@ func RefreshAt(validity token.Validity, renewal Renewal, seed string) time.Time 
 	if renewal.Before > 0 && renewal.Before < lifetime {
 		delay = min(delay, lifetime-renewal.Before)
 	}
+	if renewal.AtLeastEvery > 0 {
+		delay = min(delay, renewal.AtLeastEvery)
+	}
 	delay = max(delay-Jitter(delay, seed), min(lifetime/10, earliest))
 	due := validity.IssuedAt.Add(delay).Truncate(time.Second)
 	if !due.After(validity.IssuedAt) {
-		return validity.IssuedAt.Add(time.Second)
+		due = validity.IssuedAt.Add(time.Second)
 	}
-	return due
+	return notBefore(due, validity, renewal.Earliest, seed)
 }
 
 // StartAt is when a renewal begins that is due on a whole second: within the second

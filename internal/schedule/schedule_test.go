@@ -242,3 +242,78 @@ func TestWake(t *testing.T) {
 		})
 	}
 }
+
+func TestAProviderThatRefusesEarlyRenewalsIsAskedAfterThat(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason   string
+		lifetime time.Duration
+		renewal  Renewal
+		from, to time.Duration // after issued
+	}{
+		"the percentage is later": {
+			"nothing is moved that comes late enough",
+			time.Hour, Renewal{Percentage: 80, Earliest: 50}, 43 * time.Minute, 48 * time.Minute,
+		},
+		"the percentage is earlier": {
+			"the provider would refuse it",
+			time.Hour, Renewal{Percentage: 10, Earliest: 50}, 30 * time.Minute, 33 * time.Minute,
+		},
+		"both are the same": {
+			"the jitter, which is only ever earlier elsewhere, is later here",
+			time.Hour, Renewal{Percentage: 90, Earliest: 90}, 54 * time.Minute, 55 * time.Minute,
+		},
+		"before is earlier": {
+			"the provider would refuse it",
+			time.Hour, Renewal{Percentage: 80, Before: 50 * time.Minute, Earliest: 75}, 45 * time.Minute, 47 * time.Minute,
+		},
+		"atLeastEvery is earlier": {
+			"the provider would refuse it",
+			100 * time.Hour, Renewal{Percentage: 80, AtLeastEvery: time.Hour, Earliest: 50}, 50 * time.Hour, 50*time.Hour + 5*time.Minute,
+		},
+		"a token of two seconds": {
+			"its end is the last moment that there is",
+			2 * time.Second, Renewal{Percentage: 80, Earliest: 90}, 1800 * time.Millisecond, 2 * time.Second,
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for i := range 200 {
+				seed := fmt.Sprint("uid-", i)
+				validity := token.Validity{IssuedAt: issued, ExpiresAt: issued.Add(c.lifetime)}
+				due := RefreshAt(validity, c.renewal, seed)
+				if got := due.Sub(issued); got < c.from || got > c.to+time.Second {
+					t.Fatalf("%s: got %s, want from %s to %s", c.reason, got, c.from, c.to)
+				}
+				floor := issued.Add(c.lifetime / 100 * time.Duration(c.renewal.Earliest))
+				if start := StartAt(issued, due, seed); start.Before(floor) && c.lifetime > 10*time.Second {
+					t.Fatalf("it starts at %s, before %s: %s", start, floor, c.reason)
+				}
+			}
+		})
+	}
+}
+
+func TestAGrantIsKeptAliveThoughItsTokenLivesLonger(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason   string
+		lifetime time.Duration
+		renewal  Renewal
+		latest   time.Duration // after issued; the jitter may make it earlier
+	}{
+		"the token lives longer":  {"the grant ends unless it is used", 365 * 24 * time.Hour, Renewal{Percentage: 80, AtLeastEvery: 24 * time.Hour}, 24 * time.Hour},
+		"the token lives shorter": {"its end comes first", time.Hour, Renewal{Percentage: 80, AtLeastEvery: 24 * time.Hour}, 48 * time.Minute},
+		"a second":                {"no setting makes a storm of calls", time.Hour, Renewal{Percentage: 80, AtLeastEvery: time.Second}, 5 * time.Second},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := RefreshAt(token.Validity{IssuedAt: issued, ExpiresAt: issued.Add(c.lifetime)}, c.renewal, "uid").Sub(issued)
+			if from := c.latest - min(c.latest/10, 5*time.Minute) - time.Second; got > c.latest || got < from {
+				t.Errorf("%s: got %s, want from %s to %s", c.reason, got, from, c.latest)
+			}
+		})
+	}
+}

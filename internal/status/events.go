@@ -27,6 +27,7 @@ const (
 	actionRefresh = "Refresh"
 	actionAdopt   = "Adopt"
 	actionPublish = "Publish"
+	actionRevoke  = "Revoke"
 )
 
 // Events are those that a transition calls for: each transition has one, and what
@@ -131,6 +132,18 @@ func Failed(p *problem.Problem) Event {
 		reason = p.Reason
 	}
 	return Event{corev1.EventTypeWarning, reason, actionRefresh, p.Message}
+}
+
+// Revoked is the event of a grant that was revoked with its credential.
+func Revoked() Event {
+	return Event{corev1.EventTypeNormal, v1alpha1.RevokedEvent, actionRevoke, "the grant was revoked at the provider, and the Secret that held its refresh token is deleted"}
+}
+
+// NotRevoked is the event of a grant that could not be.
+func NotRevoked(credential *v1alpha1.TokenCredential, p *problem.Problem) Event {
+	return Event{corev1.EventTypeWarning, v1alpha1.RevocationFailedEvent, actionRevoke, fmt.Sprintf(
+		"the grant could not be revoked, and the credential is let go (%s): revoke it at the provider by hand, and then delete the Secret %q, which holds its refresh token",
+		p.Message, credential.StateSecretName())}
 }
 
 func seedAdopted(credential *v1alpha1.TokenCredential) Event {

@@ -58,4 +58,7 @@ type Grant struct {
 	Token
 	RefreshToken          secret.Text // zero: the old one stays
 	RefreshTokenExpiresAt time.Time   // zero: not known
+	// Unfinished tells that the token is not the one to publish: calls are to make that of
+	// it, once this one is saved.
+	Unfinished bool
 }

@@ -47,6 +47,8 @@ func confusedDeputy() []Attack {
 		{"a template that sets a label of tokenkeeper.io or kubernetes.io", "refused, by the CRD and by the operator", "reserved keys; those of other projects may be set"},
 		{"a credential under the name of one that is gone", "the Secret that the one before owned is untouched", "owner references count with their UID"},
 		{"an edited URL that would send the live refresh token elsewhere", "nothing that the old origin gave or was given is sent; the credential stalls until the edit is undone, or a new seed begins another grant", "a state is bound to the origin (scheme, host, port) of its tokens"},
+		{"an issuer whose discovery names another host", "the live refresh token is not sent there; the credential stalls until a person begins another grant", "what was discovered when a grant began is bound with it"},
+		{"a service account named by who may not make its tokens", "refused", "the admission policy asks for create of serviceaccounts/token"},
 		{"a credential made again, with another URL, over a state that was kept", "nothing of the state is sent; the credential stalls", "a state is bound to the origin (scheme, host, port) of its tokens"},
 		{"a state Secret as target", "untouched", "state Secrets have a type of their own, which no target has"},
 		{"a namespace in a reference", "refused, or dropped, by the API server", "there is no such field: all references are to the credential's own namespace"},

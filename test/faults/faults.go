@@ -131,6 +131,11 @@ func replies() []Fault {
 		{"invalid_grant once, then fine", "nothing is thrown away: a corrected input tries the same token again"},
 		{"invalid_grant while the seed has changed", "the new seed is used, and nobody is asked"},
 		{"a token with a line feed, NUL or bad UTF-8", "the refresh token is kept byte for byte, the target is not touched"},
+		{"a call before the refresh that fails", "nothing is claimed and nothing is sent: a plain retry"},
+		{"a second hop that fails after the refresh token has rotated", "the rotated token is saved; the second hop alone is tried again, after a restart too"},
+		{"killed between the commit and the second hop", "the next process makes the second hop, and refreshes nothing"},
+		{"a provider that wants a nonce of its own", "nothing was spent: the same call is sent once more, under the same claim"},
+		{"a server that refuses the client certificate", "nothing was read by it: the claim is withdrawn, and a person is told"},
 		{"JSON 10,000 deep", "what it holds is kept, of deeper JSON the refresh token; the worker lives"},
 	}
 }

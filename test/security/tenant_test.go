@@ -28,6 +28,12 @@ var named = []right{{"get", "shop-app"}, {"get", "shop-refresh"}, {"get", "shop-
 // all is what the cluster's role edit gives, and what a GitOps tool has.
 var all = []right{{"get", ""}, {"create", ""}, {"update", ""}}
 
+// accountPrefix marks a right to tokens of a service account.
+const accountPrefix = "serviceaccount/"
+
+// accountToken is the right to make tokens of a service account.
+func accountToken(name string) right { return right{"create", accountPrefix + name} }
+
 // without some of the rights.
 func without(rights []right, some ...right) []right {
 	return slices.DeleteFunc(slices.Clone(rights), func(r right) bool { return slices.Contains(some, r) })
@@ -44,6 +50,9 @@ func tenant(t *testing.T, admin client.Client, namespace string, rights []right)
 	role := writerOfCredentials(namespace)
 	for _, r := range rights {
 		rule := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{r.verb}}
+		if account, isAccount := strings.CutPrefix(r.secret, accountPrefix); isAccount {
+			rule.Resources, r.secret = []string{"serviceaccounts/token"}, account
+		}
 		if r.secret != "" {
 			rule.ResourceNames = []string{r.secret}
 		}

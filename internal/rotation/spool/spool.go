@@ -130,6 +130,7 @@ type sealed struct {
 	RefreshToken          []byte         `json:"refreshToken,omitempty"`
 	RefreshTokenExpiresAt time.Time      `json:"refreshTokenExpiresAt,omitzero"`
 	Outputs               map[string]any `json:"outputs,omitempty"`
+	Unfinished            bool           `json:"unfinished,omitempty"`
 }
 
 // Put keeps what the exchange of an attempt of a namespace brought.
@@ -145,6 +146,7 @@ func (s *Spool) Put(namespace, attempt string, sent secret.Text, grant token.Gra
 		RefreshToken:          []byte(grant.RefreshToken.Reveal()),
 		RefreshTokenExpiresAt: grant.RefreshTokenExpiresAt,
 		Outputs:               grant.Outputs,
+		Unfinished:            grant.Unfinished,
 	})
 	if err != nil {
 		return errors.New("the outputs of the reply cannot be written to the spool")
@@ -202,6 +204,7 @@ func (s *Spool) Find(attempt string, sent secret.Text) (token.Grant, bool) {
 		},
 		RefreshToken:          secret.New(string(left.RefreshToken)),
 		RefreshTokenExpiresAt: left.RefreshTokenExpiresAt,
+		Unfinished:            left.Unfinished,
 	}, true
 }
 
