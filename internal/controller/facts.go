@@ -35,8 +35,15 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		!r.isUnchanged(ctx, credential) || lacksTarget(known) || r.delivery.IsHeldBack(key)
+		isUnplanned(credential, f, earliest) || !r.isUnchanged(ctx, credential) || lacksTarget(known) || r.delivery.IsHeldBack(key)
 	return decision.Decide(f)
+}
+
+// isUnplanned reports whether a refresh is requested that has to wait for the provider, and
+// the status does not say until when yet.
+func isUnplanned(credential *v1alpha1.TokenCredential, f decision.Facts, earliest int) bool {
+	next := credential.Status.NextRefreshTime
+	return credential.RefreshRequested() && !f.Requested && (next == nil || !next.Time.Equal(schedule.EarliestAt(f.Token, earliest)))
 }
 
 // earliestRenewal is the percentage of a lifetime before which a credential's provider
