@@ -131,7 +131,7 @@ func (p *path) called(text string) (result string, cost uint64) {
 			text = strings.TrimSpace(text)
 			cost += uint64(len(text))
 		}
-		cost += callCost(call, uint64(size+1+len(text))) //nolint:gosec // a size is not negative
+		cost += callCost(call, uint64(size+1+len(text)))
 	}
 	return text, cost
 }
