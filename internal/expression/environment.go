@@ -86,16 +86,10 @@ func (e *Environment) Scalar(field, source string) (*Expression, error) {
 	return e.compile(newSource(field, source), scalars)
 }
 
-// Lifetime compiles plain CEL that gives a number, a text or a duration, or an
-// optional one.
+// Lifetime compiles plain CEL that gives a number, a text, a duration or a timestamp, or
+// an optional one.
 func (e *Environment) Lifetime(field, source string) (*Expression, error) {
-	return e.compile(newSource(field, source), append([]*cel.Type{cel.DurationType}, scalars...))
-}
-
-// Moment compiles plain CEL that gives a timestamp, a text or a number, or an
-// optional one.
-func (e *Environment) Moment(field, source string) (*Expression, error) {
-	return e.compile(newSource(field, source), append([]*cel.Type{cel.TimestampType}, scalars...))
+	return e.compile(newSource(field, source), append([]*cel.Type{cel.DurationType, cel.TimestampType}, scalars...))
 }
 
 var scalars = []*cel.Type{cel.StringType, cel.IntType, cel.UintType, cel.DoubleType}

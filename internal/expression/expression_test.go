@@ -196,9 +196,8 @@ func TestResultTypesAreChecked(t *testing.T) {
 		"an optional text is a scalar":   {e.Scalar, "app.?key", ""},
 		"a condition is no scalar":       {e.Scalar, "status == 200", "field:1:1: gives bool where string or int or uint or double is needed"},
 		"a duration is a lifetime":       {e.Lifetime, `duration("5m")`, ""},
-		"a list is no lifetime":          {e.Lifetime, "[1]", "field:1:1: gives list(int) where duration or string or int or uint or double is needed"},
-		"a timestamp is a moment":        {e.Moment, `now + duration("5m")`, ""},
-		"a duration is no moment":        {e.Moment, `duration("5m")`, "field:1:1: gives duration where timestamp or string or int or uint or double is needed"},
+		"a list is no lifetime":          {e.Lifetime, "[1]", "field:1:1: gives list(int) where duration or timestamp or string or int or uint or double is needed"},
+		"so is a timestamp":              {e.Lifetime, `now + duration("5m")`, ""},
 		"anything is a plain expression": {e.Expression, `{"a": [1]}`, ""},
 	}
 	for name, c := range cases {
@@ -230,7 +229,7 @@ func TestEvaluationErrorsHoldNoValue(t *testing.T) {
 		"a bad base64":         {"the function's own words", "${string(base64url.decode(body.text + '!'))}", "field:1:26: a value is not base64"},
 		"a bad JWT":            {"the function's own words", "${jwt.claims(body.text)}", "field:1:13: a value is not a JWT"},
 		"a bad JSON":           {"the function's own words", "${json.decode(body.text)}", "field:1:14: a value is not JSON"},
-		"a bad PEM":            {"the key is not told", `${jwt.sign("RS256", body.text, {"a": 1})}`, "field:1:11: the key of a JWT must be a private key in PEM"},
+		"a bad PEM":            {"the key is not told", `${jwt.sign("RS256", body.text, {"a": 1})}`, "field:1:11: the key of a JWT must be an unencrypted private key in PEM (PKCS #8, PKCS #1 or SEC 1), and has no -----BEGIN line"},
 		"a bad algorithm":      {"nothing unsigned", `${jwt.sign("none", body.text, {"a": 1})}`, "field:1:11: the algorithm of a JWT must be one of HS, RS, PS, ES with 256, 384 or 512, or EdDSA"},
 		"a list in text":       {"what to do is told", "x ${body.list}", "field:1:5: it gives a list or a map where a text is needed (json.encode makes one)"},
 		"a division":           {"by zero", "${1 / (status - 200)}", "field:1:5: division by zero"},

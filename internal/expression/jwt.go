@@ -9,10 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
-	"crypto/x509"
 	"encoding/asn1"
-	"encoding/pem"
-	"fmt"
 	"hash"
 	"math/big"
 	"strings"
@@ -105,31 +102,6 @@ const (
 	// processor busy for minutes.
 	maxRSA = 8192
 )
-
-// privateKey reads a PEM of PKCS #8, PKCS #1 or SEC 1, and checks the key. Escaped
-// line feeds, as in keys that come from a JSON file, are taken as line feeds.
-func privateKey(text string) (crypto.PrivateKey, error) {
-	if len(text) > maxPEM {
-		return nil, safeError(fmt.Sprintf("the key of a JWT has %d bytes, of at most %d", len(text), maxPEM))
-	}
-	block, _ := pem.Decode([]byte(strings.ReplaceAll(text, `\n`, "\n")))
-	if block == nil {
-		return nil, safeError("the key of a JWT must be a private key in PEM")
-	}
-	if bits := rsaBits(block.Bytes); bits > maxRSA {
-		return nil, safeError(fmt.Sprintf("the RSA key of a JWT has %d bits, of at most %d", bits, maxRSA))
-	}
-	if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
-		return key, checkKey(key)
-	}
-	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
-		return key, checkKey(key)
-	}
-	if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
-		return key, nil
-	}
-	return nil, safeError("the key of a JWT must be an unencrypted private key in PEM (PKCS #8, PKCS #1 or SEC 1)")
-}
 
 // rsaBits is the length of the longest number of an RSA key in PKCS #8 or PKCS #1 (RFC
 // 8017 appendix A.1.2), in bits, before anything is computed with it; 0: it is no such

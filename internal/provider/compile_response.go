@@ -41,9 +41,9 @@ func (c *compiler) response(field string, spec v1alpha1.ProviderResponse) respon
 		refreshToken:          optional("refreshToken", spec.RefreshToken, e.Scalar),
 		tokenType:             optional("tokenType", spec.TokenType, e.Scalar),
 		expiresIn:             optional("expiresIn", spec.ExpiresIn, e.Lifetime),
-		expiresAt:             optional("expiresAt", spec.ExpiresAt, e.Moment),
+		expiresAt:             optional("expiresAt", spec.ExpiresAt, e.Lifetime),
 		refreshTokenExpiresIn: optional("refreshTokenExpiresIn", spec.RefreshTokenExpiresIn, e.Lifetime),
-		refreshTokenExpiresAt: optional("refreshTokenExpiresAt", spec.RefreshTokenExpiresAt, e.Moment),
+		refreshTokenExpiresAt: optional("refreshTokenExpiresAt", spec.RefreshTokenExpiresAt, e.Lifetime),
 		message:               optional("message", spec.Message, e.Expression),
 		outputs:               map[string]*expression.Expression{},
 	}
