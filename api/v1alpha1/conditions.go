@@ -121,4 +121,6 @@ const (
 	// LifetimeIgnoredEvent: the reply's lifetime could not be read and the
 	// provider's default is used.
 	LifetimeIgnoredEvent = "LifetimeIgnored"
+	// ImperfectReplyEvent: something else was wrong with a reply that brought a token.
+	ImperfectReplyEvent = "ImperfectReply"
 )

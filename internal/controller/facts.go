@@ -30,7 +30,7 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 		Requested: credential.RefreshRequested(),
 		Token:     statusValidity(known),
 	}
-	f.Due = startOf(credential, f.Token, now)
+	f.Due = startOf(credential, f.Token, grantEnd(credential, nil), now)
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
@@ -116,7 +116,8 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 			f.Token = statusValidity(known)
 		}
 	}
-	f.Due = startOf(credential, f.Token, around.now)
+	f.Token.Repeated = isRepeated(known, f.Token)
+	f.Due = startOf(credential, f.Token, grantEnd(credential, &job), around.now)
 	f.Last = decision.Last(known, in.Digest)
 	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Counts: in.KeepsAccessToken()}) {
 		f.Last = decision.Attempt{}
@@ -132,34 +133,65 @@ func statusValidity(known *v1alpha1.TokenCredentialStatus) token.Validity {
 	if known.LastRefreshTime == nil || known.ExpirationTime == nil {
 		return token.Validity{}
 	}
-	return token.Validity{IssuedAt: known.LastRefreshTime.Time, ExpiresAt: known.ExpirationTime.Time}
+	validity := token.Validity{IssuedAt: known.LastRefreshTime.Time, ExpiresAt: known.ExpirationTime.Time}
+	validity.Repeated = isRepeated(known, validity)
+	return validity
+}
+
+// isRepeated reports whether a token was given again: the status plans its renewal for its
+// end, which it does of no other.
+func isRepeated(known *v1alpha1.TokenCredentialStatus, validity token.Validity) bool {
+	planned, ends := known.NextRefreshTime, known.ExpirationTime
+	return planned != nil && ends != nil && known.FailedAttempts == 0 &&
+		planned.Equal(ends) && ends.Unix() == validity.ExpiresAt.Unix()
+}
+
+// grantEnd is when the refresh token ends; zero: it is not known. Job is nil where only
+// the status is known.
+func grantEnd(credential *v1alpha1.TokenCredential, job *refresh.Job) time.Time {
+	if job != nil && job.Inputs.KeepsAccessToken() {
+		return job.Found.Record.State.RefreshTokenExpiresAt
+	}
+	if ends := credential.Status.RefreshTokenExpirationTime; ends != nil {
+		return ends.Time
+	}
+	return time.Time{}
 }
 
 // startOf is when the renewal of a token begins. One that is issued in the future, by
 // a clock that was wrong, may expire long before that.
-func startOf(credential *v1alpha1.TokenCredential, validity token.Validity, now time.Time) time.Time {
+func startOf(credential *v1alpha1.TokenCredential, validity token.Validity, grantEndsAt, now time.Time) time.Time {
 	if schedule.FromFuture(validity.IssuedAt, now) {
 		return now
 	}
-	return schedule.StartAt(validity.IssuedAt, dueOf(credential, validity), string(credential.UID))
+	return schedule.StartAt(validity, dueOf(credential, validity, grantEndsAt), string(credential.UID))
 }
 
 // dueOf is when a token is to be renewed; zero for none.
-func dueOf(credential *v1alpha1.TokenCredential, validity token.Validity) time.Time {
+func dueOf(credential *v1alpha1.TokenCredential, validity token.Validity, grantEndsAt time.Time) time.Time {
 	if validity.IsZero() {
 		return time.Time{}
 	}
 	return schedule.RefreshAt(validity, schedule.Renewal{
-		Percentage: credential.Spec.Renewal.Percentage,
-		Before:     credential.Spec.Renewal.Before.OrDefault(0),
+		Percentage:  credential.Spec.Renewal.Percentage,
+		Before:      credential.Spec.Renewal.Before.OrDefault(0),
+		GrantEndsAt: grantEndsAt,
 	}, string(credential.UID))
 }
 
 // renewalOf is when the token at hand is to be renewed, or else the one that the target
 // was found to hold.
-func renewalOf(credential *v1alpha1.TokenCredential, goal delivery.Goal, atHand token.Token) time.Time {
-	if !atHand.IsZero() {
-		return dueOf(credential, atHand.Validity)
+func renewalOf(job refresh.Job, goal delivery.Goal, acted action) time.Time {
+	credential := job.Credential
+	validity := goal.Validity(credential)
+	if atHand := acted.tokenAtHand(job.Inputs); !atHand.IsZero() {
+		validity = atHand.Validity
 	}
-	return dueOf(credential, goal.Validity(credential))
+	validity.Repeated = validity.Repeated || isRepeated(&credential.Status, validity)
+	job.Found.Record = acted.result.Record
+	ends := grantEnd(credential, &job)
+	if stated := acted.result.RefreshTokenExpiresAt; !stated.IsZero() {
+		ends = stated
+	}
+	return dueOf(credential, validity, ends)
 }

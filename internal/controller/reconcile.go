@@ -166,7 +166,8 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	}
 	report.Target = goal.Target(credential)
 
-	acted := r.act(ctx, refresh.Job{Credential: credential, Inputs: in, Found: found}, goal)
+	job := refresh.Job{Credential: credential, Inputs: in, Found: found}
+	acted := r.act(ctx, job, goal)
 	report = acted.reportTo(report, in)
 
 	// The target is written from the state even while a renewal fails, and once a token
@@ -178,7 +179,7 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 		Credential: credential, Inputs: in, Goal: goal, Record: acted.result.Record, Token: atHand, IsNew: acted.refreshed(),
 	})
 	report = delivered.ReportTo(report)
-	report.Due = renewalOf(credential, goal, atHand)
+	report.Due = renewalOf(job, goal, acted)
 	if acted.pause != nil {
 		return stopped(report, acted.pause)
 	}
