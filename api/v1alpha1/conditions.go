@@ -133,6 +133,8 @@ const (
 	RevokedEvent = "Revoked"
 	// RevocationFailedEvent: it could not be, and the credential was let go all the same.
 	RevocationFailedEvent = "RevocationFailed"
+	// ImperfectReplyEvent: something else was wrong with a reply that brought a token.
+	ImperfectReplyEvent = "ImperfectReply"
 )
 
 // RevokeFinalizer keeps a credential with spec.revokeOnDeletion until its grant is revoked.

@@ -113,6 +113,9 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal delivery.Go
 	job.Recheck = func(ctx context.Context) error {
 		return r.delivery.DryRun(ctx, job.Credential, goal, delivery.AfterClaim)
 	}
+	job.Published = func(digest string) token.Validity {
+		return r.delivery.Targets.ValidityOf(digest, goal.View.Mark, job.Credential.UID)
+	}
 	if !facts.Token.IsZero() && !facts.Now.Before(facts.Due) {
 		r.Metrics.Started(facts.Now.Sub(facts.Due))
 	}
@@ -142,6 +145,7 @@ func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report 
 			Problem:               a.problem,
 			Token:                 a.result.Token.Validity,
 			LifetimeIgnored:       a.result.LifetimeIgnored,
+			Remark:                a.result.Remark,
 			RefreshTokenExpiresAt: a.result.RefreshTokenExpiresAt,
 		}
 		return report

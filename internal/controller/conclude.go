@@ -110,7 +110,7 @@ func wakeTime(credential *v1alpha1.TokenCredential, now time.Time) time.Time {
 	if known.NextRefreshTime != nil {
 		due = known.NextRefreshTime.Time
 		if known.FailedAttempts == 0 && known.LastRefreshTime != nil {
-			due = schedule.StartAt(known.LastRefreshTime.Time, due, string(credential.UID))
+			due = schedule.StartAt(statusValidity(known), due, string(credential.UID))
 		}
 	}
 	return schedule.Wake(due, expiryAfter(known, now))

@@ -29,13 +29,13 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 		Suspended: credential.Spec.Suspend,
 		Token:     statusValidity(known),
 	}
-	earliest := r.earliestRenewal(ctx, credential)
-	f.Requested = isRequested(credential, f.Token, earliest, now)
-	f.Due = startOf(credential, f.Token, earliest, now)
+	limits := limits{r.earliestRenewal(ctx, credential), grantEnd(credential, nil)}
+	f.Requested = isRequested(credential, f.Token, limits, now)
+	f.Due = startOf(credential, f.Token, limits, now)
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		isUnplanned(credential, f, earliest) || !r.isUnchanged(ctx, credential) || lacksTarget(known) || r.delivery.IsHeldBack(key)
+		isUnplanned(credential, f, limits.earliest) || !r.isUnchanged(ctx, credential) || lacksTarget(known) || r.delivery.IsHeldBack(key)
 	return decision.Decide(f)
 }
 
@@ -135,9 +135,10 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 			f.Token = statusValidity(known)
 		}
 	}
-	earliest := in.Provider.EarliestRenewal
-	f.Requested = isRequested(credential, f.Token, earliest, around.now) && !isAnswered(credential, goal)
-	f.Due = startOf(credential, f.Token, earliest, around.now)
+	f.Token.Repeated = isRepeated(known, f.Token)
+	limits := limits{in.Provider.EarliestRenewal, grantEnd(credential, &job)}
+	f.Requested = isRequested(credential, f.Token, limits, around.now) && !isAnswered(credential, goal)
+	f.Due = startOf(credential, f.Token, limits, around.now)
 	f.Last = decision.Last(known, in.Digest)
 	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Counts: in.KeepsAccessToken()}) {
 		f.Last = decision.Attempt{}
@@ -153,48 +154,86 @@ func statusValidity(known *v1alpha1.TokenCredentialStatus) token.Validity {
 	if known.LastRefreshTime == nil || known.ExpirationTime == nil {
 		return token.Validity{}
 	}
-	return token.Validity{IssuedAt: known.LastRefreshTime.Time, ExpiresAt: known.ExpirationTime.Time}
+	validity := token.Validity{IssuedAt: known.LastRefreshTime.Time, ExpiresAt: known.ExpirationTime.Time}
+	validity.Repeated = isRepeated(known, validity)
+	return validity
+}
+
+// isRepeated reports whether a token was given again: the status plans its renewal for its
+// end, which it does of no other.
+func isRepeated(known *v1alpha1.TokenCredentialStatus, validity token.Validity) bool {
+	planned, ends := known.NextRefreshTime, known.ExpirationTime
+	return planned != nil && ends != nil && known.FailedAttempts == 0 &&
+		planned.Equal(ends) && ends.Unix() == validity.ExpiresAt.Unix()
+}
+
+// grantEnd is when the refresh token ends; zero: it is not known. Job is nil where only
+// the status is known.
+func grantEnd(credential *v1alpha1.TokenCredential, job *refresh.Job) time.Time {
+	if job != nil && job.Inputs.KeepsAccessToken() {
+		return job.Found.Record.State.RefreshTokenExpiresAt
+	}
+	if ends := credential.Status.RefreshTokenExpirationTime; ends != nil {
+		return ends.Time
+	}
+	return time.Time{}
 }
 
 // startOf is when the renewal of a token begins. One that is issued in the future, by
 // a clock that was wrong, may expire long before that.
-func startOf(credential *v1alpha1.TokenCredential, validity token.Validity, earliest int, now time.Time) time.Time {
+func startOf(credential *v1alpha1.TokenCredential, validity token.Validity, limits limits, now time.Time) time.Time {
 	if schedule.FromFuture(validity.IssuedAt, now) {
 		return now
 	}
-	due := dueOf(credential, validity, earliest, credential.RefreshRequested())
-	return schedule.StartAt(validity.IssuedAt, due, string(credential.UID))
+	return schedule.StartAt(validity, dueOf(credential, validity, limits, credential.RefreshRequested()), string(credential.UID))
+}
+
+// limits are what a renewal's time depends on beside the token and the spec.
+type limits struct {
+	// earliest is the percentage of a lifetime before which the provider refuses to renew a
+	// token; 0: it does not.
+	earliest int
+	// grantEndsAt is the refresh token's own end; zero: it has none, or it is not known.
+	grantEndsAt time.Time
 }
 
 // dueOf is when a token is to be renewed; zero for none. A refresh that is requested too
 // early for the provider comes as soon as that takes it.
-func dueOf(credential *v1alpha1.TokenCredential, validity token.Validity, earliest int, requested bool) time.Time {
+func dueOf(credential *v1alpha1.TokenCredential, validity token.Validity, limits limits, requested bool) time.Time {
 	if validity.IsZero() {
 		return time.Time{}
 	}
-	if requested && earliest > 0 {
-		return schedule.EarliestAt(validity, earliest)
+	if requested && limits.earliest > 0 {
+		return schedule.EarliestAt(validity, limits.earliest)
 	}
 	return schedule.RefreshAt(validity, schedule.Renewal{
 		Percentage:   credential.Spec.Renewal.Percentage,
 		Before:       credential.Spec.Renewal.Before.OrDefault(0),
 		AtLeastEvery: credential.Spec.Renewal.AtLeastEvery.OrDefault(0),
-		Earliest:     earliest,
+		Earliest:     limits.earliest,
+		GrantEndsAt:  limits.grantEndsAt,
 	}, string(credential.UID))
 }
 
 // isRequested reports whether a refresh is asked for that the provider would take.
-func isRequested(credential *v1alpha1.TokenCredential, validity token.Validity, earliest int, now time.Time) bool {
-	tooEarly := !validity.IsZero() && now.Before(schedule.EarliestAt(validity, earliest)) && !schedule.FromFuture(validity.IssuedAt, now)
-	return credential.RefreshRequested() && !(earliest > 0 && tooEarly)
+func isRequested(credential *v1alpha1.TokenCredential, validity token.Validity, limits limits, now time.Time) bool {
+	tooEarly := !validity.IsZero() && now.Before(schedule.EarliestAt(validity, limits.earliest)) && !schedule.FromFuture(validity.IssuedAt, now)
+	return credential.RefreshRequested() && !(limits.earliest > 0 && tooEarly)
 }
 
 // renewalOf is when the token at hand is to be renewed, or else the one that the target
 // was found to hold; requested says that a refresh is still asked for.
-func renewalOf(credential *v1alpha1.TokenCredential, goal delivery.Goal, atHand token.Token, earliest int, requested bool) time.Time {
+func renewalOf(job refresh.Job, goal delivery.Goal, acted action, requested bool) time.Time {
+	credential := job.Credential
 	validity := goal.Validity(credential)
-	if !atHand.IsZero() {
+	if atHand := acted.tokenAtHand(job.Inputs); !atHand.IsZero() {
 		validity = atHand.Validity
 	}
-	return dueOf(credential, validity, earliest, requested)
+	validity.Repeated = validity.Repeated || isRepeated(&credential.Status, validity)
+	job.Found.Record = acted.result.Record
+	limits := limits{job.Inputs.Provider.EarliestRenewal, grantEnd(credential, &job)}
+	if stated := acted.result.RefreshTokenExpiresAt; !stated.IsZero() {
+		limits.grantEndsAt = stated
+	}
+	return dueOf(credential, validity, limits, requested)
 }

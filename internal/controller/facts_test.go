@@ -145,7 +145,7 @@ func TestFactsAreThoseOfWhatWasRead(t *testing.T) {
 			}
 			each.change(&g)
 			each.want(&want)
-			want.Due = startOf(g.job.Credential, want.Token, 0, noon)
+			want.Due = startOf(g.job.Credential, want.Token, limits{0, grantEnd(g.job.Credential, &g.job)}, noon)
 			if diff := cmp.Diff(want, factsOf(g.job, delivery.Goal{View: g.view}, g.around)); diff != "" {
 				t.Errorf("(-want +got)\n%sreason: %s", diff, each.reason)
 			}

@@ -169,7 +169,8 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	}
 	report.Target = goal.Target(credential)
 
-	acted := r.act(ctx, refresh.Job{Credential: credential, Inputs: in, Found: found}, goal)
+	job := refresh.Job{Credential: credential, Inputs: in, Found: found}
+	acted := r.act(ctx, job, goal)
 	report = acted.reportTo(report, in)
 
 	// The target is written from the state even while a renewal fails, and once a token
@@ -181,7 +182,7 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 		Credential: credential, Inputs: in, Goal: goal, Record: acted.result.Record, Token: atHand, IsNew: acted.refreshed(),
 	})
 	report = delivered.ReportTo(report)
-	report.Due = renewalOf(credential, goal, atHand, in.Provider.EarliestRenewal, credential.RefreshRequested() && !report.Handled)
+	report.Due = renewalOf(job, goal, acted, credential.RefreshRequested() && !report.Handled)
 	if acted.pause != nil {
 		return stopped(report, acted.pause)
 	}

@@ -95,6 +95,7 @@ func (d *Deliverer) write(ctx context.Context, job Job) (target.View, error) {
 	}
 	return d.Targets.Publish(ctx, job.Credential, job.Goal.Template, job.Goal.View, content, target.Mark{
 		Validity:  job.Token.Validity,
+		Token:     job.Token.AccessToken.Digest(),
 		Source:    job.Inputs.Source,
 		Requested: RequestDigest(job.Credential),
 	})

@@ -56,9 +56,20 @@ func TestBodies(t *testing.T) {
 		"a bomb of one byte too many":      {"the bound holds", "gzip", compressed(toGzip, bytes.Repeat([]byte("x"), int(DefaultMaxReply)+1)), "is larger than 262144 bytes"},
 		"gzip members without end":         {"decompressed to nothing, they count on the wire", "gzip", bytes.Repeat(compressed(toGzip, nil), int(DefaultMaxReply)/16), "is larger than 262144 bytes, which --max-reply-size sets"},
 		"gzip that is cut short":           {"a part of a reply is no reply", "gzip", gzipped[:len(gzipped)-9], "is cut short"},
-		"gzip that is none":                {"the header lies", "gzip", []byte(plain), "compressed in a way that cannot be read"},
-		"gzip with a wrong checksum":       {"the body was damaged", "gzip", append(bytes.Clone(gzipped[:len(gzipped)-8]), 0, 0, 0, 0, 0, 0, 0, 0), "compressed in a way that cannot be read"},
-		"a coding that nobody here speaks": {"an unread body would be taken for an empty reply", "br", []byte(plain), "compressed in a way that cannot be read"},
+		"gzip that is none":                {"the header lies", "gzip", []byte(plain), ""},
+		"deflate that is none":             {"the header lies", "deflate", []byte(plain), ""},
+		"deflate that is gzip":             {"the header lies", "deflate", gzipped, ""},
+		"a character set":                  {"it is no coding", "utf-8", []byte(plain), ""},
+		"a character set over gzip":        {"it is no coding, and the bytes are one", "utf-8", gzipped, ""},
+		"nothing over gzip":                {"the header keeps it back", "", gzipped, ""},
+		"two codings":                      {"RFC 9110 section 8.4: the last is undone first", "deflate, gzip", compressed(toGzip, compressed(toZlib, []byte(plain))), ""},
+		"gzip twice":                       {"RFC 9110 section 8.4", "gzip, gzip", compressed(toGzip, gzipped), ""},
+		"gzip that was done once of twice": {"the header lies", "gzip, gzip", gzipped, ""},
+		"identity and gzip":                {"says that one thing was done", "identity, gzip", gzipped, ""},
+		"nothing but a comma":              {"it is no coding", ",", []byte(plain), ""},
+		"a coding that nobody here speaks, over plain text": {"the header lies", "br", []byte(plain), ""},
+		"a bomb in a bomb":           {"each layer is bounded", "gzip, gzip", compressed(toGzip, compressed(toGzip, make([]byte, 64<<20))), "is larger than 262144 bytes"},
+		"gzip with a wrong checksum": {"the body was damaged", "gzip", append(bytes.Clone(gzipped[:len(gzipped)-8]), 0, 0, 0, 0, 0, 0, 0, 0), "compressed in a way that cannot be read"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -72,13 +83,16 @@ func TestBodies(t *testing.T) {
 			reply, err := clientFor(t, server).Do(canaryRequest(t, t.Context(), http.MethodPost, server.URL), true)
 			if test.want != "" {
 				checkKind(t, err, errUnanswered)
+				if strings.Contains(name, "checksum") && (reply == nil || string(reply.Body) != plain || !reply.CutShort) {
+					t.Errorf("what was read is not dropped: %+v", reply)
+				}
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("Do = %v, want it to hold %q\nreason: %s", err, test.want, test.reason)
 				}
 				return
 			}
 			want := plain
-			if test.encoding == "" {
+			if test.encoding == "" && name != "nothing over gzip" {
 				want = string(test.body)
 			} else if strings.HasPrefix(name, "a bomb") {
 				want = strings.Repeat("x", int(DefaultMaxReply))
@@ -158,5 +172,31 @@ func TestAReplyMayBeLargerWhereTheFlagSaysSo(t *testing.T) {
 	reply, err := client.Do(canaryRequest(t, t.Context(), http.MethodPost, server.URL), true)
 	if err != nil || string(reply.Body) != body {
 		t.Errorf("a reply of 1 MiB: %v", err)
+	}
+}
+
+func TestAFlawOfACodingIsTold(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ encoding, body, want string }{
+		"none":                     {"", "{}", ""},
+		"identity":                 {"identity", "{}", ""},
+		"gzip over plain JSON":     {"gzip", "{}", "its Content-Encoding says that its body is compressed, and it is not"},
+		"a character set":          {"utf-8", "{}", "its Content-Encoding is none that is known, and its body is plain text"},
+		"a coding of other bytes":  {"br", "\x0b\x00\x80{}\x03", "its Content-Encoding is none that is known, so its body cannot be read: nobody asked for it"},
+		"text that begins as zlib": {"deflate", "8O", "its Content-Encoding says that its body is compressed, and it is not"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := startTLS(t, func(w http.ResponseWriter, _ *http.Request) {
+				if test.encoding != "" {
+					w.Header().Set("Content-Encoding", test.encoding)
+				}
+				_, _ = io.WriteString(w, test.body)
+			})
+			reply, err := clientFor(t, server).Do(canaryRequest(t, t.Context(), http.MethodPost, server.URL), true)
+			if err != nil || reply.Flaw != test.want || string(reply.Body) != test.body {
+				t.Errorf("Do = %+v, %v; want the flaw %q", reply, err, test.want)
+			}
+		})
 	}
 }

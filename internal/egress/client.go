@@ -62,9 +62,11 @@ type Client struct {
 type Reply struct {
 	Status int
 	Header http.Header
-	Body   []byte // decompressed
+	Body   []byte // decompressed, as far as it is compressed
 	// CutShort tells that the body did not come to its end: Body is its start.
 	CutShort bool
+	// Flaw says what was wrong with the coding of the body; empty: nothing.
+	Flaw string
 }
 
 // New makes a client. The error is about a CA file and says which.
@@ -208,8 +210,8 @@ func (c *Client) exchange(ctx context.Context, transport *http.Transport, reques
 		}
 	}
 	defer func() { _ = response.Body.Close() }()
-	content, err := c.readBody(ctx, response)
-	reply = &Reply{Status: response.StatusCode, Header: response.Header, Body: content, CutShort: err != nil}
+	content, flaw, err := c.readBody(ctx, response)
+	reply = &Reply{Status: response.StatusCode, Header: response.Header, Body: content, CutShort: err != nil, Flaw: flaw}
 	if err != nil {
 		err = unanswered(host, err)
 	}

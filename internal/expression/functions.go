@@ -108,6 +108,7 @@ func ownFunctions() []function {
 		}
 	}
 	object := cel.MapType(cel.DynType, cel.DynType)
+	all = append(all, timeFunctions()...)
 	return append(all,
 		function{"base64url.decode", []*cel.Type{cel.StringType}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
 			plain, err := decodeBase64(string(arguments[0].(types.String)))

@@ -106,6 +106,11 @@ func TestGatherReadsTheSecrets(t *testing.T) {
 			c.put("seed", "5", map[string]string{"refresh_token": "\ufefftoken"})
 			c.put("login", "6", map[string]string{"email": "\ufeffa@example", "password": "\ufeffword"})
 		}, well},
+		{"UTF-16, as PowerShell writes it", "its byte order mark says so", func(c *cluster, _ *v1alpha1.TokenCredential) {
+			c.put("app", "4", map[string]string{"app_key": "\xff\xfek\x00e\x00y\x00\r\x00\n\x00", "app_secret": "\xfe\xff\x00s\x00e\x00c\x00r\x00e\x00t"})
+			c.put("seed", "5", map[string]string{"refresh_token": "\xff\xfet\x00o\x00k\x00e\x00n\x00"})
+			c.put("login", "6", map[string]string{"email": "\ufeff\ufeffa@example\r\n", "password": "\xff\xfew\x00o\x00r\x00d\x00"})
+		}, well},
 		{"white space around", "no token has any; a password may", func(c *cluster, _ *v1alpha1.TokenCredential) {
 			c.put("seed", "5", map[string]string{"refresh_token": "\t token \n"})
 			c.put("login", "6", map[string]string{"email": "a@example", "password": " word "})

@@ -4,8 +4,12 @@
 package inputs
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/binary"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -124,10 +128,40 @@ func seedIn(from *Values, ref *v1alpha1.RefreshTokenSecretReference) secret.Text
 // byteOrderMark is what some editors put before a text in UTF-8.
 const byteOrderMark = "\ufeff"
 
-// trimmed drops what an editor or echo leaves around a value: a byte order mark
-// before it and a line feed after it, neither of which a key or token has.
+// trimmed drops what an editor or echo leaves around a value: byte order marks
+// before it and line feeds after it, neither of which a key or token has. A text that its
+// mark says to be in UTF-16, as PowerShell writes it, is read as that.
 func trimmed(value []byte) secret.Text {
-	return secret.New(strings.TrimRight(strings.TrimPrefix(string(value), byteOrderMark), "\r\n"))
+	text := string(fromUTF16(value))
+	for strings.HasPrefix(text, byteOrderMark) {
+		text = strings.TrimPrefix(text, byteOrderMark)
+	}
+	return secret.New(strings.TrimRight(text, "\r\n"))
+}
+
+// fromUTF16 gives the UTF-8 of a text whose byte order mark says that it is in UTF-16. A
+// value that is no such text stays as it is.
+func fromUTF16(value []byte) []byte {
+	var order binary.ByteOrder
+	switch {
+	case len(value) < 4 || len(value)%2 != 0:
+		return value
+	case value[0] == 0xff && value[1] == 0xfe:
+		order = binary.LittleEndian
+	case value[0] == 0xfe && value[1] == 0xff:
+		order = binary.BigEndian
+	default:
+		return value
+	}
+	units := make([]uint16, 0, len(value)/2)
+	for at := 2; at < len(value); at += 2 {
+		units = append(units, order.Uint16(value[at:]))
+	}
+	text := []byte(string(utf16.Decode(units)))
+	if bytes.ContainsRune(text, utf8.RuneError) || bytes.IndexByte(text, 0) >= 0 {
+		return value // binary
+	}
+	return text
 }
 
 func secretNotFound(field, name string) *problem.Problem {

@@ -60,14 +60,14 @@ func TestARefusalThatBringsStateIsSentAgain(t *testing.T) {
 		reply  provider.Reply
 		want   want
 	}{
-		"a nonce":                          {"RFC 9449 section 8", reply(400, `{"error":"use_dpop_nonce"}`, "DPoP-Nonce", "n1"), want{"RequestRejected", true, map[string]any{"nonce": "n1"}, "the provider answered 400"}},
+		"a nonce":                          {"RFC 9449 section 8", reply(400, `{"error":"use_dpop_nonce"}`, "DPoP-Nonce", "n1"), want{"RequestRejected", true, map[string]any{"nonce": "n1"}, "the provider answered 400: use_dpop_nonce"}},
 		"a region":                         {"what is absent is left out", reply(200, `{"error":10004,"data":{"region":"us"}}`), want{"RequestRejected", true, map[string]any{"host": "us.x.example"}, "the provider answered 200"}},
-		"nothing, and nothing was asked":   {"the second try may go well by itself", reply(503, `{"error":"busy"}`), want{"RequestRejected", true, map[string]any{}, "the provider answered 503"}},
+		"nothing, and nothing was asked":   {"the second try may go well by itself", reply(503, `{"error":"busy"}`), want{"RequestRejected", true, map[string]any{}, "the provider answered 503: busy"}},
 		"a refusal without its nonce":      {"the second try would be refused as well", reply(400, `{"error":"use_dpop_nonce","message":"again"}`), want{"RequestRejected", false, nil, "the provider answered 400: again, without what the request needs to be sent again"}},
-		"a refusal with a successor":       {"the old token may be spent", reply(400, `{"error":"use_dpop_nonce","refresh_token":"r1"}`, "DPoP-Nonce", "n1"), want{"RequestRejected", false, nil, "the provider answered 400"}},
-		"another refusal":                  {"its rule says so", reply(429, `{"error":"slow"}`), want{"RateLimited", false, nil, "the provider answered 429"}},
+		"a refusal with a successor":       {"the old token may be spent", reply(400, `{"error":"use_dpop_nonce","refresh_token":"r1"}`, "DPoP-Nonce", "n1"), want{"RequestRejected", false, nil, "the provider answered 400: use_dpop_nonce"}},
+		"another refusal":                  {"its rule says so", reply(429, `{"error":"slow"}`), want{"RateLimited", false, nil, "the provider answered 429: slow"}},
 		"a success with a nonce":           {"nothing has to be sent again", reply(200, `{"access_token":"a"}`, "DPoP-Nonce", "n1"), want{"Refreshed", false, nil, ""}},
-		"a nonce of more than can be kept": {"it is not cut", reply(400, `{"error":"use_dpop_nonce"}`, "DPoP-Nonce", strings.Repeat("n", 70<<10)), want{"RequestRejected", false, nil, "the provider answered 400, without what the request needs to be sent again"}},
+		"a nonce of more than can be kept": {"it is not cut", reply(400, `{"error":"use_dpop_nonce"}`, "DPoP-Nonce", strings.Repeat("n", 70<<10)), want{"RequestRejected", false, nil, "the provider answered 400: use_dpop_nonce, without what the request needs to be sent again"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +193,7 @@ rotation: {mode: SingleUse}`)
 		"finish: outputs alone":          {"the first token lives on as it did", second, reply(200, `{"access_token":"c"}`), brings{"Refreshed", "", "", `map[second:c]`, 0, ""}},
 		"finish: none of its outputs":    {"a token is missing", second, reply(200, `{}`), brings{"RequestRejected", "", "", `map[]`, 0, "the provider answered 200, without any of the outputs that it is asked for"}},
 		"revoke: any success":            {"RFC 7009 section 2.2", p.Revoke, reply(200, ``), brings{"Refreshed", "", "", `map[]`, 0, ""}},
-		"revoke: a rule":                 {"it says when to try again", p.Revoke, reply(503, `{"error":"slow"}`), brings{"RateLimited", "", "", `map[]`, 0, "the provider answered 503"}},
+		"revoke: a rule":                 {"it says when to try again", p.Revoke, reply(503, `{"error":"slow"}`), brings{"RateLimited", "", "", `map[]`, 0, "the provider answered 503: slow"}},
 		"revoke: no rule":                {"it is tried again", p.Revoke, reply(500, ``), brings{unreachable, "", "", `map[]`, 0, "the provider answered 500"}},
 		"refresh: no rule":               {"its token may be spent", p.Refresh, reply(500, ``), brings{"OutcomeUnknown", "", "Bearer", `map[]`, 2 * time.Hour, "the provider answered 500"}},
 	}

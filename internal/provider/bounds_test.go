@@ -44,6 +44,7 @@ func TestAReplyIsReadWithinBounds(t *testing.T) {
 	faults.Shows(t, "a refresh token that is too large to be kept")
 	faults.Shows(t, "a reply of more values than can be meant")
 	const tokens = `"access_token":"a","refresh_token":"next"`
+	const tooMany = " (it holds more than 5000 values)"
 	// An output of so many bytes as JSON is a text of two less; its name counts too.
 	output := func(size int) string { return `{` + tokens + `,"profile":"` + text(size-2-len("profile")) + `"}` }
 	type want struct {
@@ -62,8 +63,8 @@ func TestAReplyIsReadWithinBounds(t *testing.T) {
 			want{Reason: "RequestRejected", Refresh: "next", Message: "the provider's reply holds a larger access token than can be kept: 32769 bytes, of at most 32768"}},
 		"a refresh token of the size allowed": {"the bound is inclusive", 200, `{"access_token":"a","refresh_token":"` + text(token.MaxSize) + `"}`,
 			want{Reason: "Refreshed", Access: "a", Refresh: text(token.MaxSize)}},
-		"a refresh token of one byte too many": {"that it is lost is known at once", 200, `{"access_token":"a","refresh_token":"` + text(token.MaxSize+1) + `"}`,
-			want{Reason: "RequestRejected", Access: "a", Unkept: token.MaxSize + 1, Message: "the provider's reply holds a larger refresh token than can be kept: 32769 bytes, of at most 32768"}},
+		"a refresh token of one byte too many": {"the access token is used, and what is lost is known at once", 200, `{"access_token":"a","refresh_token":"` + text(token.MaxSize+1) + `"}`,
+			want{Reason: "Refreshed", Access: "a", Unkept: token.MaxSize + 1}},
 		"outputs of the size allowed": {"the bound is inclusive", 200, output(token.MaxOutputs),
 			want{Reason: "Refreshed", Access: "a", Refresh: "next"}},
 		"outputs of one byte too many": {"half of them would be taken for all; the refresh token is saved", 200, output(token.MaxOutputs + 1),
@@ -71,21 +72,23 @@ func TestAReplyIsReadWithinBounds(t *testing.T) {
 		"as many values as allowed": {"the bound is inclusive", 200, `{` + tokens + `,"x":` + list(jsontext.MaxValues-4) + `}`,
 			want{Reason: "Refreshed", Access: "a", Refresh: "next"}},
 		"one value too many": {"the refresh token behind them is saved", 200, `{"x":` + list(jsontext.MaxValues-3) + `,` + tokens + `}`,
-			want{Reason: "OutcomeUnknown", Refresh: "next", Message: "the provider's reply could not be read as a whole; the refresh token in it is kept"}},
+			want{Reason: "OutcomeUnknown", Access: "a", Refresh: "next", Message: "the provider's reply could not be read as a whole; the refresh token in it is kept" + tooMany}},
 		"far too many values beside the token": {"members that cannot hold the token are passed over", 200, `{` + strings.Repeat(`"x":{},`, 20_000) + tokens + `}`,
-			want{Reason: "OutcomeUnknown", Refresh: "next", Message: "the provider's reply could not be read as a whole; the refresh token in it is kept"}},
-		"far too many values and no token": {"the message says why nothing was read", 200, `{"access_token":"a","x":` + list(6_000) + `}`,
+			want{Reason: "OutcomeUnknown", Access: "a", Refresh: "next", Message: "the provider's reply could not be read as a whole; the refresh token in it is kept" + tooMany}},
+		"far too many values and an access token": {"it comes along, and the message says why the rest was not read", 200, `{"access_token":"a","x":` + list(6_000) + `}`,
+			want{Reason: "OutcomeUnknown", Access: "a", Message: "the provider's reply could not be read as a whole; it holds an access token (it holds more than 5000 values)"}},
+		"far too many values and no token": {"the message says why nothing was read", 200, `{"x":` + list(6_000) + `}`,
 			want{Reason: "OutcomeUnknown", Message: "the provider answered 200, with neither an access token nor a refresh token (its body was not read: it holds more than 5000 values)"}},
 		"far too many values beside a status that tells": {"rules on the status still count", 401, list(6_000),
 			want{Reason: "AppRejected", Message: "the provider answered 401 (its body was not read: it holds more than 5000 values)"}},
 		"as deep as allowed": {"the bound is inclusive", 200, `{` + tokens + `,"x":` + nested(jsontext.MaxDepth-1) + `}`,
 			want{Reason: "Refreshed", Access: "a", Refresh: "next"}},
 		"one level too deep": {"the refresh token behind it is saved", 200, `{"x":` + nested(jsontext.MaxDepth) + `,` + tokens + `}`,
-			want{Reason: "OutcomeUnknown", Refresh: "next", Message: "the provider's reply could not be read as a whole; the refresh token in it is kept"}},
+			want{Reason: "OutcomeUnknown", Access: "a", Refresh: "next", Message: "the provider's reply could not be read as a whole; the refresh token in it is kept (it is nested more than 32 deep)"}},
 		"a form of as many pairs as allowed": {"the bound is inclusive", 200, strings.Repeat("x=1&", jsontext.MaxValues-2) + "access_token=a&refresh_token=next",
 			want{Reason: "Refreshed", Access: "a", Refresh: "next"}},
 		"a form of one pair too many": {"the refresh token in it is saved", 200, strings.Repeat("x=1&", jsontext.MaxValues-1) + "access_token=a&refresh_token=next",
-			want{Reason: "OutcomeUnknown", Refresh: "next", Message: "the provider's reply could not be read as a whole; the refresh token in it is kept"}},
+			want{Reason: "OutcomeUnknown", Access: "a", Refresh: "next", Message: "the provider's reply could not be read as a whole; the refresh token in it is kept (it holds more than 5000 pairs)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

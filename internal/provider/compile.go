@@ -136,8 +136,9 @@ func (c *compiler) rotation() Rotation {
 
 func (c *compiler) lifetimes() lifetimes {
 	return lifetimes{
-		access:  c.duration("spec.lifetime.accessToken", c.spec.Lifetime.AccessToken, defaultLifetime),
-		refresh: c.duration("spec.lifetime.refreshToken", c.spec.Lifetime.RefreshToken, 0),
+		access:   c.duration("spec.lifetime.accessToken", c.spec.Lifetime.AccessToken, defaultLifetime),
+		refresh:  c.duration("spec.lifetime.refreshToken", c.spec.Lifetime.RefreshToken, 0),
+		declared: c.spec.Lifetime.AccessToken != nil,
 	}
 }
 

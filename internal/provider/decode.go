@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/encoding/unicode"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 )
@@ -19,7 +21,7 @@ import (
 var byteOrderMark = []byte("\ufeff")
 
 // jsonp is a JSON value in a call, as in callback( {...} );
-var jsonp = regexp.MustCompile(`(?s)^[A-Za-z_$][\w$.]*\s*\(\s*([{\[].*[}\]])\s*\)\s*;?$`)
+var jsonp = regexp.MustCompile(`(?s)^(?:/\*\*/\s*)?[A-Za-z_$][\w$.]*\s*\(\s*([{\[].*[}\]])\s*\)\s*;?$`)
 
 // formName is a name that a form's field may have: a body that looks like a form
 // has only such names.
@@ -30,44 +32,74 @@ const maxPairs = jsontext.MaxValues
 
 var errTooManyPairs = fmt.Errorf("it holds more than %d pairs", maxPairs)
 
+// decoded is a body, or a part of one, as expressions see it.
+type decoded struct {
+	value any
+	kind  kind
+	ends  bool   // it shows its own end
+	rest  []byte // what follows it
+	err   error  // it holds too much; the value is its text then
+}
+
+// kind of a body.
+type kind int
+
+const (
+	isText kind = iota
+	isForm
+	isJSON // an object or a list, which has an end of its own
+)
+
 // decode gives the value of a reply's body: what JSON holds, a form as a map of
 // strings, anything else as a string. The Content-Type is not asked: too many
-// servers get it wrong. The error says that the body holds too much; the value is
-// its text then.
-func decode(body []byte, prefix string, format v1alpha1.ResponseFormat) (any, error) {
-	body = stripped(body, prefix)
-	var err error
+// servers get it wrong.
+func decode(body []byte, format v1alpha1.ResponseFormat) decoded {
+	var failed error
 	switch format {
 	case v1alpha1.FormatJSON:
-		var value any
-		if value, err = decodeJSON(body); err == nil {
-			return value, nil
+		read, err := decodeJSON(body)
+		if err == nil {
+			return read
 		}
+		failed = err
 	case v1alpha1.FormatForm:
 		return decodeForm(body)
 	default:
 		if match := jsonp.FindSubmatch(body); match != nil {
 			body = match[1]
 		}
-		if len(body) > 0 && (body[0] == '{' || body[0] == '[') {
-			var value any
-			if value, err = decodeJSON(body); err == nil {
-				return value, nil
+		if looksLikeJSON(body) {
+			read, err := decodeJSON(body)
+			if err == nil && (read.kind == isJSON || len(read.rest) == 0) {
+				return read
 			}
+			failed = err
 		}
 		if looksLikeForm(body) {
 			return decodeForm(body)
 		}
 	}
-	if !jsontext.IsTooLarge(err) {
-		err = nil
+	if !jsontext.IsTooLarge(failed) {
+		failed = nil
 	}
-	return string(body), err
+	return decoded{value: string(body), err: failed}
+}
+
+// looksLikeJSON tells what begins as an object, a list or a string, or is a literal. A
+// number is its own text.
+func looksLikeJSON(body []byte) bool {
+	switch string(body) {
+	case "":
+		return false
+	case "null", "true", "false":
+		return true
+	}
+	return strings.IndexByte("{[\"", body[0]) >= 0
 }
 
 // stripped is a body without its prefix, and without what stands around it.
 func stripped(body []byte, prefix string) []byte {
-	body = trim(body)
+	body = trim(fromUTF16(body))
 	if prefix == "" {
 		return body
 	}
@@ -78,14 +110,31 @@ func trim(body []byte) []byte {
 	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), byteOrderMark))
 }
 
-// decodeJSON reads the JSON value at the start of a body. What follows it is
-// ignored: a token must not be lost over a proxy's footer.
-func decodeJSON(body []byte) (any, error) {
-	value, _, err := jsontext.Decode(body)
-	if err != nil {
-		return nil, err
+// fromUTF16 turns a body in UTF-16, as its byte order mark tells, into UTF-8.
+func fromUTF16(body []byte) []byte {
+	if !bytes.HasPrefix(body, []byte{0xff, 0xfe}) && !bytes.HasPrefix(body, []byte{0xfe, 0xff}) || len(body)%2 != 0 {
+		return body
 	}
-	return trimKeys(value), nil
+	plain, err := unicode.UTF16(unicode.BigEndian, unicode.ExpectBOM).NewDecoder().Bytes(body)
+	if err != nil {
+		return body
+	}
+	return plain
+}
+
+// decodeJSON reads the JSON value at the start of a body. What follows it is
+// left alone: a token must not be lost over a proxy's footer.
+func decodeJSON(body []byte) (decoded, error) {
+	value, rest, err := jsontext.Decode(body)
+	if err != nil {
+		return decoded{}, err
+	}
+	read := decoded{value: trimKeys(value), rest: bytes.TrimSpace(rest)}
+	switch value.(type) {
+	case map[string]any, []any:
+		read.kind, read.ends = isJSON, true
+	}
+	return read, nil
 }
 
 // trimKeys strips stray white space from the names of members. A name that is
@@ -138,12 +187,12 @@ func looksLikeForm(body []byte) bool {
 
 // decodeForm reads pairs; of a name that comes twice the first counts. What is
 // badly escaped is kept as it is.
-func decodeForm(body []byte) (any, error) {
+func decodeForm(body []byte) decoded {
 	text := string(body)
 	if strings.Count(text, "&") >= maxPairs {
-		return text, errTooManyPairs
+		return decoded{value: text, kind: isForm, err: errTooManyPairs}
 	}
-	return pairsOf(text, nil), nil
+	return decoded{value: pairsOf(text, nil), kind: isForm}
 }
 
 // pairsOf reads the pairs of a form; with wanted those alone whose names it wants.

@@ -4,13 +4,14 @@
 package provider
 
 import (
+	"fmt"
 	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/timetext"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
@@ -18,132 +19,286 @@ import (
 // mistaken, most often about the unit.
 const longestLifetime = 3653 * 24 * time.Hour
 
-// readLifetimes works out when the tokens expire; ignored tells that the reply
-// states a lifetime that is of no use.
-func (r *reader) readLifetimes(grant *token.Grant) (ignored bool) {
-	response, now := &r.call.response, r.exchange.now
+// readLifetimes works out when the tokens expire. What a reply states and is of no use is
+// remarked on; a token that the reply says has ended is not used.
+func (r *reader) readLifetimes(outcome *Outcome) {
+	response, grant, now := &r.call.response, &outcome.Grant, r.exchange.now
 	grant.IssuedAt = now
-	life, bad := r.stated(response.expiresAt, response.expiresIn)
-	if life == 0 {
-		life = r.call.lifetimes.access
+	access := r.stated(statement{"expiresAt", response.expiresAt, r.until}, statement{"expiresIn", response.expiresIn, r.within})
+	outcome.EndIsKnown = access.kind == statesLife || access.ignored || r.call.lifetimes.declared
+	if access.kind == statesNothing {
+		access.life = r.call.lifetimes.access
+		if access.remark != "" {
+			access.remark += fmt.Sprintf(", so %s is assumed", access.life)
+		}
 	}
-	grant.ExpiresAt = now.Add(life)
+	if access.kind == statesEnd {
+		r.unusable = "an access token that has ended already, as its " + access.name + " says: see whether the clocks of the provider and of this cluster are right"
+		grant.AccessToken, grant.Validity = noToken, token.Validity{}
+	} else {
+		grant.ExpiresAt = now.Add(access.life)
+	}
 
-	refreshLife, badRefresh := r.stated(response.refreshTokenExpiresAt, response.refreshTokenExpiresIn)
-	if refreshLife == 0 && !grant.RefreshToken.IsZero() {
-		refreshLife = r.call.lifetimes.refresh
+	refresh := r.stated(statement{"refreshTokenExpiresAt", response.refreshTokenExpiresAt, r.until}, statement{"refreshTokenExpiresIn", response.refreshTokenExpiresIn, r.within})
+	switch {
+	case refresh.kind == statesLife:
+		if refresh.life < token.ShortestRefresh {
+			refresh.remark = fmt.Sprintf("the refresh token is good for %s, which is too short to renew it in time: have the provider give it longer", refresh.life)
+		}
+	case refresh.kind == statesEnd:
+		refresh.remark = fmt.Sprintf("the reply states an end of the refresh token (%s) that has passed, which is ignored", refresh.name)
+		refresh.life = 0
+	case refresh.isZero: // servers state it of a token that does not end
+		refresh.remark, refresh.ignored = "", false
 	}
-	if refreshLife > 0 {
-		grant.RefreshTokenExpiresAt = now.Add(refreshLife)
+	if refresh.life == 0 && !grant.RefreshToken.IsZero() {
+		refresh.life = r.call.lifetimes.refresh
 	}
-	return bad || badRefresh
+	if refresh.life > 0 {
+		grant.RefreshTokenExpiresAt = now.Add(refresh.life)
+	}
+	outcome.LifetimeIgnored = access.ignored || refresh.ignored
+	outcome.remark(access.remark, refresh.remark)
 }
 
-// stated gives the lifetime that a reply states, by a moment or else by a span;
-// 0 where it states none or none that can be used.
-func (r *reader) stated(at, in *expression.Expression) (life time.Duration, ignored bool) {
-	for _, candidate := range []struct {
-		field *expression.Expression
-		read  func(value any) (time.Duration, bool)
-	}{
-		{at, r.until},
-		{in, span},
-	} {
-		if candidate.field == nil {
-			continue
-		}
-		value, present, err := candidate.field.Value(r.variables)
-		if err != nil {
-			// What is not there is not stated; what is there and cannot be
-			// computed with deserves a word.
-			ignored = ignored || !expression.IsMissing(err)
-			continue
-		}
-		if !present || value == nil {
-			continue
-		}
-		life, usable := candidate.read(value)
-		ignored = ignored || !usable
-		if life > 0 {
-			return life, ignored
-		}
-	}
-	return 0, ignored
+// statement is a field of a reply that may state a lifetime.
+type statement struct {
+	name  string
+	field *expression.Expression
+	read  func(value any) lifetime
 }
 
-// span reads a lifetime: seconds as a number or a numeric text, or a duration. 0
-// and the empty text are not stated, which is usable.
-func span(value any) (life time.Duration, usable bool) {
-	if duration, ok := value.(time.Duration); ok {
-		return bounded(duration.Seconds())
-	}
-	seconds, empty, ok := numeric(value)
-	if empty || !ok {
-		return 0, empty
-	}
-	return bounded(seconds)
+// lifetime is what a reply states of one.
+type lifetime struct {
+	kind   lifetimeKind
+	life   time.Duration // from now
+	name   string        // of the field that states it
+	isZero bool          // it states 0
+	// isTooLong is true where it states more than longestLifetime.
+	isTooLong bool
+	// ignored is true where something that was stated is of no use.
+	ignored bool
+	// remark says what is wrong with what was stated.
+	remark string
 }
 
-// until reads a moment: a timestamp, its text in RFC 3339, or seconds since
-// 1970, as the time from now to then. 0 and the empty text are not stated.
-func (r *reader) until(value any) (life time.Duration, usable bool) {
-	now := r.exchange.now
+type lifetimeKind int
+
+const (
+	statesNothing lifetimeKind = iota // that is of use
+	statesLife
+	statesEnd // that has come
+)
+
+// stated gives the lifetime that a reply states, by a moment or else by a span. A moment
+// that has passed gives way to a span that has not: the clocks may differ.
+func (r *reader) stated(statements ...statement) lifetime {
+	var ended, useless lifetime
+	for _, each := range statements {
+		read, present := r.statement(each)
+		if !present {
+			continue
+		}
+		read.name = each.name
+		switch {
+		case read.kind == statesLife:
+			if useless.ignored && !useless.isZero {
+				read.ignored, read.remark = true, useless.remark+", so "+each.name+" is used"
+			}
+			return read
+		case read.kind == statesEnd && ended.kind == statesNothing:
+			ended = read
+		case read.kind == statesNothing && !useless.ignored:
+			read.ignored = true
+			read.remark = fmt.Sprintf("the reply states a lifetime (%s) %s", each.name, read.remark)
+			useless = read
+		}
+	}
+	if ended.kind == statesEnd {
+		return ended
+	}
+	return useless
+}
+
+// statement reads one field; present is false where the reply does not have it.
+func (r *reader) statement(each statement) (read lifetime, present bool) {
+	if each.field == nil {
+		return lifetime{}, false
+	}
+	value, present, err := each.field.Value(r.variables)
+	if err != nil {
+		// What is not there is not stated; what is there and cannot be computed with
+		// deserves a word.
+		return lifetime{remark: unreadable}, !expression.IsMissing(err)
+	}
+	if text, isText := value.(string); isText && strings.TrimSpace(text) == "" {
+		return lifetime{}, false
+	}
+	if !present || value == nil {
+		return lifetime{}, false
+	}
+	return each.read(value), true
+}
+
+const unreadable = "that cannot be read"
+
+// within reads a lifetime as it is stated by its length: seconds, or a duration. A moment
+// is one too, where it is written as one, or is a number that is far too long for a
+// length.
+func (r *reader) within(value any) lifetime {
+	number, ok := numberOf(value)
+	if !ok {
+		return r.written(value)
+	}
+	length, now := bounded(timetext.Seconds(number)), r.exchange.now
+	if !length.isTooLong {
+		return length
+	}
+	if moment, ok := timetext.Epoch(number, now, longestLifetime); ok && moment.After(now) {
+		return bounded(moment.Sub(now))
+	}
+	if read := r.written(value); read.kind != statesNothing {
+		return read
+	}
+	return length
+}
+
+// until reads a lifetime as it is stated by its end: a moment, or a number since 1970. A
+// length is one too, where it is written with its unit.
+func (r *reader) until(value any) lifetime {
+	number, ok := numberOf(value)
+	if ok && number == 0 {
+		return bounded(0)
+	}
+	if moment, isEpoch := timetext.Epoch(number, r.exchange.now, longestLifetime); ok && isEpoch {
+		return bounded(notZero(moment.Sub(r.exchange.now)))
+	}
+	return r.written(value)
+}
+
+// written reads a lifetime that is no number.
+func (r *reader) written(value any) lifetime {
 	switch value := value.(type) {
+	case time.Duration:
+		return bounded(value)
 	case time.Time:
-		return bounded(value.Sub(now).Seconds())
-	case string:
-		if moment, err := time.Parse(time.RFC3339, strings.TrimSpace(value)); err == nil {
-			return bounded(moment.Sub(now).Seconds())
+		return bounded(notZero(value.Sub(r.exchange.now)))
+	}
+	text, isText := value.(string)
+	if !isText {
+		return lifetime{remark: unreadable}
+	}
+	if moment, zoned, ok := timetext.Moment(text); ok {
+		read := bounded(notZero(moment.Sub(r.exchange.now)))
+		if !zoned && read.kind != statesNothing {
+			read.remark = "the reply states the end of a token without a zone, which is read as UTC"
 		}
+		return read
 	}
-	seconds, empty, ok := numeric(value)
-	if empty || !ok || seconds == 0 {
-		return 0, empty || ok
+	if length, ok := timetext.Span(text, r.exchange.now); ok {
+		return bounded(length)
 	}
-	life, usable = bounded(seconds - float64(now.UnixNano())/1e9)
-	return life.Round(time.Millisecond), usable && life > 0
+	return lifetime{remark: unreadable}
 }
 
-// bounded turns seconds into a lifetime; one that is negative or beyond ten
-// years is not usable.
-func bounded(seconds float64) (life time.Duration, usable bool) {
-	if math.IsNaN(seconds) || seconds < 0 || seconds > longestLifetime.Seconds() {
-		return 0, false
+// notZero tells an end that comes just now from a length of 0, which states nothing.
+func notZero(life time.Duration) time.Duration {
+	if life == 0 {
+		return -1
 	}
-	return time.Duration(seconds * float64(time.Second)), true
+	return life
 }
 
-// numeric reads a number, or a text that holds one.
-func numeric(value any) (number float64, empty, ok bool) {
+// bounded judges a length. 0 states nothing.
+func bounded(life time.Duration) lifetime {
+	switch {
+	case life == 0:
+		return lifetime{isZero: true, remark: "of 0"}
+	case life > longestLifetime || life < -longestLifetime:
+		return lifetime{isTooLong: true, remark: "of more than ten years"}
+	case life < 0:
+		return lifetime{kind: statesEnd}
+	}
+	return lifetime{kind: statesLife, life: life}
+}
+
+// numberOf reads a number, or a text that holds one.
+func numberOf(value any) (number float64, ok bool) {
 	switch value := value.(type) {
 	case int64:
-		return float64(value), false, true
+		return float64(value), true
 	case uint64:
-		return float64(value), false, true
+		return float64(value), true
 	case float64:
-		return value, false, true
+		return value, !math.IsNaN(value)
 	case string:
-		text := strings.TrimSpace(value)
-		if text == "" {
-			return 0, true, false
-		}
-		number, err := strconv.ParseFloat(text, 64)
-		return number, false, err == nil
+		return timetext.Number(value)
 	}
-	return 0, false, false
+	return 0, false
 }
 
-// retryAfter reads the header of that name: seconds or an HTTP date (RFC 9110
-// section 10.2.3). What cannot be read, or has passed, is 0; more than a day is
-// a day.
-func retryAfter(header string, now time.Time) time.Duration {
-	const most = 24 * time.Hour
-	header = strings.TrimSpace(header)
-	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil {
-		return time.Duration(max(0, min(seconds, int64(most/time.Second)))) * time.Second
+// longestPause is how long a provider may ask to wait: a header of a thousand days must
+// not put a credential to sleep for good.
+const longestPause = 24 * time.Hour
+
+// retryAfter reads the header of that name: seconds or an HTTP date (RFC 9110 section
+// 10.2.3), a fraction of seconds too, as some servers send. Where it comes more than
+// once, or as a list, the longest counts.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	longest := time.Duration(0)
+	for _, value := range header.Values("Retry-After") {
+		longest = max(longest, pauseOf(value, now))
 	}
-	if moment, err := http.ParseTime(header); err == nil {
-		return max(0, min(moment.Sub(now), most))
+	return longest
+}
+
+// pauseOf reads how long a provider asks to wait: a number of seconds, a duration, or a
+// moment in any notation, a number since 1970 among them; of a list the longest. What
+// cannot be read, or has passed, is 0; more than longestPause is longestPause.
+func pauseOf(value any, now time.Time) time.Duration {
+	pause := time.Duration(0)
+	switch value := value.(type) {
+	case time.Duration:
+		pause = value
+	case time.Time:
+		pause = value.Sub(now)
+	case []any:
+		for _, each := range value {
+			pause = max(pause, pauseOf(each, now))
+		}
+	case string:
+		pause = writtenPause(value, now)
+	default:
+		if number, ok := numberOf(value); ok {
+			pause = countedPause(number, now)
+		}
 	}
-	return 0
+	return max(0, min(pause, longestPause))
+}
+
+// countedPause reads a number: of seconds, or since 1970 where that is about now.
+func countedPause(number float64, now time.Time) time.Duration {
+	if moment, ok := timetext.Epoch(number, now, longestLifetime); ok {
+		return moment.Sub(now)
+	}
+	return timetext.Seconds(number)
+}
+
+func writtenPause(text string, now time.Time) time.Duration {
+	if number, ok := timetext.Number(text); ok {
+		return countedPause(number, now)
+	}
+	if moment, _, ok := timetext.Moment(text); ok {
+		return moment.Sub(now)
+	}
+	if length, ok := timetext.Span(text, now); ok {
+		return length
+	}
+	longest := time.Duration(0)
+	if parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' }); len(parts) > 1 && len(parts) <= 16 {
+		for _, part := range parts {
+			longest = max(longest, writtenPause(strings.TrimSpace(part), now))
+		}
+	}
+	return longest
 }

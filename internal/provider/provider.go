@@ -99,10 +99,18 @@ type Call struct {
 	singleUse bool
 }
 
+// ExtendsToken reports whether the call may extend the access token that is there, and
+// says so: its description names that one as what the reply brings.
+func (c *Call) ExtendsToken() bool {
+	return c.response.accessToken != nil && c.response.accessToken.Uses(accessTokenVariable)
+}
+
 // lifetimes hold where a reply states none.
 type lifetimes struct {
 	access  time.Duration
 	refresh time.Duration // 0: not known
+	// declared tells that the description says how long an access token lives.
+	declared bool
 }
 
 // request is a compiled request; a nil template is absent.

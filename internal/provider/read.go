@@ -19,7 +19,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
-	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -31,6 +30,9 @@ type Reply struct {
 	Body   []byte
 	// CutShort tells that Body is the start of the body alone.
 	CutShort bool
+	// Flaw says what was wrong with what the body came in, such as its Content-Encoding;
+	// empty: nothing.
+	Flaw string
 }
 
 // Outcome is what a reply means.
@@ -54,11 +56,39 @@ type Outcome struct {
 	Outputs map[string]any
 	// LifetimeIgnored tells that a stated lifetime could not be used.
 	LifetimeIgnored bool
+	// EndIsKnown tells that the access token's end was stated in some way, or is declared
+	// in the description. Else it is assumed.
+	EndIsKnown bool
+	// Remark says what was wrong with a reply that could be used all the same, for
+	// people and safe to show; empty: nothing.
+	Remark string
 	// UnkeptRefreshToken is the size, in bytes, of a refresh token in the reply that is
 	// too large to be kept; 0: there is none. Where the one that was sent works once,
 	// its successor is lost.
 	UnkeptRefreshToken int
 }
+
+// remark adds to what was wrong with the reply.
+func (o *Outcome) remark(remarks ...string) {
+	for _, remark := range remarks {
+		if remark != "" && !strings.Contains(o.Remark, remark) {
+			o.Remark = strings.TrimPrefix(o.Remark+"; "+remark, "; ")
+		}
+	}
+}
+
+// frameIs says what was wrong with what the body came in: as a remark on tokens, or as
+// what a failure may come of.
+func (o *Outcome) frameIs(flaw string) {
+	if o.Reason == v1alpha1.RefreshedReason {
+		o.remark("the frame of the provider's reply is wrong: " + flaw)
+		return
+	}
+	o.Message += " (the frame of the reply is wrong: " + flaw + ")"
+}
+
+// noToken is what is left of a token that is not used.
+var noToken secret.Text
 
 // maxReading bounds the memory of all replies that are read at the same time, in
 // bytes. What is beyond it waits: reading takes processor time alone, and not much.
@@ -97,30 +127,33 @@ func (e *Exchange) Read(reply Reply) (outcome Outcome) {
 		return outcome
 	}
 	defer reading.Release(weight)
-	var tooMuch error
-	if !reply.CutShort {
-		tooMuch = e.readWhole(reply, &outcome)
-	}
-	brought := !outcome.Grant.RefreshToken.IsZero() || outcome.UnkeptRefreshToken > 0
-	if !brought && (tooMuch != nil || outcome.Reason == v1alpha1.OutcomeUnknownReason) {
-		e.salvage(reply, &outcome)
+	broken, tooMuch := e.readWhole(reply, &outcome)
+	brought := !outcome.Grant.RefreshToken.IsZero() || outcome.UnkeptRefreshToken > 0 || !outcome.Grant.AccessToken.IsZero()
+	if !brought && broken && (tooMuch != nil || outcome.Reason == v1alpha1.OutcomeUnknownReason) {
+		e.salvage(reply, tooMuch, &outcome)
 	}
 	return outcome
 }
 
-// readWhole reads a reply that has come to its end; tooMuch says that its body holds
-// more than is read.
-func (e *Exchange) readWhole(reply Reply, outcome *Outcome) (tooMuch error) {
-	body, tooMuch := decode(reply.Body, e.call.response.prefix, e.call.response.format)
-	r := e.reader(reply, body)
+// readWhole reads a reply that has come to its end. It is broken where its body is no JSON;
+// tooMuch says that its body holds more than is read.
+func (e *Exchange) readWhole(reply Reply, outcome *Outcome) (broken bool, tooMuch error) {
+	body := e.contentOf(reply)
+	if !body.isWhole(reply) {
+		return true, nil
+	}
+	r := e.reader(reply, body.value)
 	r.readGrant(outcome)
-	outcome.RetryAfter = retryAfter(reply.Header.Get("Retry-After"), e.now)
+	outcome.RetryAfter = retryAfter(reply.Header, e.now)
 	outcome.Reason, outcome.Message = r.judge(outcome.Grant)
 	r.conclude(outcome)
-	if tooMuch != nil && outcome.Message != "" {
-		outcome.Message += fmt.Sprintf(" (its body was not read: %v)", tooMuch)
+	if body.err != nil && outcome.Message != "" {
+		outcome.Message += fmt.Sprintf(" (its body was not read: %v)", body.err)
 	}
-	return tooMuch
+	if body.flaw != "" {
+		outcome.frameIs(body.flaw)
+	}
+	return body.kind != isJSON || body.flaw != reply.Flaw, body.err
 }
 
 // reader evaluates a call's response over one reply.
@@ -128,6 +161,7 @@ type reader struct {
 	call      *Call
 	exchange  *Exchange
 	status    int
+	location  string // where the reply sends the request on to
 	variables map[string]any
 	// unusable says why what the reply holds cannot be used; empty: it can.
 	unusable string
@@ -144,7 +178,7 @@ func (e *Exchange) reader(reply Reply, body any) *reader {
 	variables[headersVariable] = func() any { return headersOf(reply.Header) } // made when an expression asks
 	variables[bodyVariable] = body
 	variables[expression.BudgetKey] = expression.NewBudget()
-	return &reader{call: e.call, exchange: e, status: reply.Status, variables: variables}
+	return &reader{call: e.call, exchange: e, status: reply.Status, location: reply.Header.Get("Location"), variables: variables}
 }
 
 // headersOf gives headers by lower-case name.
@@ -201,7 +235,7 @@ func (r *reader) readGrant(outcome *Outcome) {
 		grant.Type = strings.TrimSpace(text)
 	}
 	grant.Outputs = r.outputs(r.call.response.outputs)
-	outcome.LifetimeIgnored = r.readLifetimes(grant)
+	r.readLifetimes(outcome)
 }
 
 // takeRefreshToken keeps a refresh token of the reply, if it is not the one that was
@@ -211,7 +245,7 @@ func (r *reader) takeRefreshToken(text string, outcome *Outcome) {
 	case fresh.Equal(r.exchange.inputs.RefreshToken):
 	case len(text) > token.MaxSize:
 		outcome.UnkeptRefreshToken = len(text)
-		r.unusable = tooLarge("refresh token", len(text))
+		outcome.remark("the provider's reply holds " + tooLarge("refresh token", len(text)))
 	default:
 		outcome.Grant.RefreshToken = fresh
 	}
@@ -302,13 +336,17 @@ func (r *reader) judge(grant token.Grant) (reason, message string) {
 	case succeeded && r.call.singleUse && !r.brought:
 		// It looks like success and brings nothing: a proxy's page, a reply cut
 		// short. The token that was sent may be spent.
-		return v1alpha1.OutcomeUnknownReason, fmt.Sprintf("the provider answered %d, with neither an access token nor a refresh token", r.status)
+		return v1alpha1.OutcomeUnknownReason, r.explain(grant) + ", with neither an access token nor a refresh token"
 	case succeeded:
-		return v1alpha1.RequestRejectedReason, fmt.Sprintf("the provider answered %d, without %s", r.status, r.wanted())
+		return v1alpha1.RequestRejectedReason, r.explain(grant) + ", without " + r.wanted()
 	case rule != "":
 		return rule, r.explain(grant)
 	}
-	return r.call.unknown(), r.explain(grant)
+	explained := r.explain(grant)
+	if r.status < http.StatusInternalServerError && (r.status < 300 || r.status >= 400) {
+		explained += ", which no failure rule of the provider matches"
+	}
+	return r.call.unknown(), explained
 }
 
 // rule gives the reason of the first failure rule that matches, or "".
@@ -320,45 +358,4 @@ func (r *reader) rule() string {
 		}
 	}
 	return ""
-}
-
-// explain says how the provider answered, with its own message where the
-// description names one.
-func (r *reader) explain(grant token.Grant) string {
-	explained := fmt.Sprintf("the provider answered %d", r.status)
-	value, ok := r.value(r.call.response.message)
-	if !ok {
-		return explained
-	}
-	text, _ := expression.TextOf(value)
-	if safe := redact.Message(text, r.secrets(grant)); safe != "" {
-		explained += ": " + safe
-	}
-	return explained
-}
-
-// secrets gives every secret of the exchange.
-func (r *reader) secrets(grant token.Grant) []string {
-	inputs := r.exchange.inputs
-	all := []string{inputs.AppKey.Reveal(), inputs.AppSecret.Reveal(), inputs.RefreshToken.Reveal(), inputs.AccessToken.Reveal(),
-		grant.AccessToken.Reveal(), grant.RefreshToken.Reveal(), inputs.ClientKey.Reveal(), inputs.ServiceAccountToken.Reveal(),
-		inputs.Authorization.Code.Reveal(), inputs.Authorization.CodeVerifier.Reveal(), inputs.Authorization.DeviceCode.Reveal()}
-	for _, value := range inputs.Login {
-		all = append(all, value.Reveal())
-	}
-	for _, value := range inputs.Hidden {
-		all = append(all, value.Reveal())
-	}
-	for _, outputs := range []map[string]any{inputs.Outputs, grant.Outputs} {
-		for _, value := range outputs {
-			// A short output, such as a scope, is no secret.
-			if text, ok := value.(string); ok && len(text) >= 8 {
-				all = append(all, text)
-			}
-		}
-	}
-	if text, ok := r.text(r.call.response.accessToken); ok {
-		all = append(all, text)
-	}
-	return all
 }

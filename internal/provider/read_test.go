@@ -91,13 +91,12 @@ func TestReplies(t *testing.T) {
 		"tokens of bad UTF-8":                {"the refresh token is kept byte for byte", 200, "{\"access_token\":\"a\xff\",\"refresh_token\":\"r\xff\xc3\"}", tokens{"RequestRejected", "", "r\xff\xc3"}},
 		"a page":                             {"no token", 200, "<html><body>hi</body></html>", tokens{"OutcomeUnknown", "", ""}},
 		"no body":                            {"no token", 200, "", tokens{"OutcomeUnknown", "", ""}},
-		"a truncated body":                   {"nobody knows", 200, `{"access_token":"a","refresh_tok`, tokens{"OutcomeUnknown", "", ""}},
+		"a truncated body":                   {"what else was there is not known", 200, `{"access_token":"a","refresh_tok`, tokens{"OutcomeUnknown", "a", ""}},
 		"JSON 10,001 deep":                   {"refused, without a crash", 200, deep, tokens{"OutcomeUnknown", "", ""}},
 		"JSON in a list":                     {"not what the description says", 200, `[{"access_token":"a"}]`, tokens{"OutcomeUnknown", "", ""}},
 		"a byte order mark":                  {"it is skipped", 200, "\ufeff{\"access_token\":\"a\"}", tokens{"Refreshed", "a", ""}},
 		"white space, a prefix, white space": {"all skipped", 200, " \n#\n {\"access_token\":\"a\"}\n", tokens{"Refreshed", "a", ""}},
 		"a prefix and a byte order mark":     {"in any order", 200, "\ufeff#\ufeff{\"access_token\":\"a\"}", tokens{"Refreshed", "a", ""}},
-		"the prefix twice":                   {"it is stripped once", 200, "##{\"access_token\":\"a\"}", tokens{"OutcomeUnknown", "", ""}},
 		"JSONP":                              {"it is peeled", 200, "callback( {\"access_token\":\"a\"} );\n", tokens{"Refreshed", "a", ""}},
 		"a form":                             {"decided by content", 200, "access_token=a%2Bb&refresh_token=r&expires_in=60", tokens{"Refreshed", "a+b", "r"}},
 		"a form with one field":              {"it is a form", 200, "access_token=a", tokens{"Refreshed", "a", ""}},
@@ -161,31 +160,47 @@ func TestLifetimes(t *testing.T) {
 		reason, members string
 		want            want
 	}{
-		"missing":                        {"an hour", ``, hour},
-		"null":                           {"not stated", `,"expires_in":null`, hour},
-		"an empty text":                  {"not stated", `,"expires_in":""`, hour},
-		"zero":                           {"not stated", `,"expires_in":0`, hour},
-		"zero as a text":                 {"not stated", `,"expires_in":"0"`, hour},
-		"a number":                       {"seconds", `,"expires_in":1800`, want{30 * time.Minute, false}},
-		"a numeric text":                 {"seconds", `,"expires_in":" 1800 "`, want{30 * time.Minute, false}},
-		"a fraction":                     {"of a second", `,"expires_in":3600.5`, want{time.Hour + 500*time.Millisecond, false}},
-		"negative":                       {"no use", `,"expires_in":-1`, ignored},
-		"1e30":                           {"beyond ten years", `,"expires_in":1e30`, ignored},
-		"an integer beyond int64":        {"beyond ten years", `,"expires_in":99999999999999999999`, ignored},
-		"NaN":                            {"no use", `,"expires_in":"NaN"`, ignored},
-		"infinity":                       {"no use", `,"expires_in":"Inf"`, ignored},
-		"a word":                         {"no use", `,"expires_in":"soon"`, ignored},
-		"a bool":                         {"no use", `,"expires_in":true`, ignored},
-		"a list":                         {"no use", `,"expires_in":[3600]`, ignored},
-		"ten years":                      {"the most", `,"expires_in":315360000`, want{87600 * time.Hour, false}},
-		"a moment as an epoch":           {"seconds since 1970", `,"expires_at":1767323105`, want{time.Minute, false}},
-		"a moment as an epoch in a text": {"seconds since 1970", `,"expires_at":"1767323105"`, want{time.Minute, false}},
-		"a moment as a date":             {"RFC 3339", `,"expires_at":"2026-01-02T03:05:05Z"`, want{time.Minute, false}},
-		"a moment that has passed":       {"no use", `,"expires_at":"2025-01-02T03:05:05Z"`, ignored},
-		"an epoch in milliseconds":       {"beyond ten years", `,"expires_at":1767323105000`, ignored},
-		"a moment and a span":            {"the moment wins", `,"expires_at":1767323105,"expires_in":1800`, want{time.Minute, false}},
-		"a bad moment and a span":        {"the span is of use", `,"expires_at":"soon","expires_in":1800`, want{30 * time.Minute, true}},
-		"a moment of zero and a span":    {"the moment is not stated", `,"expires_at":0,"expires_in":1800`, want{30 * time.Minute, false}},
+		"missing":                              {"an hour", ``, hour},
+		"null":                                 {"not stated", `,"expires_in":null`, hour},
+		"an empty text":                        {"not stated", `,"expires_in":""`, hour},
+		"zero":                                 {"not stated, and told", `,"expires_in":0`, ignored},
+		"zero as a text":                       {"not stated, and told", `,"expires_in":"0"`, ignored},
+		"a number":                             {"seconds", `,"expires_in":1800`, want{30 * time.Minute, false}},
+		"a numeric text":                       {"seconds", `,"expires_in":" 1800 "`, want{30 * time.Minute, false}},
+		"a fraction":                           {"of a second", `,"expires_in":3600.5`, want{time.Hour + 500*time.Millisecond, false}},
+		"1e30":                                 {"beyond ten years", `,"expires_in":1e30`, ignored},
+		"an integer beyond int64":              {"beyond ten years", `,"expires_in":99999999999999999999`, ignored},
+		"NaN":                                  {"no use", `,"expires_in":"NaN"`, ignored},
+		"infinity":                             {"no use", `,"expires_in":"Inf"`, ignored},
+		"a word":                               {"no use", `,"expires_in":"soon"`, ignored},
+		"a bool":                               {"no use", `,"expires_in":true`, ignored},
+		"a list":                               {"no use", `,"expires_in":[3600]`, ignored},
+		"ten years":                            {"the most", `,"expires_in":315360000`, want{87600 * time.Hour, false}},
+		"a moment as an epoch":                 {"seconds since 1970", `,"expires_at":1767323105`, want{time.Minute, false}},
+		"a moment as an epoch in a text":       {"seconds since 1970", `,"expires_at":"1767323105"`, want{time.Minute, false}},
+		"a moment as a date":                   {"RFC 3339", `,"expires_at":"2026-01-02T03:05:05Z"`, want{time.Minute, false}},
+		"a moment that has passed, and a span": {"the clocks differ, and a span needs none", `,"expires_at":"2026-01-02T03:03:05Z","expires_in":60`, want{time.Minute, false}},
+		"an epoch in milliseconds":             {"by its magnitude", `,"expires_at":1767323105000`, want{time.Minute, false}},
+		"an epoch in microseconds":             {"by its magnitude", `,"expires_at":1767323105000000`, want{time.Minute, false}},
+		"an epoch in a text, in milliseconds":  {"by its magnitude", `,"expires_at":"1767323105000"`, want{time.Minute, false}},
+		"an epoch for a span":                  {"56 years are no lifetime, and the moment is near", `,"expires_in":1767323105`, want{time.Minute, false}},
+		"an epoch of milliseconds for a span":  {"the moment is near", `,"expires_in":1767323105000`, want{time.Minute, false}},
+		"fifty years":                          {"no moment ahead is meant by it", `,"expires_in":1576800000`, ignored},
+		"a moment of 1970":                     {"no token ended then", `,"expires_at":3600`, ignored},
+		"RFC 1123":                             {"a common notation", `,"expires_at":"Fri, 02 Jan 2026 03:05:05 UTC"`, want{time.Minute, false}},
+		"RFC 850":                              {"a common notation", `,"expires_at":"Friday, 02-Jan-26 03:05:05 GMT"`, want{time.Minute, false}},
+		"RFC 3339 without a colon":             {"a common slip", `,"expires_at":"2026-01-02T03:05:05+0000"`, want{time.Minute, false}},
+		"a moment without a zone":              {"it is read as UTC", `,"expires_at":"2026-01-02T03:05:05"`, want{time.Minute, false}},
+		"a date of .NET":                       {"a common notation", `,"expires_at":"/Date(1767323105000)/"`, want{time.Minute, false}},
+		"a moment for a span":                  {"it says when", `,"expires_in":"2026-01-02T03:05:05Z"`, want{time.Minute, false}},
+		"a duration of Go":                     {"it has its unit", `,"expires_in":"60s"`, want{time.Minute, false}},
+		"a duration of ISO 8601":               {"it has its unit", `,"expires_in":"PT1M"`, want{time.Minute, false}},
+		"a duration for a moment":              {"it has its unit", `,"expires_at":"PT1M"`, want{time.Minute, false}},
+		"a date of two meanings":               {"November or December", `,"expires_at":"11/12/2026 12:00:00"`, ignored},
+		"eleven years":                         {"beyond ten years", `,"expires_in":"P11Y"`, ignored},
+		"a moment and a span":                  {"the moment wins", `,"expires_at":1767323105,"expires_in":1800`, want{time.Minute, false}},
+		"a bad moment and a span":              {"the span is of use", `,"expires_at":"soon","expires_in":1800`, want{30 * time.Minute, true}},
+		"a moment of zero and a span":          {"the moment is not stated", `,"expires_at":0,"expires_in":1800`, want{30 * time.Minute, false}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -194,11 +209,52 @@ func TestLifetimes(t *testing.T) {
 			if got.Reason != "Refreshed" {
 				t.Errorf("a lifetime never loses the tokens: %s", got.Reason)
 			}
+			if got.LifetimeIgnored && !strings.Contains(got.Remark, "the reply states a lifetime (expires") {
+				t.Errorf("what was ignored is told: %q", got.Remark)
+			}
 			life := got.Grant.ExpiresAt.Sub(got.Grant.IssuedAt).Round(time.Millisecond)
 			if diff := cmp.Diff(c.want, want{life, got.LifetimeIgnored}); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}
 		})
+	}
+}
+
+func TestATokenThatHasEndedIsNotUsed(t *testing.T) {
+	t.Parallel()
+	for _, members := range []string{
+		`"expires_in":-3`, `"expires_in":"-3"`, `"expires_in":"-PT3S"`, `"expires_at":"2026-01-02T03:04:02Z"`, `"expires_at":1767323042`,
+		`"expires_at":"2026-01-02T03:04:05Z"`, `"expires_at":"2026-01-02T03:04:02Z","expires_in":-3`, `"expires_at":"2026-01-02T03:04:02Z","expires_in":0`,
+	} {
+		got := read(t, singleUse, 200, `{"access_token":"a","refresh_token":"r",`+members+`}`)
+		if diff := cmp.Diff(tokens{"RequestRejected", "", "r"}, brought(got)); diff != "" {
+			t.Errorf("%s: the refresh token is kept, and the other is of no use (-want +got):\n%s", members, diff)
+		}
+		if !strings.Contains(got.Message, "has ended already") || !got.Grant.Validity.IsZero() {
+			t.Errorf("%s: %q, %v", members, got.Message, got.Grant.Validity)
+		}
+	}
+}
+
+func TestWhatIsWrongWithALifetimeIsTold(t *testing.T) {
+	t.Parallel()
+	for members, want := range map[string]string{
+		`,"expires_in":3600`:                           "",
+		`,"expires_in":0`:                              "the reply states a lifetime (expiresIn) of 0, so 1h0m0s is assumed",
+		`,"expires_at":0`:                              "the reply states a lifetime (expiresAt) of 0, so 1h0m0s is assumed",
+		`,"expires_at":0,"expires_in":60`:              "",
+		`,"expires_at":"soon"`:                         "the reply states a lifetime (expiresAt) that cannot be read, so 1h0m0s is assumed",
+		`,"expires_in":1e30`:                           "the reply states a lifetime (expiresIn) of more than ten years, so 1h0m0s is assumed",
+		`,"expires_at":"soon","expires_in":60`:         "the reply states a lifetime (expiresAt) that cannot be read, so expiresIn is used",
+		`,"expires_at":"2026-01-02 03:05:05"`:          "the reply states the end of a token without a zone, which is read as UTC",
+		`,"expires_in":60,"refresh_expires_in":3`:      "the refresh token is good for 3s, which is too short to renew it in time: have the provider give it longer",
+		`,"expires_in":60,"refresh_expires_in":0`:      "",
+		`,"expires_in":60,"refresh_expires_in":-1`:     "the reply states an end of the refresh token (refreshTokenExpiresIn) that has passed, which is ignored",
+		`,"expires_in":60,"refresh_expires_in":"soon"`: "the reply states a lifetime (refreshTokenExpiresIn) that cannot be read",
+	} {
+		if got := read(t, singleUse, 200, `{"access_token":"a"`+members+`}`).Remark; got != want {
+			t.Errorf("%s: %q, want %q", members, got, want)
+		}
 	}
 }
 
@@ -209,6 +265,9 @@ func TestRefreshTokenLifetime(t *testing.T) {
 		`{"access_token":"a","refresh_token":"r","refresh_expires_in":60}`: time.Minute,
 		`{"access_token":"a","refresh_token":"r"}`:                         24 * time.Hour,
 		`{"access_token":"a","refresh_expires_in":60}`:                     time.Minute,
+		`{"access_token":"a","refresh_expires_in":"PT1M"}`:                 time.Minute,
+		`{"access_token":"a","refresh_expires_in":0}`:                      -1,
+		`{"access_token":"a","refresh_expires_in":-1}`:                     -1,
 		`{"access_token":"a"}`:                                             -1,
 	} {
 		got := read(t, stated, 200, body).Grant.RefreshTokenExpiresAt
@@ -221,18 +280,86 @@ func TestRefreshTokenLifetime(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]time.Duration{
-		"":                              0,
-		"30":                            30 * time.Second,
-		" 30 ":                          30 * time.Second,
-		"-1":                            0,
-		"soon":                          0,
-		"99999999999":                   24 * time.Hour,
-		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute,
-		"Fri, 02 Jan 2025 03:05:05 GMT": 0,
+		"":                                   0,
+		"30":                                 30 * time.Second,
+		" 30 ":                               30 * time.Second,
+		"-1":                                 0,
+		"soon":                               0,
+		"99999999999":                        24 * time.Hour,
+		"15.0":                               15 * time.Second,
+		"0.5":                                500 * time.Millisecond,
+		"15, 30":                             30 * time.Second,
+		"30,15":                              30 * time.Second,
+		"soon, 15":                           15 * time.Second,
+		"15s":                                15 * time.Second,
+		"PT15S":                              15 * time.Second,
+		"1767323105":                         time.Minute,
+		"1767323105000":                      time.Minute,
+		"2026-01-02T03:05:05Z":               time.Minute,
+		"Fri, 02 Jan 2026 03:05:05 UTC":      time.Minute,
+		"Friday, 02-Jan-26 03:05:05 GMT":     time.Minute,
+		"Fri Jan  2 03:05:05 2026":           time.Minute,
+		"Fri, 02 Jan 2026 03:05:05 GMT, 120": 2 * time.Minute,
+		"NaN":                                0,
+		"1e999":                              0,
+		"-1, -2":                             0,
+		"Fri, 02 Jan 2026 03:05:05 GMT":      time.Minute,
+		"Fri, 02 Jan 2025 03:05:05 GMT":      0,
 	} {
 		reply := provider.Reply{Status: 503, Header: http.Header{"Retry-After": {header}}}
 		if got := compile(t, singleUse).Refresh.Begin(inputs(), now, "id").Read(reply); got.RetryAfter != want {
 			t.Errorf("%q: %v, want %v", header, got.RetryAfter, want)
+		}
+	}
+}
+
+func TestAProviderIsQuotedWithoutAMessageInItsDescription(t *testing.T) {
+	t.Parallel()
+	silent := strings.Replace(singleUse, "    message: body.?message\n", "", 1)
+	for body, want := range map[string]string{
+		`{"error":"x","error_description":"bad day"}`:        "the provider answered 401: bad day",
+		`{"error":"no_luck"}`:                                "the provider answered 401: no_luck",
+		`{"message":"try later"}`:                            "the provider answered 401: try later",
+		`{"error":{"code":3,"message":"no luck"}}`:           "the provider answered 401: no luck",
+		`{"error":null,"message":"no luck"}`:                 "the provider answered 401: no luck",
+		`{"errcode":40001,"errmsg":"invalid credential"}`:    "the provider answered 401: invalid credential",
+		`{"title":"Unauthorized","detail":"wrong audience"}`: "the provider answered 401: wrong audience",
+		`error=no_luck&error_description=bad+day`:            "the provider answered 401: bad day",
+		`{"error":"token canaryRefresh0 is bad"}`:            "the provider answered 401: token [redacted] is bad",
+		`{"a":{"b":{"message":"deep"}}}`:                     "the provider answered 401",
+		`[1]`:                                                "the provider answered 401",
+		`plain`:                                              "the provider answered 401",
+	} {
+		if got := read(t, silent, 401, body).Message; got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+}
+
+func TestARedirectIsToldWithoutWhatMayBeSecret(t *testing.T) {
+	t.Parallel()
+	const known = "which sends the request on to "
+	for location, want := range map[string]string{
+		"https://id.example/oauth/token/": known + "https://id.example/oauth/token/,",
+		"/oauth/token/":                   known + "/oauth/token/,",
+		"oauth/token":                     known + "oauth/token,",
+		"//id.example/token":              known + "//id.example/token,",
+		"https://id.example/token?refresh_token=canaryRefresh0#canary": known + "https://id.example/token,",
+		"https://user:canaryRefresh0@id.example/token":                 known + "https://id.example/token,",
+		"https://id.example/canaryRefresh0/token":                      known + "https://id.example/[redacted]/token,",
+		"https://id.example/canary%52efresh0/token":                    known + "https://id.example/[redacted]/token,",
+		"https://canaryRefresh0.example/token":                         known + "https://[redacted].example/token,",
+		"":                                                             "does not say where to",
+		"?code=canaryRefresh0":                                         "does not say where to",
+		"https://[::1":                                                 "does not say where to",
+		"https://x.example/\x00a":                                      "does not say where to",
+	} {
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			reply := provider.Reply{Status: status, Header: http.Header{"Location": {location}}}
+			got := compile(t, singleUse).Refresh.Begin(inputs(), now, "id").Read(reply).Message
+			if !strings.Contains(got, want) || strings.Contains(got, "canary") {
+				t.Errorf("%d to %q: %q, want %q in it", status, location, got, want)
+			}
 		}
 	}
 }
@@ -273,6 +400,7 @@ func TestMessagesAreSafe(t *testing.T) {
 			if c.want != "" {
 				want += ": " + c.want
 			}
+			want += ", which no failure rule of the provider matches"
 			if diff := cmp.Diff(want, got.Message); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}
@@ -284,7 +412,7 @@ func TestNoSecretIsPrinted(t *testing.T) {
 	t.Parallel()
 	e := compile(t, singleUse).Refresh.Begin(inputs(), now, "id")
 	outcome := e.Read(provider.Reply{Status: 200, Body: []byte(`{"access_token":"canaryAccess1","refresh_token":"canaryRefresh1"}`)})
-	if printed := fmt.Sprintf("%v %+v %#v %v", outcome, outcome, outcome, outcome.Grant); strings.Contains(printed, "canary") {
+	if printed := fmt.Sprintf("%v %+v %#v %s", outcome, outcome, outcome, outcome.Grant.Token.AccessToken); strings.Contains(printed, "canary") {
 		t.Errorf("an outcome prints a secret: %s", printed)
 	}
 	if printed := fmt.Sprintf("%v %+v %#v", inputs(), inputs(), inputs()); strings.Contains(printed, "canary") {

@@ -4,53 +4,82 @@
 package provider
 
 import (
-	"bytes"
+	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
-// salvage finds a refresh token in a reply that cannot be read as a whole: one
-// that was cut short, or is broken, too deep or holds too much. That token alone is
-// taken, and only where it is there to its end: nothing else of such a reply counts.
-func (e *Exchange) salvage(reply Reply, outcome *Outcome) {
-	body := e.remains(reply)
-	if body == nil {
+// salvage finds the tokens in a reply that cannot be read as a whole: one that was cut
+// short, or is broken, too deep or holds too much. What is there to its end is taken, and
+// proves nothing of what else the reply said: it stays a failure.
+func (e *Exchange) salvage(reply Reply, why error, outcome *Outcome) {
+	for body := range e.remains(reply) {
+		found := Outcome{}
+		e.reader(reply, body).readGrant(&found)
+		found.Grant.Outputs = nil // half of them would be taken for all
+		hasAccess, hasRefresh := !found.Grant.AccessToken.IsZero(), !found.Grant.RefreshToken.IsZero()
+		if !hasAccess {
+			found.Grant.Token = token.Token{}
+		}
+		if !hasAccess && !hasRefresh && found.UnkeptRefreshToken == 0 {
+			continue
+		}
+		outcome.Grant, outcome.UnkeptRefreshToken, outcome.Remark = found.Grant, found.UnkeptRefreshToken, found.Remark
+		switch {
+		case hasRefresh:
+			outcome.Message = "the provider's reply could not be read as a whole; the refresh token in it is kept"
+		case hasAccess:
+			outcome.Message = "the provider's reply could not be read as a whole; it holds an access token"
+		}
+		if why != nil && (hasRefresh || hasAccess) {
+			outcome.Message += fmt.Sprintf(" (%v)", why)
+		}
 		return
-	}
-	r := e.reader(reply, body)
-	text, ok := r.text(e.call.response.refreshToken)
-	if !ok || text == "" {
-		return
-	}
-	r.takeRefreshToken(text, outcome)
-	if kept := outcome.Grant.RefreshToken; !kept.IsZero() {
-		outcome.Grant = token.Grant{RefreshToken: kept}
-		outcome.Message = "the provider's reply could not be read as a whole; the refresh token in it is kept"
 	}
 }
 
-// remains is what can be read of a body, of the members that the refresh token may be
-// in; nil: nothing. Where a value of a form ends is known of a whole one alone.
-func (e *Exchange) remains(reply Reply) any {
-	if start := bytes.IndexByte(reply.Body, '{'); start >= 0 {
-		return trimKeys(jsontext.DecodePartial(reply.Body[start:], e.call.response.mayHoldRefreshToken))
+// remains are what can be read of a body, from each place where JSON may begin, of the
+// members that tokens may be in; then as a form. Where a value of a form ends is known of
+// a whole one alone.
+func (e *Exchange) remains(reply Reply) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		body := stripped(reply.Body, e.call.response.prefix)
+		text, tried := body, 0
+		for range maxCandidates {
+			at := opening.FindIndex(text)
+			if at == nil || tried > maxTried {
+				break
+			}
+			text = text[at[0]:]
+			tried += len(text)
+			if !yield(trimKeys(jsontext.DecodePartial(text, e.call.response.mayHoldToken))) {
+				return
+			}
+			text = text[1:]
+		}
+		if !reply.CutShort && looksLikeForm(body) {
+			yield(pairsOf(string(body), e.call.response.mayHoldToken))
+		}
 	}
-	body := stripped(reply.Body, e.call.response.prefix)
-	if reply.CutShort || !looksLikeForm(body) {
-		return nil
-	}
-	return pairsOf(string(body), e.call.response.mayHoldRefreshToken)
 }
 
-// mayHoldRefreshToken reports whether the refresh token may be in this member of the
+// mayHoldToken reports whether a token, or how long it lives, may be in this member of the
 // body.
-func (r *response) mayHoldRefreshToken(name string) bool {
-	if r.refreshToken == nil {
-		return false
+func (r *response) mayHoldToken(name string) bool {
+	for _, field := range []*expression.Expression{
+		r.refreshToken, r.accessToken, r.tokenType, r.expiresIn, r.expiresAt, r.refreshTokenExpiresIn, r.refreshTokenExpiresAt,
+	} {
+		if field == nil {
+			continue
+		}
+		if fields, whole := field.Fields(bodyVariable); whole || slices.Contains(fields, strings.TrimSpace(name)) {
+			return true
+		}
 	}
-	fields, whole := r.refreshToken.Fields(bodyVariable)
-	return whole || slices.Contains(fields, strings.TrimSpace(name))
+	return false
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // call is one request to a provider, from before it is built until its reply has been
@@ -35,6 +36,10 @@ type call struct {
 	prepared map[string]any
 	// spends is true where the request sends a token that works once.
 	spends bool
+	// extends is true where the step may extend the access token that is there.
+	extends bool
+	current token.Token // in the state
+	sent    secret.Text // the refresh token, where the step sends one
 
 	*slot
 	step    *provider.Call
@@ -45,6 +50,7 @@ type call struct {
 // prepare builds the request of a step and checks that it may be sent.
 func (c *call) prepare(ctx context.Context, step *provider.Call, state rotation.State) error {
 	in := c.job.Inputs
+	c.extends, c.sent, c.current = step.ExtendsToken(), state.RefreshToken, state.Token
 	hidden := []secret.Text{state.RefreshToken, state.PreviousRefreshToken, state.Token.AccessToken, in.Seed}
 	known := c.job.Found.Record.State // a prepare call is not shown all of it
 	hidden = append(hidden, known.RefreshToken, known.PreviousRefreshToken, known.Token.AccessToken)
@@ -145,17 +151,17 @@ func (c *call) read(reply *egress.Reply, err error, took time.Duration) (provide
 	if err != nil {
 		c.r.Metrics.Exchanged(name, "none", took)
 		if reply != nil { // it was cut short, perhaps behind the new refresh token
-			outcome := c.begun.Read(provider.Reply(*reply))
-			if !outcome.Grant.RefreshToken.IsZero() || outcome.UnkeptRefreshToken > 0 {
+			outcome := c.judge(c.begun.Read(provider.Reply(*reply)))
+			isClear := outcome.Reason != v1alpha1.OutcomeUnknownReason
+			hasRefresh := !outcome.Grant.RefreshToken.IsZero() || outcome.UnkeptRefreshToken > 0
+			if isClear || hasRefresh || !c.spends && !outcome.Grant.AccessToken.IsZero() {
 				return outcome, nil
 			}
 		}
 		return provider.Outcome{}, c.unanswered(err)
 	}
 	c.r.Metrics.Exchanged(name, strconv.Itoa(reply.Status), took)
-	outcome := c.begun.Read(provider.Reply(*reply))
-	outcome.Grant.ExpiresAt = outcome.Grant.ExpiresAt.Truncate(time.Second) // as status carries it
-	return outcome, nil
+	return c.judge(c.begun.Read(provider.Reply(*reply))), nil
 }
 
 // errUnknownOutcome: bytes were sent and no clear answer came.

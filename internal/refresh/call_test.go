@@ -47,6 +47,12 @@ func TestOutcomesOfASingleUseToken(t *testing.T) {
 		{"the provider is down", "its own word says that nothing was spent", refuses("unavailable"), "", v1alpha1.ProviderUnavailableReason, "seed, spent: ", 2},
 		{"refused, with another refresh token beside", "whatever else a reply says, its refresh token is kept",
 			replies(400, `{"error":"slow_down","refresh_token":"`+second+`"}`), "", v1alpha1.RateLimitedReason, "second, spent: seed", 2},
+		{"refused, with both tokens beside", "it is told, and the refresh token is kept",
+			replies(400, `{"error":"slow_down","access_token":"`+access+`","refresh_token":"`+second+`"}`), "", v1alpha1.RateLimitedReason, "second, spent: seed", 2},
+		{"announced longer than it is", "JSON shows its own end", cutShort(`{"access_token":"` + access + `","refresh_token":"` + second + `"}`), "", "", "second, spent: seed", 2},
+		{"a refusal that was announced longer than it is", "JSON shows its own end", cutShort(`{"error":"invalid_grant"}`), "", v1alpha1.ReauthorizationRequiredReason, "seed, spent: ", 2},
+		{"cut short behind both tokens", "what came is saved, and the reply proves nothing else", cutShort(`{"access_token":"` + access + `","refresh_token":"` + second + `","exp`), "", v1alpha1.ProviderUnavailableReason, "second, spent: seed", 2},
+		{"cut short before the refresh token ends, with an access token", "half a token is none", cutShort(`{"access_token":"` + access + `","refresh_token":"seco`), "", v1alpha1.OutcomeUnknownReason, "seed claimed, spent: ", 1},
 		{"no access token, and another refresh token", "nothing is unknown: the successor is there",
 			replies(500, `{"refresh_token":"`+second+`"}`), "", v1alpha1.ProviderUnavailableReason, "second, spent: seed", 2},
 		{"cut short behind the refresh token", "what came is saved", cutShort(`{"refresh_token":"` + second + `","acc`), "", v1alpha1.ProviderUnavailableReason, "second, spent: seed", 2},
@@ -74,7 +80,9 @@ func TestOutcomesOfASingleUseToken(t *testing.T) {
 			if got := tokens(s.stored()); got != each.state {
 				t.Errorf("the state is %q, want %q\nreason: %s", got, each.state, each.reason)
 			}
-			if hasToken := !result.Token.IsZero(); hasToken != (err == nil) {
+			// The access token beside a refresh token that cannot be kept is as good as ever.
+			isUnkept := strings.HasPrefix(each.name, "a refresh token that is too large")
+			if hasToken := !result.Token.IsZero(); hasToken != (err == nil || isUnkept) {
 				t.Errorf("a token has come: %t, with the error %v", hasToken, err)
 			}
 			if !result.Called || !result.SeedAdopted {

@@ -6,6 +6,8 @@ package refresh
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,13 +18,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
-// advice is what a reason means for the person who reads it, with the provider's own
-// words behind it.
+// advice is what a reason means for the person who reads it: the likeliest cause, and the
+// next. The provider's own words stand behind it.
 func advice(job Job, reason, words string) string {
 	next := map[string]string{
-		v1alpha1.ReauthorizationRequiredReason: "the provider no longer accepts the refresh token: " + reauthorize(job.Credential),
-		v1alpha1.AppRejectedReason:             "client authentication failed: correct " + clientSecrets(job),
-		v1alpha1.RequestRejectedReason:         "the provider refuses the request, or its reply holds no usable access token: check spec.parameters; it is tried again",
+		v1alpha1.ReauthorizationRequiredReason: "the provider no longer accepts the refresh token: " + reauthorize(job.Credential) + refusedAtOnce(job),
+		v1alpha1.AppRejectedReason:             "client authentication failed: correct " + clientSecrets(job) + "; where these are right, check how they are sent (spec.parameters)",
+		v1alpha1.RequestRejectedReason:         "the provider refuses the request, or its reply holds no usable access token: " + refusedRequest(job) + "; it is tried again",
 		v1alpha1.RateLimitedReason:             "the provider asks for fewer calls; it is tried again later",
 		v1alpha1.ProviderUnavailableReason:     "the provider cannot serve now; it is tried again",
 	}[reason]
@@ -41,6 +43,23 @@ func Missing(job Job, now time.Time) *problem.Problem {
 		return missing
 	}
 	return missing.And(nothingToStartFrom(job))
+}
+
+// refusedAtOnce is what else it can be that a refresh token is refused which nobody has used.
+func refusedAtOnce(job Job) string {
+	if record := job.Found.Record; record == nil || !record.State.Untried() {
+		return ""
+	}
+	return "; where it is new, see whether it was issued to this app and at the provider that spec names, and is the whole value"
+}
+
+// refusedRequest is what a request is refused for, the likeliest first.
+func refusedRequest(job Job) string {
+	if len(job.Inputs.Parameters) == 0 {
+		return "see what the provider says of it, then check the app's registration there and the provider's description"
+	}
+	return fmt.Sprintf("see what the provider says of it, then check spec.parameters (%s), the app's registration at the provider and the provider's description",
+		strings.Join(slices.Sorted(maps.Keys(job.Inputs.Parameters)), ", "))
 }
 
 // nothingToStartFrom says what a credential without a refresh token and without

@@ -95,7 +95,7 @@ func isWorthSaving(in *inputs.Inputs, stored, next rotation.State) bool {
 
 // conclude is what an outcome means once everything it brought is saved.
 func (x *renewal) conclude(outcome provider.Outcome) error {
-	x.result.LifetimeIgnored = outcome.LifetimeIgnored
+	x.result.LifetimeIgnored, x.result.Remark = outcome.LifetimeIgnored, outcome.Remark
 	if outcome.Reason != v1alpha1.RefreshedReason {
 		return &problem.Problem{
 			Reason:     outcome.Reason,

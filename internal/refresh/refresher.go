@@ -105,6 +105,9 @@ type Job struct {
 	// Recheck what was checked before, once the state Secret has been created, which may
 	// have taken the last room of a quota; nil: there is nothing to check.
 	Recheck func(context.Context) error
+	// Published tells for how long the access token of a plain digest is good, where it is
+	// the one in the target; zero: it is another. nil: nothing is published.
+	Published func(digest string) token.Validity
 }
 
 // Result is what came of a refresh, beside the error.
@@ -124,6 +127,8 @@ type Result struct {
 	SeedAdopted bool
 	// LifetimeIgnored is true where the reply stated a lifetime that cannot be used.
 	LifetimeIgnored bool
+	// Remark says what was wrong with the reply that brought the token; empty: nothing.
+	Remark string
 }
 
 // Pause asks for another reconcile without anything to report: another process is

@@ -40,6 +40,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // key of the digests of all tests here.
@@ -103,6 +104,8 @@ type scene struct {
 	metrics  counts
 	woken    []types.NamespacedName
 	lost     []*problem.Problem
+
+	published func(digest string) token.Validity // as Job has it
 }
 
 func newScene(t *testing.T, described string) *scene {
@@ -317,7 +320,7 @@ func (s *scene) renew(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return s.Refresh(ctx, Job{Credential: s.credential, Inputs: in, Found: found})
+	return s.Refresh(ctx, Job{Credential: s.credential, Inputs: in, Found: found, Published: s.published})
 }
 
 // recovery is what the next reconcile makes of an attempt in the state.

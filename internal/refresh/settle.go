@@ -19,7 +19,7 @@ import (
 func (c *claim) settle(ctx context.Context, outcome provider.Outcome, err error) error {
 	switch {
 	case err == nil && outcome.UnkeptRefreshToken > 0: // it is lost for good: to wait or to send again would not bring it back
-		return c.end(ctx, rotation.State.Lose, lostForSize(c.x.job.Credential, outcome.UnkeptRefreshToken))
+		return c.lose(ctx, outcome)
 	case isUnknown(err), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero():
 		return c.unknown(ctx, outcome, err) // the claim stays
 	case err != nil && wasAnswered(err): // that nothing was spent
@@ -36,6 +36,23 @@ func (c *claim) settle(ctx context.Context, outcome provider.Outcome, err error)
 		outcome.Reason = v1alpha1.ProviderUnavailableReason // nothing is unknown: the successor is there
 	}
 	return c.x.conclude(outcome)
+}
+
+// lose ends the claim on a token whose successor cannot be kept. The access token that came
+// with it is as good as ever.
+func (c *claim) lose(ctx context.Context, outcome provider.Outcome) error {
+	grant := kept(c.x.job.Inputs, outcome)
+	if outcome.Reason == v1alpha1.RefreshedReason {
+		c.x.result.Token = outcome.Grant.Token
+	}
+	lost := func(state rotation.State, attempt string) rotation.State {
+		state = state.Lose(attempt)
+		if !grant.AccessToken.IsZero() {
+			state.Token, state.TokenOrigin = grant.Token, state.Origin
+		}
+		return state
+	}
+	return c.end(ctx, lost, lostForSize(c.x.job.Credential, outcome.UnkeptRefreshToken))
 }
 
 // unknown leaves the claim, which says that the token may be spent, and says how to

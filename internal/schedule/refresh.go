@@ -49,17 +49,42 @@ type Renewal struct {
 	// Earliest is the percentage of the lifetime before which the provider refuses to
 	// renew a token: it counts for more than all else; 0: no such bound.
 	Earliest int
+	// GrantEndsAt is the refresh token's own end; zero: it has none, or it is not known.
+	GrantEndsAt time.Time
 }
 
-// RefreshAt is when a token is renewed: after the percentage of its lifetime, or
-// Before its expiry, or AtLeastEvery after its issue, whichever is first, less a jitter that the seed (the
-// credential's UID) fixes: only ever earlier than those moments. A Before that
-// is not shorter than the lifetime is ignored. What would come before Earliest comes
-// just after it.
+// RefreshAt is when a token is renewed: after the percentage of its lifetime, or Before its
+// expiry, or AtLeastEvery after its issue, whichever is first, less a jitter that the seed
+// (the credential's UID) fixes: only ever earlier than those moments. A Before that is not
+// shorter than the lifetime is ignored. Where the refresh token ends sooner, its end counts
+// with the same margin: a grant must not be lost while its access token lives. What would
+// come before Earliest comes just after it.
+//
+// A token that was given again is renewed when it ends, where that is soon: its server
+// has no other before, and to ask it again and again brings nothing.
 //
 // The time is on a whole second, the precision of status, so that the status and the
 // decision agree; and it is at least one second after the issue.
 func RefreshAt(validity token.Validity, renewal Renewal, seed string) time.Time {
+	due := before(validity, renewal, seed)
+	if validity.Repeated && validity.Lifetime() <= ShortLifetime {
+		due = validity.ExpiresAt
+	}
+	if grant := (token.Validity{IssuedAt: validity.IssuedAt, ExpiresAt: renewal.GrantEndsAt}); grant.Lifetime() >= token.ShortestRefresh {
+		due = earlier(due, before(grant, renewal, seed))
+	}
+	return due
+}
+
+func earlier(one, other time.Time) time.Time {
+	if other.Before(one) {
+		return other
+	}
+	return one
+}
+
+// before its end is when a token is renewed.
+func before(validity token.Validity, renewal Renewal, seed string) time.Time {
 	lifetime := validity.Lifetime()
 	delay := lifetime / 100 * time.Duration(renewal.Percentage)
 	if renewal.Before > 0 && renewal.Before < lifetime {
@@ -79,7 +104,14 @@ func RefreshAt(validity token.Validity, renewal Renewal, seed string) time.Time 
 // StartAt is when a renewal begins that is due on a whole second: within the second
 // before it, and no more than a hundredth of the delay before it, at a moment that the
 // seed fixes. Else what is due in one second would all come at its first moment.
-func StartAt(issuedAt, due time.Time, seed string) time.Time {
+//
+// What is due when its token ends starts behind the second of that end: it is known to
+// the second, and a server which keeps the token until then would give it once more.
+func StartAt(validity token.Validity, due time.Time, seed string) time.Time {
+	if validity.Repeated && due.Equal(validity.ExpiresAt) {
+		return due.Add(time.Second)
+	}
+	issuedAt := validity.IssuedAt
 	return due.Add(-fraction(min(due.Sub(issuedAt)/100, time.Second), seed+"/start"))
 }
 

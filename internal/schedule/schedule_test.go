@@ -146,8 +146,8 @@ func TestStartsSpreadOverTheSecondBeforeTheyAreDue(t *testing.T) {
 			var filled [slots]int
 			for i := range credentials {
 				seed := fmt.Sprintf("9f6c2c1e-0000-4000-8000-%012d", i)
-				start := StartAt(issued, due, seed)
-				if again := StartAt(issued, due, seed); !again.Equal(start) {
+				start := StartAt(token.Validity{IssuedAt: issued}, due, seed)
+				if again := StartAt(token.Validity{IssuedAt: issued}, due, seed); !again.Equal(start) {
 					t.Fatalf("the same inputs gave %s and then %s: a restart would move it", start, again)
 				}
 				early := due.Sub(start)
@@ -287,7 +287,7 @@ func TestAProviderThatRefusesEarlyRenewalsIsAskedAfterThat(t *testing.T) {
 					t.Fatalf("%s: got %s, want from %s to %s", c.reason, got, c.from, c.to)
 				}
 				floor := issued.Add(c.lifetime / 100 * time.Duration(c.renewal.Earliest))
-				if start := StartAt(issued, due, seed); start.Before(floor) && c.lifetime > 10*time.Second {
+				if start := StartAt(validity, due, seed); start.Before(floor) && c.lifetime > 10*time.Second {
 					t.Fatalf("it starts at %s, before %s: %s", start, floor, c.reason)
 				}
 			}
@@ -315,5 +315,57 @@ func TestAGrantIsKeptAliveThoughItsTokenLivesLonger(t *testing.T) {
 				t.Errorf("%s: got %s, want from %s to %s", c.reason, got, from, c.latest)
 			}
 		})
+	}
+}
+
+func TestATokenThatWasGivenAgainIsRenewedAtItsEnd(t *testing.T) {
+	t.Parallel()
+	issued := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for lifetime, c := range map[time.Duration]struct {
+		reason string
+		atEnd  bool
+	}{
+		time.Second:      {"the server has no other", true},
+		3 * time.Second:  {"the server has no other", true},
+		ShortLifetime:    {"no kubelet would deliver one in time", true},
+		10 * time.Minute: {"the server may have another some time before the end, and there is time to ask", false},
+	} {
+		validity := token.Validity{IssuedAt: issued, ExpiresAt: issued.Add(lifetime), Repeated: true}
+		due := RefreshAt(validity, Renewal{Percentage: 80}, "uid")
+		if due.Equal(validity.ExpiresAt) != c.atEnd {
+			t.Errorf("%s: due %s after the issue: %s", lifetime, due.Sub(issued), c.reason)
+		}
+		if start := StartAt(validity, due, "uid"); c.atEnd && !start.Equal(due.Add(time.Second)) {
+			t.Errorf("%s: it starts %s after its end, which is known to the second: a server that cuts it gives the token again", lifetime, start.Sub(due))
+		}
+	}
+}
+
+func TestARenewalComesBeforeTheEndOfTheGrant(t *testing.T) {
+	t.Parallel()
+	issued := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	hour := token.Validity{IssuedAt: issued, ExpiresAt: issued.Add(time.Hour)}
+	for grant, c := range map[time.Duration]struct {
+		reason   string
+		from, to time.Duration
+	}{
+		0:                {"nothing is known of it", 43 * time.Minute, 48 * time.Minute},
+		-time.Hour:       {"a token was obtained behind it: it is no end", 43 * time.Minute, 48 * time.Minute},
+		24 * time.Hour:   {"the access token ends first", 43 * time.Minute, 48 * time.Minute},
+		20 * time.Second: {"the same margin as before the access token's end", 14 * time.Second, 16 * time.Second},
+		30 * time.Minute: {"the same margin", 21 * time.Minute, 24 * time.Minute},
+		2 * time.Second:  {"too short to be managed, and no storm of calls", 43 * time.Minute, 48 * time.Minute},
+	} {
+		renewal := Renewal{Percentage: 80}
+		if grant != 0 {
+			renewal.GrantEndsAt = issued.Add(grant)
+		}
+		if due := RefreshAt(hour, renewal, "uid").Sub(issued); due < c.from || due > c.to {
+			t.Errorf("a grant of %s: due after %s, want %s to %s: %s", grant, due, c.from, c.to, c.reason)
+		}
+	}
+	renewal := Renewal{Percentage: 80, Before: 10 * time.Second, GrantEndsAt: issued.Add(40 * time.Second)}
+	if due := RefreshAt(hour, renewal, "uid").Sub(issued); due > 30*time.Second {
+		t.Errorf("due after %s: spec.renewal.before counts there, too", due)
 	}
 }

@@ -46,6 +46,9 @@ func setConditions(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 func setReady(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, problems []*problem.Problem, notice *problem.Problem, now time.Time) {
 	if holdsToken(next, now) {
 		message := fmt.Sprintf("the Secret %q holds a token that expires at %s", credential.TargetName(), rfc3339(next.ExpirationTime.Time))
+		if remark := remarkOf(next); remark != "" {
+			message += "; " + remark
+		}
 		if said := messageOf(with(problems, notice)); said != "" {
 			message += "; " + said
 		}

@@ -46,7 +46,7 @@ func Events(credential *v1alpha1.TokenCredential, next *v1alpha1.TokenCredential
 		return events
 	}
 	add(report.SeedIgnored && inputsHaveChanged(old, report), func() Event { return seedIgnored(credential) })
-	add(hasNewRemark(old, next), func() Event { return lifetimeIgnored(next.LastAttempt.Message) })
+	add(hasNewRemark(old, next), func() Event { return remarked(report, next.LastAttempt.Message) })
 	if isPublished(old, next, report) {
 		add(isFirst(old, report) || hasRecovered(old, next), func() Event { return refreshed(credential, next) })
 		add(isShort(next) && !isShort(old), func() Event { return shortLifetime(lifetimeOf(next)) })
@@ -167,6 +167,10 @@ func shortLifetime(lifetime time.Duration) Event {
 		fmt.Sprintf("tokens live for %s only; a kubelet may take up to %s to bring a change to a mounted volume, so pods should read the Secret through the API", lifetime, schedule.ShortLifetime)}
 }
 
-func lifetimeIgnored(remark string) Event {
-	return Event{corev1.EventTypeWarning, v1alpha1.LifetimeIgnoredEvent, actionRefresh, remark}
+func remarked(report Report, remark string) Event {
+	reason := v1alpha1.ImperfectReplyEvent
+	if report.Attempt != nil && report.Attempt.LifetimeIgnored {
+		reason = v1alpha1.LifetimeIgnoredEvent
+	}
+	return Event{corev1.EventTypeWarning, reason, actionRefresh, remark}
 }

@@ -37,7 +37,7 @@ func TestEvents(t *testing.T) {
 	t.Parallel()
 	later := noon.Add(renewal)
 	ignored := func(report Report) Report {
-		report.Attempt.LifetimeIgnored = true
+		report.Attempt.LifetimeIgnored, report.Attempt.Remark = true, remark
 		return report
 	}
 	writeBackFails := func(report Report) Report {
@@ -127,7 +127,7 @@ func TestEventsSayWhatHappened(t *testing.T) {
 	t.Parallel()
 	all := obtained(noon)
 	all.SeedAdopted, all.SeedIgnored, all.Repaired, all.WriteBack = true, true, true, refused
-	all.Attempt.LifetimeIgnored = true
+	all.Attempt.LifetimeIgnored, all.Attempt.Remark = true, remark
 	all = ofLifetime(all, time.Minute)
 	next := Next(created().TokenCredential, all, noon)
 	events := Events(created().TokenCredential, &next, all)
@@ -154,14 +154,30 @@ func TestEventsSayWhatHappened(t *testing.T) {
 	}
 }
 
+// remark is what was wrong with a reply.
+const remark = "the reply states a lifetime (expiresIn) that cannot be read, so 1h0m0s is assumed"
+
+// TestARemarkHasAnEvent of its own kind.
+func TestARemarkHasAnEvent(t *testing.T) {
+	t.Parallel()
+	for want, ignored := range map[string]bool{v1alpha1.LifetimeIgnoredEvent: true, v1alpha1.ImperfectReplyEvent: false} {
+		report := obtained(noon)
+		report.Attempt.LifetimeIgnored, report.Attempt.Remark = ignored, remark
+		next := Next(created().TokenCredential, report, noon)
+		events := Events(created().TokenCredential, &next, report)
+		if len(events) == 0 || events[0].Reason != want || events[0].Message != remark {
+			t.Errorf("got %+v, want first the event %s", events, want)
+		}
+	}
+}
+
 // TestARemarkStays keeps what was wrong with a reply in the condition, for as long as
 // its token is the last one.
 func TestARemarkStays(t *testing.T) {
 	t.Parallel()
 	report := obtained(noon)
-	report.Attempt.LifetimeIgnored = true
+	report.Attempt.LifetimeIgnored, report.Attempt.Remark = true, remark
 	remarked := created().reported(report)
-	remark := `the reply stated a lifetime that cannot be used, so the default of the provider "xiaomi" is used`
 	for _, c := range []struct {
 		name   string
 		scene  scene
@@ -174,8 +190,10 @@ func TestARemarkStays(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if got := messageIn(&c.scene.Status, v1alpha1.RefreshedCondition); strings.Contains(got, remark) != c.want {
-				t.Errorf("Refreshed says %q: %s", got, c.reason)
+			for _, condition := range []string{v1alpha1.RefreshedCondition, v1alpha1.ReadyCondition} {
+				if got := messageIn(&c.scene.Status, condition); strings.Contains(got, remark) != c.want {
+					t.Errorf("%s says %q: %s", condition, got, c.reason)
+				}
 			}
 		})
 	}

@@ -129,7 +129,7 @@ func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 		next.FailedAttempts++
 		next.LastFailureTime = &metav1.Time{Time: now.UTC().Truncate(time.Second)}
 	case attempt != nil:
-		ended(v1alpha1.RefreshedReason, attempt.remark(credential))
+		ended(v1alpha1.RefreshedReason, attempt.Remark)
 		next.FailedAttempts, next.LastFailureTime = 0, nil
 		if report.State == nil || report.State.Sequence < 0 {
 			next.RefreshCount++

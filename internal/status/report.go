@@ -5,7 +5,6 @@ package status
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -80,16 +79,10 @@ type Attempt struct {
 	Token   token.Validity
 	// LifetimeIgnored is true where the reply stated a lifetime that cannot be used.
 	LifetimeIgnored bool
+	// Remark says what was wrong with the reply that brought the token; empty: nothing.
+	Remark string
 	// RefreshTokenExpiresAt; zero: not stated.
 	RefreshTokenExpiresAt time.Time
-}
-
-// remark is what was wrong with a reply that brought a token; empty: nothing.
-func (a *Attempt) remark(credential *v1alpha1.TokenCredential) string {
-	if !a.LifetimeIgnored {
-		return ""
-	}
-	return fmt.Sprintf("the reply stated a lifetime that cannot be used, so the default of the provider %q is used", credential.Spec.ProviderRef.Name)
 }
 
 // renewal is what stands in the way of a renewal, or nil.

@@ -31,6 +31,9 @@ import (
 // can forge the mark can replace the token, too.
 type Mark struct {
 	token.Validity
+	// Token names the access token: a plain digest that Publish keys; empty where it is
+	// not known.
+	Token string
 	// Source names what the token was asked from: the provider and its parameters.
 	Source string
 	// Requested names the value of the annotation tokenkeeper.io/refreshAt that
@@ -73,6 +76,7 @@ func (m Mark) Encode() string {
 	}
 	add("issued", encodeTime(m.IssuedAt))
 	add("expires", encodeTime(m.ExpiresAt))
+	add("token", m.Token)
 	add("source", m.Source)
 	add("requested", m.Requested)
 	add("set", m.Set)
@@ -106,6 +110,8 @@ func ReadMark(annotations map[string]string, uid types.UID) (mark Mark, ok bool)
 			mark.IssuedAt, err = time.Parse(time.RFC3339Nano, value)
 		case "expires":
 			mark.ExpiresAt, err = time.Parse(time.RFC3339Nano, value)
+		case "token":
+			mark.Token = value
 		case "source":
 			mark.Source = value
 		case "requested":
@@ -123,6 +129,18 @@ func ReadMark(annotations map[string]string, uid types.UID) (mark Mark, ok bool)
 		return Mark{}, false
 	}
 	return mark, true
+}
+
+// tokenScope is where the digest of an access token stands.
+func tokenScope(uid types.UID) string { return MarkKey(uid) + "/token" }
+
+// ValidityOf the token of a plain digest, where a target is marked with it; zero: the mark is of another token, or
+// does not say of which.
+func (p *Publisher) ValidityOf(plain string, mark Mark, uid types.UID) token.Validity {
+	if plain == "" || mark.Token != p.Key.Of(tokenScope(uid), plain) {
+		return token.Validity{}
+	}
+	return mark.Validity
 }
 
 // digest names data that was rendered from a template, in the mark of a credential.

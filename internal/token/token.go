@@ -18,6 +18,10 @@ const (
 	// with what else it holds and in base64, well within the 1 MiB that etcd takes.
 	MaxSize = 32 << 10
 
+	// ShortestRefresh is how long a refresh token must be good for, to be renewed before
+	// its own end: what is shorter would make a storm of calls.
+	ShortestRefresh = 5 * time.Second
+
 	// MaxOutputs is how much all outputs of a reply take together, in bytes as JSON.
 	MaxOutputs = 64 << 10
 )
@@ -27,6 +31,19 @@ const (
 type Validity struct {
 	IssuedAt  time.Time
 	ExpiresAt time.Time
+	// Repeated is true where the provider gave the token that was there already: it may
+	// have no other before this one's end.
+	Repeated bool
+}
+
+// Again is for how long a token is good that was given again, with what is stated of it
+// now: never for longer than was known before.
+func (v Validity) Again(stated Validity) Validity {
+	stated.Repeated = true
+	if !v.IsZero() && v.ExpiresAt.Before(stated.ExpiresAt) {
+		stated.ExpiresAt = v.ExpiresAt
+	}
+	return stated
 }
 
 // Lifetime the token was granted.

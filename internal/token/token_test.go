@@ -19,9 +19,9 @@ func TestValiditiesOfOneToken(t *testing.T) {
 		reason string
 	}{
 		{"the same times", hour, true, "they are all that tells two tokens apart"},
-		{"the same times in another zone", Validity{issued.In(time.FixedZone("", 3600)), issued.Add(time.Hour).Local()}, true, "an annotation is read back in another zone than it was written in"},
-		{"issued later", Validity{issued.Add(time.Second), issued.Add(time.Hour)}, false, "it is the next token of a provider that rounds expiries"},
-		{"good for longer", Validity{issued, issued.Add(2 * time.Hour)}, false, "it is another token of the same second"},
+		{"the same times in another zone", Validity{IssuedAt: issued.In(time.FixedZone("", 3600)), ExpiresAt: issued.Add(time.Hour).Local()}, true, "an annotation is read back in another zone than it was written in"},
+		{"issued later", Validity{IssuedAt: issued.Add(time.Second), ExpiresAt: issued.Add(time.Hour)}, false, "it is the next token of a provider that rounds expiries"},
+		{"good for longer", Validity{IssuedAt: issued, ExpiresAt: issued.Add(2 * time.Hour)}, false, "it is another token of the same second"},
 		{"no token", Validity{}, false, "nothing is not a token"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
