@@ -12,7 +12,7 @@ import (
 // moment, a number since 1970 among them. What cannot be read, or has passed, is 0; more
 // than longestPause is longestPause.
 func pauseOf(value any, now time.Time) time.Duration {
-	pause := time.Duration(0)
+	var pause time.Duration
 	switch value := value.(type) {
 	case time.Duration:
 		pause = value
