@@ -78,7 +78,7 @@ func withoutSigning(all []function) []function {
 
 // ownFunctions lists every overload of the functions that this package adds.
 func ownFunctions() []function {
-	var all []function
+	all := keyFunctions()
 	texts := []*cel.Type{cel.StringType, cel.BytesType}
 	for _, text := range texts {
 		all = append(all,
@@ -91,7 +91,6 @@ func ownFunctions() []function {
 			function{"json.decode", []*cel.Type{text}, cel.DynType, func(arguments ...ref.Val) ref.Val {
 				return decoded(bytesOf(arguments[0]))
 			}},
-			function{signFunction, []*cel.Type{cel.StringType, cel.StringType, text}, cel.BytesType, signMessage},
 		)
 		for name, algorithm := range hashes() {
 			all = append(all, function{"hash." + name, []*cel.Type{text}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
@@ -107,7 +106,6 @@ func ownFunctions() []function {
 			}
 		}
 	}
-	object := cel.MapType(cel.DynType, cel.DynType)
 	all = append(all, timeFunctions()...)
 	return append(all,
 		function{"base64url.decode", []*cel.Type{cel.StringType}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
@@ -131,13 +129,22 @@ func ownFunctions() []function {
 		function{"json.encode", []*cel.Type{cel.DynType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 			return encoded(arguments[0])
 		}},
-		function{jwtFunction, []*cel.Type{cel.StringType, cel.StringType, object}, cel.StringType, signJWT},
-		function{jwtFunction, []*cel.Type{cel.StringType, cel.StringType, object, object}, cel.StringType, signJWT},
-		function{publicFunction, []*cel.Type{cel.StringType}, cel.MapType(cel.StringType, cel.DynType), publicJWK},
-		function{thumbprintFunction, []*cel.Type{cel.StringType}, cel.BytesType, thumbprintOfJWK},
 		function{"x509.thumbprint", []*cel.Type{cel.StringType, cel.StringType}, cel.BytesType, thumbprintOfCertificate},
 		function{"jwt.claims", []*cel.Type{cel.StringType}, cel.DynType, claimsOfJWT},
 	)
+}
+
+// keyFunctions lists the overloads of the functions that take a private key.
+func keyFunctions() []function {
+	text, object := cel.StringType, cel.MapType(cel.DynType, cel.DynType)
+	return []function{
+		{jwtFunction, []*cel.Type{text, text, object}, text, signJWT},
+		{jwtFunction, []*cel.Type{text, text, object, object}, text, signJWT},
+		{signFunction, []*cel.Type{text, text, text}, cel.BytesType, signMessage},
+		{signFunction, []*cel.Type{text, text, cel.BytesType}, cel.BytesType, signMessage},
+		{publicFunction, []*cel.Type{text}, cel.MapType(text, cel.DynType), publicJWK},
+		{thumbprintFunction, []*cel.Type{text}, cel.BytesType, thumbprintOfJWK},
+	}
 }
 
 // hashes by the name they have in hash.<name> and hmac.<name>. MD5 and SHA-1

@@ -75,10 +75,10 @@ func (s signature) sign(key crypto.PrivateKey, message []byte) ([]byte, error) {
 	}
 	switch key := key.(type) {
 	case *rsa.PrivateKey:
-		switch s.kind {
-		case pkcs1:
+		if s.kind == pkcs1 {
 			return rsa.SignPKCS1v15(rand.Reader, key, s.hash, message)
-		case pss:
+		}
+		if s.kind == pss {
 			return rsa.SignPSS(rand.Reader, key, s.hash, message, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 		}
 	case *ecdsa.PrivateKey:

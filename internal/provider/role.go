@@ -35,6 +35,7 @@ func (r *reader) isComplete(grant token.Grant) bool {
 		return true
 	case authorizes:
 		return !grant.AccessToken.IsZero() || !grant.RefreshToken.IsZero()
+	case grants:
 	}
 	return !grant.AccessToken.IsZero()
 }
@@ -53,8 +54,7 @@ func (r *reader) wanted() string {
 // unknown is what a reply means that nothing explains. A call that cannot have spent
 // anything is simply made again.
 func (c *Call) unknown() string {
-	switch c.role {
-	case prepares, finishes, revokes:
+	if c.role == prepares || c.role == finishes || c.role == revokes {
 		return v1alpha1.ProviderUnavailableReason
 	}
 	return v1alpha1.OutcomeUnknownReason
