@@ -1,0 +1,27 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package builtin_test
+
+import (
+	"testing"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+)
+
+// BenchmarkCompileAll is what a start would cost if it compiled every built-in.
+func BenchmarkCompileAll(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		specs, err := builtin.Specs()
+		if err != nil {
+			b.Fatal(err)
+		}
+		for name, spec := range specs {
+			if _, err := provider.Compile(name, spec); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
