@@ -25,7 +25,9 @@ func TestARefreshThatIsRequestedTooEarlyWaitsForTheProvider(t *testing.T) {
 	s := newScene(t, singleUse+"\nrenewal: {earliestPercentage: 50}")
 	s.reconcile("shop")
 	s.after(time.Minute)
-	s.respec(func(c *v1alpha1.TokenCredential) { c.Annotations = map[string]string{v1alpha1.RefreshAtAnnotation: "now"} })
+	s.respec(func(c *v1alpha1.TokenCredential) {
+		c.Annotations = map[string]string{v1alpha1.RefreshAtAnnotation: "now"}
+	})
 	result := s.reconcile("shop")
 	if s.calls != 1 || s.get("shop").Status.LastHandledRefreshAt != "" {
 		t.Fatalf("%d calls were made: the provider would refuse it", s.calls)

@@ -77,7 +77,7 @@ type scene struct {
 	answer string // in place of a token
 	// answerAt are the answers to some calls, by their number.
 	answerAt map[int]string
-	events []string
+	events   []string
 }
 
 func newScene(t *testing.T, described string) *scene {

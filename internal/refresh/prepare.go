@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"

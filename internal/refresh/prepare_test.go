@@ -214,4 +214,3 @@ func (s *scene) changes(name, key, value string) {
 		s.Fatal(err)
 	}
 }
-
