@@ -145,6 +145,9 @@ func (w *Watcher) hide(place string, object *unstructured.Unstructured) {
 		return
 	}
 	for key, value := range secret.Data {
+		if key == "unfinished" {
+			value = tokenIn(value)
+		}
 		if !isHarmless(key, string(value)) {
 			w.onlooker.Hide(place+" "+key, string(value))
 		}
@@ -153,6 +156,18 @@ func (w *Watcher) hide(place string, object *unstructured.Unstructured) {
 		together, _ := json.Marshal(secret.Data)
 		w.onlooker.HideWhole(place+" as a whole", string(together))
 	}
+}
+
+// tokenIn is the access token in a value that holds one beside times and origins, which
+// stand elsewhere too.
+func tokenIn(value []byte) []byte {
+	var fields struct {
+		AccessToken string `json:"access_token"`
+	}
+	if json.Unmarshal(value, &fields) != nil {
+		return value
+	}
+	return []byte(fields.AccessToken)
 }
 
 // harmless are keys whose values tell nothing, by name: some stand in the status, too, and
