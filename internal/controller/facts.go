@@ -99,15 +99,15 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 		Suspended: credential.Spec.Suspend,
 		SeedIsNew: found.Seed == rotation.SeedNew,
 		Requested: credential.RefreshRequested() && mark.Requested != delivery.RequestDigest(credential),
-		Restored:  in.SingleUse() && found.Record.Copied,
+		Restored:  in.SingleUse(state) && found.Record.Copied,
 		Recovery:  found.Recovery,
 		Moved:     found.Moved,
-		Lost:      in.SingleUse() && state.Lost(),
+		Lost:      in.SingleUse(state) && state.Lost(),
 		CanLogin:  in.CanLogin(),
 	}
 	switch {
-	case in.KeepsAccessToken():
-		f.Token, f.SourceChanged = state.Token.Validity, !state.Token.IsZero() && state.Source != in.Source
+	case in.KeepsAccessToken(state) && !state.Token.IsZero():
+		f.Token, f.SourceChanged = state.Token.Validity, state.Source != in.Source
 	default:
 		f.Token = goal.Validity(credential)
 		f.SourceChanged = !mark.IsZero() && mark.Source != in.Source
@@ -118,7 +118,7 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 	}
 	f.Due = startOf(credential, f.Token, around.now)
 	f.Last = decision.Last(known, in.Digest)
-	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Counts: in.KeepsAccessToken()}) {
+	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Counts: in.KeepsAccessToken(state)}) {
 		f.Last = decision.Attempt{}
 	}
 	if decision.IsFromFuture(known, around.now) || around.admitted {

@@ -287,7 +287,7 @@ func (r *reader) judge(grant token.Grant) (reason, message string) {
 		return v1alpha1.RequestRejectedReason, "the provider's reply holds " + r.unusable
 	case succeeded && !grant.AccessToken.IsZero():
 		return v1alpha1.RefreshedReason, ""
-	case succeeded && r.call.singleUse && !r.brought:
+	case succeeded && r.call.maySpend && !r.brought:
 		// It looks like success and brings nothing: a proxy's page, a reply cut
 		// short. The token that was sent may be spent.
 		return v1alpha1.OutcomeUnknownReason, fmt.Sprintf("the provider answered %d, with neither an access token nor a refresh token", r.status)

@@ -64,17 +64,17 @@ func sameAttempt(one, other *rotation.Attempt) bool {
 // following is the state that follows an outcome. The access token is kept only where
 // it is not simply asked for again.
 func following(in *inputs.Inputs, state rotation.State, outcome provider.Outcome, exchange rotation.Exchange) rotation.State {
-	next := state.Commit(kept(in, outcome), exchange)
-	if !in.KeepsAccessToken() {
+	next := state.Commit(kept(outcome), exchange)
+	if !in.KeepsAccessToken(next) {
 		next.Token, next.TokenOrigin = token.Token{}, rotation.Origin{} // of which the target then holds the only copy
 	}
 	return next
 }
 
 // kept is what of an outcome is kept.
-func kept(in *inputs.Inputs, outcome provider.Outcome) token.Grant {
+func kept(outcome provider.Outcome) token.Grant {
 	grant := outcome.Grant
-	if outcome.Reason != v1alpha1.RefreshedReason || !in.KeepsAccessToken() {
+	if outcome.Reason != v1alpha1.RefreshedReason {
 		grant.AccessToken = secret.Text{}
 	}
 	return grant
@@ -88,7 +88,7 @@ func isNew(grant token.Grant, state rotation.State) bool {
 // isWorthSaving reports whether the next state says anything new. An access token that is
 // not kept, and what came with it, are not.
 func isWorthSaving(in *inputs.Inputs, stored, next rotation.State) bool {
-	return in.Provider.RemembersReply || !next.RefreshToken.Equal(stored.RefreshToken) ||
+	return in.KeepsAccessToken(next) || !next.RefreshToken.Equal(stored.RefreshToken) ||
 		next.Seed != stored.Seed || next.Origin != stored.Origin || stored.Attempt != nil
 }
 

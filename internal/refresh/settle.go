@@ -64,10 +64,10 @@ func (c *claim) refused(ctx context.Context, outcome provider.Outcome) error {
 // save commits what the exchange brought. Until that is done it is in the spool too.
 func (c *claim) save(ctx context.Context, outcome provider.Outcome) error {
 	claimed, sent := c.x.record.State.Attempt, c.x.record.State.RefreshToken
-	if err := c.x.r.Spool.Put(c.x.key.Namespace, claimed.ID, sent, kept(c.x.job.Inputs, outcome)); err != nil {
+	if err := c.x.r.Spool.Put(c.x.key.Namespace, claimed.ID, sent, kept(outcome)); err != nil {
 		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
 	}
-	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent, Origin: c.x.record.State.Origin}
+	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent, Origin: c.x.record.State.Origin, Proves: c.proves(outcome)}
 	return c.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		return following(c.x.job.Inputs, stored, outcome, exchange), stored.Accepts(exchange)
 	})

@@ -234,7 +234,7 @@ func providerValidations() []validation {
 		parameterValidations("spec.inputs.parameters"),
 		callValidations("spec.refresh"),
 		callValidations("spec.login"),
-		enum("spec.rotation.mode", "Reusable", "SingleUse"),
+		enum("spec.rotation.mode", "Auto", "Reusable", "SingleUse"),
 		duration("spec.rotation.reuseWindow"),
 		enum("spec.rotation.onUnknownOutcome", "Hold", "RetryOnce"),
 		duration("spec.lifetime.accessToken"),
