@@ -90,13 +90,16 @@ func (b *book) observe(cached *v1alpha1.TokenCredential) *entry {
 	return known
 }
 
-// add takes a status that is to be written.
+// add takes a status that is to be written. Where nothing is known of the credential, its
+// status is what the update was computed for, not what the cache showed then: the book may
+// have known better at the time, and have forgotten since. With the cache's, an outcome
+// would be missing until the write meets its conflict, and be acted on again.
 func (b *book) add(key types.NamespacedName, cached *v1alpha1.TokenCredential, update Update) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known, ok := b.entries[key]
 	if !ok || known.uid != cached.UID {
-		known = &entry{uid: cached.UID, stored: cached.Status, version: cached.ResourceVersion, cached: cached.ResourceVersion, writing: make(chan struct{}, 1)}
+		known = &entry{uid: cached.UID, stored: update.Credential.Status, version: cached.ResourceVersion, cached: cached.ResourceVersion, writing: make(chan struct{}, 1)}
 		if b.entries == nil {
 			b.entries = map[types.NamespacedName]*entry{}
 		}

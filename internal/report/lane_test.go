@@ -241,8 +241,11 @@ func TestLaneWrites(t *testing.T) {
 				current := w.Current(cached)
 				w.Seen(w.get(shop.Name))
 				w.Add(cached, update(current, 2, "b"))
+				if known := w.Current(cached).Status.RefreshCount; known != 2 {
+					t.Errorf("%d refreshes are known before the write, want 2: the next reconcile would act on an outcome again", known)
+				}
 				return errors.Join(err, w.Write(t.Context(), shop))
-			}, outcome{Written: 201, Stored: 201, Writes: 2, Events: []string{"a", "b"}}},
+			}, outcome{Written: 2, Stored: 2, Writes: 2, Events: []string{"a", "b"}}},
 		{"the credential is deleted", "there is nothing to report on",
 			func(w *world, cached *v1alpha1.TokenCredential) error {
 				w.add(cached, 1, "a")
