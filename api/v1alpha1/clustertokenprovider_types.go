@@ -157,21 +157,28 @@ type ProviderNamespaces struct {
 type NamespacePattern string
 
 // RotationMode says what becomes of a refresh token that was used.
-// +kubebuilder:validation:Enum=Reusable;SingleUse
+// +kubebuilder:validation:Enum=Auto;SingleUse;Reusable
 type RotationMode string
 
 const (
-	// Reusable: a refresh token may be sent again, so nothing can be lost.
-	Reusable RotationMode = "Reusable"
+	// Auto: a refresh token counts as SingleUse until it was sent and answered with an
+	// access token while no other refresh token came; from then on as Reusable.
+	Auto RotationMode = "Auto"
 	// SingleUse: a refresh token works once, and its successor is in the reply.
 	SingleUse RotationMode = "SingleUse"
+	// Reusable: a refresh token may be sent again, so nothing can be lost.
+	Reusable RotationMode = "Reusable"
 )
 
 // Rotation says what becomes of a refresh token that was used.
 type Rotation struct {
-	// mode: Reusable or SingleUse.
+	// mode: Auto, SingleUse or Reusable. Auto is right for every provider that merely
+	// refuses a spent token: each token counts as single use until the provider has
+	// accepted it and left it as it was. SingleUse never learns that: it is for a provider
+	// that rotates now and then and punishes reuse. Reusable takes an admin's word that a
+	// refresh token works again and again.
 	// +optional
-	// +kubebuilder:default=Reusable
+	// +kubebuilder:default=Auto
 	Mode RotationMode `json:"mode,omitempty"`
 
 	// reuseWindow is how long the provider still honours the last spent token.

@@ -96,9 +96,9 @@ type TokenCredentialSpec struct {
 	// +kubebuilder:default={}
 	Renewal Renewal `json:"renewal,omitzero"`
 
-	// onUnknownOutcome says what happens when a single-use refresh token was
-	// sent and no clear answer came: Hold waits for a person, RetryOnce sends it
-	// once more. Default: what the provider declares.
+	// onUnknownOutcome says what happens when a refresh token that works once, as
+	// far as is known, was sent and no clear answer came: Hold waits for a person,
+	// RetryOnce sends it once more. Default: what the provider declares.
 	// +optional
 	OnUnknownOutcome UnknownOutcomePolicy `json:"onUnknownOutcome,omitempty"`
 

@@ -133,7 +133,7 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal delivery.Go
 
 // reportTo adds what was done about the token to a report.
 func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report {
-	report.State = stateOf(a.result.Record, in.KeepsAccessToken())
+	report.State = stateOf(a.result.Record, in.KeepsAccessToken(a.result.Record.State))
 	report.SeedAdopted = a.result.SeedAdopted
 	report.Handled = a.result.Called || a.result.Answered || a.answered
 	report.Standing, report.Missing = a.standing, a.missing
@@ -159,7 +159,7 @@ func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report 
 // tokenAtHand is the token that the target is to hold: the one that has just come, or
 // the one in the state, where it is kept there.
 func (a action) tokenAtHand(in *inputs.Inputs) token.Token {
-	if a.refreshed() || !in.KeepsAccessToken() {
+	if a.refreshed() || !in.KeepsAccessToken(a.result.Record.State) {
 		return a.result.Token
 	}
 	return a.result.Record.State.Token

@@ -116,17 +116,17 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 		Live:      true,
 		Suspended: credential.Spec.Suspend,
 		SeedIsNew: found.Seed == rotation.SeedNew,
-		Restored:  in.SingleUse() && found.Record.Copied,
+		Restored:  in.SingleUse(state) && found.Record.Copied,
 		Recovery:  found.Recovery,
 		Moved:     found.Moved,
-		Lost:      in.SingleUse() && state.Lost(),
+		Lost:      in.SingleUse(state) && state.Lost(),
 		CanLogin:  in.CanLogin(),
 
 		Unfinished: refresh.FinishIsDue(job, around.now),
 	}
 	switch {
-	case in.KeepsAccessToken():
-		f.Token, f.SourceChanged = state.Token.Validity, !state.Token.IsZero() && state.Source != in.Source
+	case in.KeepsAccessToken(state) && !state.Token.IsZero():
+		f.Token, f.SourceChanged = state.Token.Validity, state.Source != in.Source
 	default:
 		f.Token = goal.Validity(credential)
 		f.SourceChanged = !mark.IsZero() && mark.Source != in.Source
@@ -140,7 +140,7 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 	f.Requested = isRequested(credential, f.Token, limits, around.now) && !isAnswered(credential, goal)
 	f.Due = startOf(credential, f.Token, limits, around.now)
 	f.Last = decision.Last(known, in.Digest)
-	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Counts: in.KeepsAccessToken()}) {
+	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Counts: in.KeepsAccessToken(state)}) {
 		f.Last = decision.Attempt{}
 	}
 	if decision.IsFromFuture(known, around.now) || around.admitted {
@@ -170,7 +170,7 @@ func isRepeated(known *v1alpha1.TokenCredentialStatus, validity token.Validity) 
 // grantEnd is when the refresh token ends; zero: it is not known. Job is nil where only
 // the status is known.
 func grantEnd(credential *v1alpha1.TokenCredential, job *refresh.Job) time.Time {
-	if job != nil && job.Inputs.KeepsAccessToken() {
+	if job != nil && job.Inputs.KeepsAccessToken(job.Found.Record.State) {
 		return job.Found.Record.State.RefreshTokenExpiresAt
 	}
 	if ends := credential.Status.RefreshTokenExpirationTime; ends != nil {

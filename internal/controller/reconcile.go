@@ -152,7 +152,7 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	if err != nil {
 		return stopped(report, err)
 	}
-	report.Inputs, report.State = in.Digest, stateOf(record, in.KeepsAccessToken())
+	report.Inputs, report.State = in.Digest, stateOf(record, in.KeepsAccessToken(record.State))
 
 	found, err := r.Refresher.Judge(ctx, credential, in, record)
 	if err != nil {
@@ -209,11 +209,11 @@ func stopped(report status.Report, err error) outcome {
 	return outcome{report: report}
 }
 
-// keepsNoState reports whether nothing is spent by what is asked of a credential's
+// keepsNoState reports whether nothing is ever spent by what is asked of a credential's
 // provider, so that a state which no cache shows need not be looked for.
 func (r *Reconciler) keepsNoState(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
 	found, err := r.Inputs.Catalog.Find(ctx, credential)
-	return err == nil && !(&inputs.Inputs{Provider: found}).SingleUse()
+	return err == nil && !(&inputs.Inputs{Provider: found}).SingleUse(rotation.State{})
 }
 
 // stateOf is what is reported of a state.

@@ -36,6 +36,7 @@ func TestARefreshCostsFewRequests(t *testing.T) {
 	}{
 		{"Reusable", reusable, 1, 1},
 		{"SingleUse", singleUse, 3, 1},
+		{"Auto, of a provider that leaves the refresh token as it is", auto, 1, 1},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()

@@ -60,6 +60,7 @@ rotation: `
 const (
 	singleUse = shopProvider + "{mode: SingleUse}"
 	reusable  = shopProvider + "{mode: Reusable}"
+	auto      = shopProvider + "{}" // of a provider that leaves the refresh token as it is
 )
 
 // scene is a credential, a fake API server whose cache never lags, a provider that
@@ -198,7 +199,7 @@ func (s *scene) Do(*egress.Request, bool) (*egress.Reply, error) {
 	switch answer {
 	case "":
 		granted := fmt.Sprintf(`{"access_token":"access-%d","refresh_token":"refresh-%d","expires_in":3600}`, s.calls, s.calls)
-		if s.isReusable() {
+		if s.leavesTokens() {
 			granted = fmt.Sprintf(`{"access_token":"access-%d","expires_in":3600}`, s.calls)
 		}
 		return &egress.Reply{Status: http.StatusOK, Header: http.Header{}, Body: []byte(granted)}, nil
@@ -209,11 +210,11 @@ func (s *scene) Do(*egress.Request, bool) (*egress.Reply, error) {
 	}
 }
 
-func (s *scene) isReusable() bool {
+func (s *scene) leavesTokens() bool {
 	user := &v1alpha1.TokenCredential{}
 	user.Spec.ProviderRef.Name = "shop"
 	found, err := s.Inputs.Catalog.Find(context.Background(), user)
-	return err == nil && found.Rotation.Mode == v1alpha1.Reusable
+	return err == nil && found.Rotation.Mode != v1alpha1.SingleUse
 }
 
 // Record implements report.Events.

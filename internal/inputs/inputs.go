@@ -18,6 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/guard"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -58,14 +59,23 @@ type Inputs struct {
 	Digest string
 }
 
-// SingleUse reports whether a refresh token works once.
-func (in *Inputs) SingleUse() bool {
-	return in.Provider.Rotation.Mode == v1alpha1.SingleUse && in.Provider.Refresh != nil
+// SingleUse reports whether the live refresh token of a state works once, as far as is
+// known. Nothing else decides that.
+func (in *Inputs) SingleUse(state rotation.State) bool {
+	switch mode := in.Provider.Rotation.Mode; {
+	case in.Provider.Refresh == nil, mode == v1alpha1.Reusable:
+		return false
+	case mode == v1alpha1.Auto:
+		return !state.Proven()
+	}
+	return true
 }
 
-// KeepsAccessToken reports whether the state holds the access token: where asking
+// KeepsAccessToken reports whether a state holds the access token: where asking
 // again would spend something, or where a request builds on the last reply.
-func (in *Inputs) KeepsAccessToken() bool { return in.SingleUse() || in.Provider.RemembersReply }
+func (in *Inputs) KeepsAccessToken(state rotation.State) bool {
+	return in.SingleUse(state) || in.Provider.RemembersReply
+}
 
 // Missing says what no call can be made without: the app, a client certificate that is
 // good, a service account, or a login that calls use which are none.

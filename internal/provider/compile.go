@@ -39,7 +39,7 @@ func Compile(name string, spec v1alpha1.ClusterTokenProviderSpec) (*Provider, er
 	p.Prepare = c.prepare()
 	if spec.Refresh != nil {
 		p.Refresh = c.call("spec.refresh", *spec.Refresh, lifetimes)
-		p.Refresh.singleUse = p.Rotation.Mode == v1alpha1.SingleUse
+		p.Refresh.maySpend = p.Rotation.Mode != v1alpha1.Reusable
 	}
 	if spec.Login != nil {
 		p.Login = c.call("spec.login", *spec.Login, lifetimes)
@@ -121,12 +121,12 @@ func (c *compiler) compiled(field string, spec v1alpha1.ProviderCall, lifetimes 
 func (c *compiler) rotation() Rotation {
 	spec := c.spec.Rotation
 	rotation := Rotation{
-		Mode:             cmp.Or(spec.Mode, v1alpha1.Reusable),
+		Mode:             cmp.Or(spec.Mode, v1alpha1.Auto),
 		ReuseWindow:      c.duration("spec.rotation.reuseWindow", spec.ReuseWindow, 0),
 		OnUnknownOutcome: cmp.Or(spec.OnUnknownOutcome, v1alpha1.Hold),
 	}
-	if !slices.Contains([]v1alpha1.RotationMode{v1alpha1.Reusable, v1alpha1.SingleUse}, rotation.Mode) {
-		c.problem("spec.rotation.mode", "write Reusable or SingleUse")
+	if !slices.Contains([]v1alpha1.RotationMode{v1alpha1.Auto, v1alpha1.SingleUse, v1alpha1.Reusable}, rotation.Mode) {
+		c.problem("spec.rotation.mode", "write Auto, SingleUse or Reusable")
 	}
 	if !slices.Contains([]v1alpha1.UnknownOutcomePolicy{v1alpha1.Hold, v1alpha1.RetryOnce}, rotation.OnUnknownOutcome) {
 		c.problem("spec.rotation.onUnknownOutcome", "write Hold or RetryOnce")

@@ -62,7 +62,7 @@ refresh:
 spec.inputs.parameters[2]: a parameter with a default is never missing: leave out required or default
 spec.inputs.parameters[4].name: e is declared twice
 spec.rotation.reuseWindow: write a duration from 0s to ten years, such as 1h
-spec.rotation.mode: write Reusable or SingleUse
+spec.rotation.mode: write Auto, SingleUse or Reusable
 spec.rotation.onUnknownOutcome: write Hold or RetryOnce
 spec.rateLimit.requests: write at least 1
 spec.inputs.parameters[1].pattern: it is not a regular expression (RE2)
@@ -210,7 +210,7 @@ rateLimit: {requests: 10, per: 10m}`)
 		t.Errorf("rate limit (-want +got):\n%s", diff)
 	}
 	silent := compile(t, `{refresh: {request: {url: "https://x/"}, response: {accessToken: body.a}}, rateLimit: {requests: 5}}`)
-	if diff := cmp.Diff(provider.Rotation{Mode: "Reusable", OnUnknownOutcome: "Hold"}, silent.Rotation); diff != "" {
+	if diff := cmp.Diff(provider.Rotation{Mode: "Auto", OnUnknownOutcome: "Hold"}, silent.Rotation); diff != "" {
 		t.Errorf("rotation of a silent spec (-want +got):\n%s", diff)
 	}
 	if silent.RateLimit.Per != time.Second || silent.Login != nil {

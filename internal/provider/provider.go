@@ -94,9 +94,9 @@ type Call struct {
 	request   request
 	response  response
 	lifetimes lifetimes
-	// singleUse is true for a refresh that spends its token, where a reply that
+	// maySpend is true for a refresh that may spend its token, where a reply that
 	// says nothing must not pass for one that spent nothing.
-	singleUse bool
+	maySpend bool
 }
 
 // ExtendsToken reports whether the call may extend the access token that is there, and

@@ -333,7 +333,7 @@ func (r *reader) judge(grant token.Grant) (reason, message string) {
 		return v1alpha1.RequestRejectedReason, "the provider's reply holds " + r.unusable
 	case succeeded && r.isComplete(grant):
 		return v1alpha1.RefreshedReason, ""
-	case succeeded && r.call.singleUse && !r.brought:
+	case succeeded && r.call.maySpend && !r.brought:
 		// It looks like success and brings nothing: a proxy's page, a reply cut
 		// short. The token that was sent may be spent.
 		return v1alpha1.OutcomeUnknownReason, r.explain(grant) + ", with neither an access token nor a refresh token"

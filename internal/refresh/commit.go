@@ -20,10 +20,10 @@ import (
 // cuts it off. Where the API server refuses it again and again, it goes on outside
 // the worker, which returns with what is to be reported.
 func (x *renewal) commit(ctx context.Context, change rotation.Change) error {
-	claim := x.record.State.Attempt
+	exchange := x.record.State.Spooled()
 	err := x.r.commit(ctx, x.job.Credential, x.record, change)
-	if err == nil && claim != nil {
-		x.r.Spool.Drop(claim.ID)
+	if err == nil {
+		x.r.Spool.Drop(exchange.Attempt)
 	}
 	return err
 }
@@ -50,7 +50,7 @@ func (r *Refresher) commit(ctx context.Context, credential *v1alpha1.TokenCreden
 		}
 	})
 	defer unanswered.Stop()
-	refusals := 0
+	began, refusals := *record, 0
 	var last error
 	err := r.States.Commit(attended, credential, record, change, func(refusal error) {
 		if refusals++; refusals == 1 {
@@ -60,27 +60,24 @@ func (r *Refresher) commit(ctx context.Context, credential *v1alpha1.TokenCreden
 			handOver()
 		}
 	})
-	if err == nil || attended.Err() == nil || record.State.Attempt == nil {
+	if err == nil || attended.Err() == nil || !began.State.AtStake(change) {
 		return err
 	}
 	if last == nil {
 		last = rotation.ErrUnreachable // no answer came at all
 	}
-	return r.saveLater(ctx, credential, *record, change, last)
+	return r.saveLater(ctx, credential, began, change, last)
 }
 
 // unspool commits what an earlier process of this pod brought and did not come to
 // save.
 func (r *Refresher) unspool(ctx context.Context, credential *v1alpha1.TokenCredential, record *rotation.Record) (*rotation.Record, error) {
-	attempt, sent := record.State.Attempt, record.State.Sent()
-	if attempt == nil {
-		return record, nil
-	}
-	grant, found := r.Spool.Find(attempt.ID, sent)
+	exchange := record.State.Spooled()
+	grant, found := r.Spool.Find(exchange.Attempt, exchange.Sent)
 	if !found {
 		return record, nil
 	}
-	saved, exchange := *record, rotation.Exchange{Attempt: attempt.ID, Sent: sent}
+	saved := *record
 	err := r.commit(ctx, credential, &saved, func(stored rotation.State) (rotation.State, bool) {
 		return stored.Commit(grant, exchange), stored.Accepts(exchange)
 	})
@@ -88,7 +85,7 @@ func (r *Refresher) unspool(ctx context.Context, credential *v1alpha1.TokenCrede
 		return record, err
 	}
 	log.FromContext(ctx).Info("a token that an earlier process had received is saved")
-	r.Spool.Drop(attempt.ID)
+	r.Spool.Drop(exchange.Attempt)
 	return &saved, nil
 }
 

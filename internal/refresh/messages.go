@@ -119,8 +119,16 @@ func Unknown(credential *v1alpha1.TokenCredential, attempt *rotation.Attempt, wo
 		words = " (" + words + ")"
 	}
 	return problem.New(v1alpha1.OutcomeUnknownReason,
-		"the single-use refresh token was sent at %s and no clear answer came%s, so it may be spent: %s%s",
+		"the refresh token was sent at %s and no clear answer came%s, so it may be spent: %s%s",
 		rfc3339(attempt.Started), words, reauthorize(credential), otherWay)
+}
+
+// provenRefused says that a token which the provider had left as it was is not accepted
+// any more. It had no claim, so whether an answer to it was lost is not known.
+func provenRefused(credential *v1alpha1.TokenCredential, words string) string {
+	return fmt.Sprintf("the provider no longer accepts the refresh token, which it had accepted before and left as it was: "+
+		"it has expired or was revoked, or the provider has begun to rotate refresh tokens and its last answer, with the new one, was lost: %s (%s)",
+		reauthorize(credential), words)
 }
 
 // Lost says that the refresh token is spent and that its successor is nowhere.

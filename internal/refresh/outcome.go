@@ -65,7 +65,7 @@ func sameAttempt(one, other *rotation.Attempt) bool {
 // it is not simply asked for again.
 func following(in *inputs.Inputs, state rotation.State, outcome provider.Outcome, exchange rotation.Exchange) rotation.State {
 	next := state.Commit(kept(in, outcome), exchange)
-	if !in.KeepsAccessToken() {
+	if !in.KeepsAccessToken(next) {
 		next.Token, next.TokenOrigin = token.Token{}, rotation.Origin{} // of which the target then holds the only copy
 	}
 	return next
@@ -74,7 +74,7 @@ func following(in *inputs.Inputs, state rotation.State, outcome provider.Outcome
 // kept is what of an outcome is kept.
 func kept(in *inputs.Inputs, outcome provider.Outcome) token.Grant {
 	grant := outcome.Grant
-	if outcome.Reason != v1alpha1.RefreshedReason || !in.KeepsAccessToken() {
+	if outcome.Reason != v1alpha1.RefreshedReason {
 		grant.AccessToken = secret.Text{}
 	}
 	grant.Unfinished = len(in.Provider.Finish) > 0
@@ -89,7 +89,7 @@ func isNew(grant token.Grant, state rotation.State) bool {
 // isWorthSaving reports whether the next state says anything new. An access token that is
 // not kept, and what came with it, are not.
 func isWorthSaving(in *inputs.Inputs, stored, next rotation.State) bool {
-	return in.Provider.RemembersReply || !next.RefreshToken.Equal(stored.RefreshToken) ||
+	return in.KeepsAccessToken(next) || !next.RefreshToken.Equal(stored.RefreshToken) ||
 		!next.Unfinished.Is(stored.Unfinished) || next.Seed != stored.Seed || next.Origin != stored.Origin || stored.Attempt != nil
 }
 

@@ -68,7 +68,7 @@ func TestWhatAPrepareCallGaveIsUsedAsLongAsItIsGood(t *testing.T) {
 			if len(each.hosts) == 2 {
 				s.provider.answer(grantsAppToken())
 			}
-			s.provider.answer(rotates(third))
+			s.provider.answer(replies(http.StatusOK, `{"access_token": "another-access-token", "expires_in": 3600, "refresh_token": "`+third+`"}`))
 			if _, err := s.renew(t.Context()); err != nil {
 				t.Fatal(err)
 			}

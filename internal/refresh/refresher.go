@@ -194,7 +194,7 @@ func (r *Refresher) load(ctx context.Context, credential *v1alpha1.TokenCredenti
 // state, for a credential whose inputs are known.
 func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rotation.Record) (Found, error) {
 	found := Found{Record: record, Recovery: rotation.Nothing}
-	if in.SingleUse() {
+	if in.SingleUse(record.State) {
 		found.Record = withAdoptedSeed(record, r.adoptedSeeds(credential, in.Seed), in.Seed)
 		found.Recovery = r.recoveryOf(credential, in, found.Record.State)
 	}

@@ -87,12 +87,19 @@ func isUseless(state rotation.State, found Found, now time.Time) bool {
 		found.Recovery == rotation.Unknown && found.Seed != rotation.SeedNew
 }
 
-// adopt takes over what the user has changed: the seed, and what is asked.
+// adopt takes over what the user has changed, the seed and what is asked, and what goes on
+// in the status alone while a proven token leaves the state unwritten: the count of
+// tokens, and an end of the refresh token that moves.
 func (x *renewal) adopt(state rotation.State) rotation.State {
 	if x.job.Found.Seed == rotation.SeedNew {
 		state = state.Adopt(x.job.Inputs.Seed)
 	}
 	state.Source = x.job.Inputs.Source
+	known := &x.job.Credential.Status
+	state.Sequence = max(state.Sequence, known.RefreshCount)
+	if expires := known.RefreshTokenExpirationTime; expires != nil && state.Proven() && expires.After(state.RefreshTokenExpiresAt) {
+		state.RefreshTokenExpiresAt = expires.Time
+	}
 	return state
 }
 
@@ -120,11 +127,15 @@ func (x *renewal) refresh(ctx context.Context, state rotation.State) error {
 		return err
 	}
 	defer call.leave(pace.Unasked, false)
-	if x.job.Inputs.SingleUse() {
+	if call.spends {
 		return x.refreshOnce(ctx, state, call)
 	}
 	outcome, err := call.exchange(context.WithoutCancel(ctx))
-	return x.takeIn(ctx, state, rotation.Exchange{Sent: state.RefreshToken, Origin: state.Origin.Or(x.origin)}, outcome, err)
+	exchange := rotation.Exchange{Sent: state.RefreshToken, Origin: state.Origin.Or(x.origin)}
+	if x.job.Inputs.Provider.Rotation.Mode == v1alpha1.Auto {
+		return x.settleProven(ctx, state, exchange, outcome, err)
+	}
+	return x.takeIn(ctx, state, exchange, outcome, err)
 }
 
 // refreshOnce sends a single-use token: claim, fence, exchange, commit.
@@ -170,7 +181,7 @@ func (x *renewal) login(ctx context.Context, state rotation.State) error {
 // prepare makes a call ready to be sent, before anything is claimed for it.
 func (x *renewal) prepare(ctx context.Context, step *provider.Call, state rotation.State) (*call, error) {
 	c := &call{r: x.r, job: x.job, result: &x.result, origin: x.origin, way: step, prepared: x.prepared.outputs,
-		spends: x.job.Inputs.SingleUse() && step == x.job.Inputs.Provider.Refresh}
+		spends: x.job.Inputs.SingleUse(state) && step == x.job.Inputs.Provider.Refresh}
 	if err := c.prepare(ctx, step, state); err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (r *Refresher) Revoke(ctx context.Context, credential *v1alpha1.TokenCreden
 	if missing := in.Missing(r.Clock.Now()); missing != nil {
 		return false, missing
 	}
-	if in.SingleUse() && r.recoveryOf(credential, in, record.State) == rotation.Wait {
+	if in.SingleUse(record.State) && r.recoveryOf(credential, in, record.State) == rotation.Wait {
 		return false, r.pause("another process holds the claim on the refresh token")
 	}
 	if in, err = r.Inputs.ForCall(ctx, credential, in); err != nil {

@@ -86,7 +86,7 @@ func (c *claim) save(ctx context.Context, outcome provider.Outcome) error {
 	if err := c.x.r.Spool.Put(c.x.key.Namespace, claimed.ID, sent, kept(c.x.job.Inputs, outcome)); err != nil {
 		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
 	}
-	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent, Origin: c.x.record.State.Origin}
+	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent, Origin: c.x.record.State.Origin, Proves: c.proves(outcome)}
 	return c.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		return following(c.x.job.Inputs, stored, outcome, exchange), stored.Accepts(exchange)
 	})

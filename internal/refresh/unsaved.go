@@ -166,7 +166,7 @@ func (r *Refresher) saveLater(ctx context.Context, credential *v1alpha1.TokenCre
 	r.unsaved.add(key, report, next.Size())
 	r.Metrics.Unsaved(1)
 	r.InFlight.Add(1)
-	claimed := record.State
+	spooled := record.State.Spooled()
 	r.run(ctx, func(ctx context.Context) {
 		defer r.InFlight.Done()
 		ctx, giveUp := context.WithCancel(ctx)
@@ -180,12 +180,12 @@ func (r *Refresher) saveLater(ctx context.Context, credential *v1alpha1.TokenCre
 		heldUp := r.unsaved.remove(key)
 		r.Metrics.Unsaved(-1)
 		if err == nil || ctx.Err() != nil {
-			r.Spool.Drop(claimed.Attempt.ID)
+			r.Spool.Drop(spooled.Attempt)
 		}
 		if err != nil {
 			log.FromContext(ctx).Error(err, "what the provider sent could not be saved")
 		}
-		if rotated := !next.RefreshToken.Equal(claimed.RefreshToken); rotated && ctx.Err() != nil {
+		if rotated := !next.RefreshToken.Equal(spooled.Sent); rotated && ctx.Err() != nil {
 			r.tellLost(ctx, credential, refusal)
 		}
 		for _, waiter := range append(heldUp, key) {

@@ -24,9 +24,9 @@ var commitBackoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Ji
 type Change func(stored State) (next State, ok bool)
 
 // Commit makes a transition durable. While a claim stands, the token that was sent
-// is spent and its successor is nowhere else, so the commit is tried until it
-// succeeds or ctx ends, and refused is called with each failure; without a claim
-// the first failure is returned.
+// is spent and its successor is nowhere else, and so it is where a proven token has got
+// a successor (State.AtStake): the commit is tried until it succeeds or ctx ends, and
+// refused is called with each failure. Else the first failure is returned.
 //
 // Someone else's change of the Secret is merged: the commit goes on from what is
 // stored, as long as the change has a place in it (else ErrSuperseded). A state
@@ -34,6 +34,7 @@ type Change func(stored State) (next State, ok bool)
 // its answer never came is recognized as one's own.
 func (s *Store) Commit(ctx context.Context, credential *v1alpha1.TokenCredential, record *Record, change Change, refused func(error)) error {
 	pending := &commit{store: s, credential: credential, record: record, change: change, sent: record.State}
+	atStake := record.State.AtStake(change)
 	var refusal error
 	try := func(ctx context.Context) (done bool, err error) {
 		refusal = pending.try(ctx)
@@ -44,7 +45,7 @@ func (s *Store) Commit(ctx context.Context, credential *v1alpha1.TokenCredential
 		if !pending.stale {
 			refused(refusal)
 		}
-		return pending.sent.Attempt == nil && !pending.stale, nil
+		return !atStake && !pending.stale, nil
 	}
 	if err := cmp.Or(s.Backoff, &commitBackoff).DelayFunc().Until(ctx, true, true, try); err != nil {
 		return errors.Join(refusal, err)

@@ -29,6 +29,10 @@
 // before brings back the token that was live, which is not spent unless it was
 // sent. Every other transition ends only the attempt whose ID it is given.
 //
+// A token that was sent under a claim, has brought an access token and was left as it was
+// is proven to work again (Proof). It is sent without a claim, from held to held, until
+// the provider gives another token in its place or refuses it.
+//
 // A single-use token is sent only while a claim on it stands in the API server,
 // so whoever comes later knows that it may be spent. Every transition is a pure
 // function on State; Store makes one durable with an update at the

@@ -48,6 +48,8 @@ type State struct {
 	Identity Identity
 	// Attempt is the claim on the live refresh token, while there is one.
 	Attempt *Attempt
+	// Proof that the live token works more than once; zero: nothing is proven.
+	Proof Proof
 
 	// copied marks what was read from a copy: its tokens may have been sent by the
 	// original.
@@ -80,6 +82,9 @@ type Exchange struct {
 	// Origin is what the reply is bound to: where a login and what follows it go, or as
 	// the refresh token is that was sent; zero: as the live one is.
 	Origin Origin
+	// Proves is true where the reply shows that the token that was sent works more than
+	// once: see Proof.
+	Proves bool
 }
 
 // Accepts reports whether a reply has a place in the state. Where it does not, the
@@ -125,6 +130,9 @@ func (s State) Commit(grant token.Grant, exchange Exchange) State {
 		return s
 	}
 	bindGrant(&s, grant, exchange)
+	if exchange.Proves && !rotated {
+		s.prove(exchange)
+	}
 	s.PreviousSeed = "" // the provider accepts the new grant: nothing is left to undo
 	if !grant.RefreshTokenExpiresAt.IsZero() || !fresh.IsZero() {
 		s.RefreshTokenExpiresAt = grant.RefreshTokenExpiresAt

@@ -5,6 +5,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -104,6 +105,7 @@ func (s *Store) read(stored *corev1.Secret, credential *v1alpha1.TokenCredential
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	state.copied = state.Identity.differsFrom(Identity{Secret: string(stored.UID), Cluster: s.Cluster})
+	state.Proof = s.readProof(stored, state)
 	return &Record{State: state, Copied: state.copied, secret: stored}, nil
 }
 
@@ -134,7 +136,7 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 	if stored.Data == nil {
 		stored.Data = map[string][]byte{}
 	}
-	if err := encode(next, stored.Data); err != nil {
+	if err := errors.Join(encode(next, stored.Data), s.writeProof(stored, next)); err != nil {
 		return err
 	}
 	if next.Attempt != nil && size(stored.Data) > roomForClaim {

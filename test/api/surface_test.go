@@ -103,7 +103,7 @@ func TestDefaults(t *testing.T) {
 					"request":  map[string]any{"method": "POST", "url": "https://auth.example.com/token"},
 					"response": map[string]any{"format": "Auto", "accessToken": "body.access_token"},
 				},
-				"rotation": map[string]any{"mode": "Reusable", "onUnknownOutcome": "Hold"},
+				"rotation": map[string]any{"mode": "Auto", "onUnknownOutcome": "Hold"},
 			},
 		},
 	}

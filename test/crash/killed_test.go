@@ -78,7 +78,8 @@ func deaths() []death {
 	}
 	all = append(all, deathsAfterClaim()...)
 	all = append(all, deathsAfterSending()...)
-	return append(all, deathsAfterReply()...)
+	all = append(all, deathsAfterReply()...)
+	return append(all, deathsWhileProven()...)
 }
 
 func deathsAfterClaim() []death {

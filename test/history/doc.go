@@ -34,7 +34,9 @@
 // live process; or something durable says that it may not be. That is the condition
 // Refreshed with one of tellingReasons, or what makes the next visit say so: a claim in
 // the state, the token's digest in the ledger, an identity that is not the Secret's own,
-// or, after the state was deleted, the seed that the status remembers. That the API
+// or, after the state was deleted, the seed that the status remembers. A token
+// that Auto has found to work again has no claim: that its successor is lost is said once
+// it is sent again, and so at rest at the latest. That the API
 // server refuses something (PersistBlocked) says nothing of the kind.
 //
 // At every send: the credential is not suspended; its token is not fresh, unless users
@@ -42,7 +44,8 @@
 // status that it owed (where the clocks agree); a token that was refused is not sent again by the process that
 // knows, until users have changed something; and a single-use token is unspent, or inside
 // the provider's window, or this is the one retry that RetryOnce allows and the claim
-// records; and it was sent without a clear answer once at most; and no token goes to
+// records; and it was sent without a clear answer once at most; or, where the rotation is
+// Auto, a reply has proven it, and the state says so or it was refused since; and no token goes to
 // another host than the one that it came from or was first sent to, wherever users point
 // the credential meanwhile. A process that has seen
 // a later state does not send a spent token after etcd was put back either.
@@ -86,6 +89,8 @@
 //   - A provider that acts on a request long after its sender gave up, where the
 //     reuse in the window voids the first successor, or reuse revokes the family.
 //   - RetryOnce where reuse revokes the family.
+//   - Two leaders that both send a proven token as the server begins to rotate: the one
+//     that comes later sends a spent one.
 //   - A backup of the very first exchange, whose state does not know its UID yet.
 //   - Two credentials on one seed, one of which has gone over to a new seed that
 //     the cache does not show to the other: that one may send the spent seed of
@@ -103,5 +108,6 @@
 //
 // Left out because other tests have them: two credentials with writeBack, with a login or
 // with a mistyped seed on one Secret; Merge and labels of targets (internal/target); the
-// courier; a Reusable provider whose replies bring other refresh tokens.
+// courier; a Reusable provider whose replies bring other refresh tokens; a reuse window in
+// which a server answers with an access token alone.
 package history

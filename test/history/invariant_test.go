@@ -64,7 +64,7 @@ func (w *world) checkToken(name string) {
 	case !found:
 		w.violated(fmt.Sprintf("%s lives on %q, which nobody ever issued", name, livesOn))
 	case grant.Revoked, w.putBack, w.isGivenUp(grant.ID), w.isKept(grant.Current), livesOn == state.previous && livesOn == grant.Current,
-		strings.Contains(state.spent, digest(livesOn)), w.isTold(credential, state), w.isToldOf(grant.ID):
+		strings.Contains(state.spent, digest(livesOn)), w.isTold(credential, state), w.isToldOf(grant.ID), w.isFoundOut(credential, livesOn):
 	default:
 		w.violated(fmt.Sprintf("lost in silence: %s lives on %s, and the provider's current token, %s, is nowhere", name, livesOn, grant.Current))
 	}
@@ -100,11 +100,8 @@ func (w *world) isKept(token string) bool {
 func (w *world) isSpooled(token string) bool {
 	for _, name := range w.names {
 		state := w.state(name)
-		if state.attempt == nil {
-			continue
-		}
 		for _, r := range w.replicas {
-			if grant, found := r.spool.Find(state.attempt.ID, secret.New(state.refreshToken)); found && grant.RefreshToken.Reveal() == token {
+			if grant, found := r.spool.Find(state.exchange(), secret.New(state.refreshToken)); found && grant.RefreshToken.Reveal() == token {
 				w.stats.Spooled++
 				return true
 			}
@@ -147,6 +144,15 @@ func (w *world) isTold(credential *v1alpha1.TokenCredential, state stored) bool 
 		return true
 	}
 	return slices.ContainsFunc(tellingReasons, func(reason string) bool { return w.says(credential, reason) })
+}
+
+// isFoundOut tells whether the loss of a proven token's successor is told once that token
+// is sent again, as it is when the next renewal is due: nothing was claimed for it, and no
+// wiser state can be had. At rest this counts no more, since by then it was due, unless
+// the credential is suspended or deleted.
+func (w *world) isFoundOut(credential *v1alpha1.TokenCredential, token string) bool {
+	isDue := w.atRest && credential != nil && !credential.Spec.Suspend
+	return w.variant.auto != "" && w.fateOf(token).proven && !isDue
 }
 
 func (*world) says(credential *v1alpha1.TokenCredential, reason string) bool {

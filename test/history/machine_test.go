@@ -33,6 +33,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"request lands":  w.requestLands,
 		"user":           w.user,
 		"asks for token": w.askForRefresh,
+		"rotates now":    w.beginsToRotate,
 	}
 }
 

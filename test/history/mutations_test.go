@@ -18,6 +18,23 @@ func mutationsOfTheProtocol() []mutation {
 				return err`,
 		},
 		{
+			name: "no proof is asked for", why: "a token that nobody has tried is sent without a claim", always: true,
+			pkg: "inputs", function: "Inputs.SingleUse",
+			body: `return in.Provider.Rotation.Mode == v1alpha1.SingleUse && in.SingleUseOriginal(state)`,
+		},
+		{
+			name: "every commit proves", why: "a token that nobody has tried is sent without a claim",
+			pkg: "rotation", function: "State.Commit",
+			body: `next := s.CommitOriginal(grant, exchange)
+				next.Proof = Proof{Attempt: exchange.Attempt, Token: next.RefreshToken.Digest(), Origin: next.Origin.Refresh}
+				return next`,
+		},
+		{
+			name: "a claim alone is at stake", why: "the successor of a proven token is dropped while its process lives",
+			pkg: "rotation", function: "State.AtStake",
+			body: `return s.Attempt != nil`,
+		},
+		{
 			name: "commit behind the target", why: "pods get a token whose successor nobody has saved", always: true,
 			pkg: "refresh", function: "claim.save",
 			body: `c.x.r.run(ctx, func(ctx context.Context) { _ = c.saveOriginal(ctx, outcome) })

@@ -68,7 +68,8 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 		w.fateOf(sent.token).refusal = &refusal{visit.process, visit.credential, visit.version}
 	}
 	w.noteOrigin(visit, tokenIn(reply.Body, "refresh_token"), request.URL.Host)
-	visit.holds, visit.brings = tokenIn(reply.Body, "refresh_token"), tokenIn(reply.Body, "access_token")
+	visit.sent, visit.holds, visit.brings = sent.token, tokenIn(reply.Body, "refresh_token"), tokenIn(reply.Body, "access_token")
+	w.noteProof(visit)
 	return &egress.Reply{Status: reply.Status, Header: reply.Header, Body: reply.Body}, nil
 }
 

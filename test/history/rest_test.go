@@ -71,11 +71,8 @@ func (w *world) checkReady(name string, credential *v1alpha1.TokenCredential) {
 // checkSpool: what an earlier process received has been saved, also of a credential that
 // is suspended.
 func (w *world) checkSpool(_ string, state stored) {
-	if state.attempt == nil {
-		return
-	}
 	for _, r := range w.replicas {
-		if _, found := r.spool.Find(state.attempt.ID, secret.New(state.refreshToken)); found && !state.restored && !w.putBack {
+		if _, found := r.spool.Find(state.exchange(), secret.New(state.refreshToken)); found && !state.restored && !w.putBack {
 			w.violated(fmt.Sprintf("at rest: the spool of %s holds the successor of %s", r.name, state.refreshToken))
 		}
 	}
@@ -97,6 +94,9 @@ func (w *world) checkWell(name string, credential *v1alpha1.TokenCredential, sta
 	conditions := credential.Status.Conditions
 	if w.variant.reusable {
 		state.refreshToken, state.accessToken = w.seed(), w.tokenInTarget(name)
+	}
+	if state.proves {
+		state.accessToken = w.tokenInTarget(name)
 	}
 	grant, _ := w.simulator.GrantOf(state.refreshToken)
 	switch {

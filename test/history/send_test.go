@@ -20,6 +20,8 @@ type tokenFate struct {
 	// abandoned is true once a seed took its place while a claim stood on it: nobody but
 	// the provider knows whether it was spent.
 	abandoned bool
+	// proven is true once a reply said that the token works and stays as it is.
+	proven bool
 	// mistyped is true of what a user typed, and no provider ever issued.
 	mistyped bool
 	// hosts that the token was sent to or came from, by the credential.
@@ -98,6 +100,9 @@ func (w *world) judgeRefused(visit *visit, token string) {
 // RetryOnce allows and the claim records.
 func (w *world) judgeSpent(visit *visit, token string) {
 	known := w.fateOf(token)
+	if w.mayCountOn(visit, token) {
+		return
+	}
 	if known.doubtful > 1 && !w.mayNotKnow(visit) {
 		w.violated(fmt.Sprintf("the token %s was sent %d times without a clear answer, and is sent again", token, known.doubtful))
 	}
@@ -118,6 +123,25 @@ func (w *world) judgeSpent(visit *visit, token string) {
 		return
 	}
 	w.violated(fmt.Sprintf("the spent token %s is sent", token))
+}
+
+// noteProof notes that a reply has shown a token to work more than once. Of such an access
+// token the target may hold the only copy.
+func (w *world) noteProof(v *visit) {
+	if w.variant.auto != "" && v.brings != "" && v.sent != "" && (v.holds == "" || v.holds == v.sent) {
+		w.fateOf(v.sent).proven, w.fateOf(v.sent).doubtful = true, 0
+		w.stateTokens[v.brings] = true
+	}
+}
+
+// mayCountOn reports whether a token may be sent without a claim, and again after no clear
+// answer: it is proven, the state says so, and has no other token. Once it was refused it
+// is proven no more, and tried again under a claim. (Of two leaders one may have read the
+// state before the other got a successor: no claim holds a proven token.)
+func (w *world) mayCountOn(visit *visit, token string) bool {
+	state, known := w.state(visit.credential), w.fateOf(token)
+	isLive := state.refreshToken == token && (state.proves && state.attempt == nil || known.refused)
+	return w.variant.auto != "" && known.proven && (isLive || len(w.replicas) > 1)
 }
 
 // judgeOrigin: a token goes to the host alone that it came from or was first sent to,
@@ -163,10 +187,23 @@ func (w *world) clocksDiffer() bool {
 // under a claim.
 func (w *world) judgeDropped(v *visit) {
 	state := w.state(v.credential)
-	if v.holds == "" || v.process.killed || state.attempt == nil || w.isKept(v.holds) {
+	if v.holds == "" || v.process.killed || w.isKept(v.holds) {
+		return
+	}
+	if state.attempt == nil {
+		w.judgeDroppedUnclaimed(v, state)
 		return
 	}
 	if of := w.claims[state.attempt.ID]; of != nil && of.process == v.process && w.fateOf(v.holds).sends == 0 {
 		w.violated(fmt.Sprintf("%s lets go of %s, which is not saved", v.process.name, v.holds))
+	}
+}
+
+// judgeDroppedUnclaimed: nor of the successor of a proven token, which has no claim, while
+// that token is in the state still.
+func (w *world) judgeDroppedUnclaimed(v *visit, state stored) {
+	grant, _ := w.simulator.GrantOf(v.holds)
+	if w.variant.auto != "" && state.proves && state.refreshToken == v.sent && v.holds != v.sent && grant.Current == v.holds && !grant.Revoked {
+		w.violated(fmt.Sprintf("%s lets go of %s, the successor of a proven token, which is not saved", v.process.name, v.holds))
 	}
 }

@@ -52,6 +52,7 @@ func (w *world) settle() {
 	for _, name := range w.names {
 		w.checkAtRest(name)
 	}
+	w.atRest = true
 	w.check()
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
 
@@ -16,8 +18,13 @@ func (w *world) newSimulator() *simulator.Simulator {
 		Mode: simulator.SingleUse, NewRefreshToken: simulator.Always,
 		ReuseWindow: simulator.Duration(w.variant.window), RevokeOnReuse: w.variant.revokes,
 	}
-	if w.variant.reusable {
+	switch {
+	case w.variant.reusable:
 		rotation = simulator.Rotation{Mode: simulator.Reusable, NewRefreshToken: simulator.Never}
+	case w.variant.auto == rotatesAtTime:
+		rotation.NewRefreshToken, rotation.Every = simulator.Sometimes, rapid.SampledFrom([]int{2, 3, 10}).Draw(w.t, "rotates each")
+	case w.variant.auto == neverRotates, w.variant.auto == beginsLater:
+		rotation.NewRefreshToken = simulator.Never
 	}
 	s := simulator.New(simulator.Options{
 		Clock: func() time.Time { return w.now },
@@ -36,6 +43,15 @@ func (w *world) newSimulator() *simulator.Simulator {
 		panic(err)
 	}
 	return s
+}
+
+// beginsToRotate has a server, which has left its tokens as they were for years, give
+// another with each refresh, and spend the old one.
+func (w *world) beginsToRotate(t *rapid.T) {
+	if w.variant.auto != beginsLater {
+		t.Skip("this server does not")
+	}
+	w.simulator.Configure(func(o *simulator.Options) { o.OAuth.Rotation.NewRefreshToken = simulator.Always })
 }
 
 // authorize has the user authorize again: a grant of its own, and its first

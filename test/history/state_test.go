@@ -28,6 +28,8 @@ type stored struct {
 	seed         string
 	spent        string
 	attempt      *rotation.Attempt
+	proves       bool   // a proof of the refresh token is there
+	provenIn     string // the attempt in which it was proven
 	restored     bool   // a copy
 	host         string // to which the refresh token belongs; empty: to none yet
 }
@@ -52,6 +54,11 @@ func (w *world) read(secret *corev1.Secret) stored {
 	if attempt := secret.Data["attempt"]; attempt != nil {
 		w.must(json.Unmarshal(attempt, &s.attempt))
 	}
+	if proof := secret.Data["proven"]; proof != nil {
+		var proven rotation.Proof
+		w.must(json.Unmarshal(proof, &proven))
+		s.proves, s.provenIn = true, proven.Attempt
+	}
 	var identity rotation.Identity
 	if encoded := secret.Data["identity"]; encoded != nil {
 		w.must(json.Unmarshal(encoded, &identity))
@@ -65,6 +72,14 @@ func (w *world) read(secret *corev1.Secret) stored {
 	s.host = strings.TrimPrefix(origin.RefreshToken.Refresh, "https://")
 	s.restored = identity.Secret != "" && identity.Secret != string(secret.UID)
 	return s
+}
+
+// exchange names that whose reply may be in a spool.
+func (s stored) exchange() string {
+	if s.attempt != nil {
+		return s.attempt.ID
+	}
+	return s.provenIn
 }
 
 // claim is what the machine knows of an attempt in a state.
@@ -171,8 +186,12 @@ func (w *world) judgeTarget(before, target *corev1.Secret) {
 	if !w.variant.reusable && !w.stateTokens[token] {
 		w.violated(fmt.Sprintf("the target %s holds %s, which no state ever held", target.Name, token))
 	}
+	name := target.Name[:len(target.Name)-len(targetOf(""))]
+	if w.state(name).attempt != nil {
+		return // the token is that of before, in a target that was gone: what became of the claim may call for a login
+	}
 	if before == nil || string(before.Data["access_token"]) != token {
-		w.noteObtained(target.Name[:len(target.Name)-len(targetOf(""))], token)
+		w.noteObtained(name, token)
 	}
 }
 

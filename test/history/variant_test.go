@@ -32,7 +32,21 @@ type variant struct {
 	revokes  bool // reuse revokes the family
 	reusable bool // a refresh token works again and again
 	login    bool // beside the refresh token
+	// auto is how the server treats a refresh token of which rotation.mode Auto finds out
+	// whether it works once; empty: the mode says what is so.
+	auto serverHabit
 }
+
+// serverHabit is when a server gives another refresh token.
+type serverHabit string
+
+// Habits of the servers that rotation.mode Auto meets.
+const (
+	neverRotates  serverHabit = "never"
+	alwaysRotates serverHabit = "always"
+	rotatesAtTime serverHabit = "now and then" // with each n-th refresh
+	beginsLater   serverHabit = "begins later" // after years, and from then on always
+)
 
 // variants of providers. RetryOnce where reuse revokes the family is none of
 // them: it is not safe, which is why such a provider declares Hold.
@@ -45,6 +59,14 @@ func variants() []variant {
 		{name: "window-retry", policy: v1alpha1.RetryOnce, window: 3 * time.Minute},
 		{name: "login", policy: v1alpha1.Hold, login: true},
 		{name: "reusable", policy: v1alpha1.Hold, reusable: true},
+		{name: "auto", policy: v1alpha1.Hold, auto: alwaysRotates},
+		{name: "auto-never", policy: v1alpha1.Hold, auto: neverRotates},
+		{name: "auto-now-and-then", policy: v1alpha1.Hold, auto: rotatesAtTime},
+		{name: "auto-retry", policy: v1alpha1.RetryOnce, auto: rotatesAtTime},
+		{name: "auto-window", policy: v1alpha1.Hold, auto: rotatesAtTime, window: 3 * time.Minute},
+		{name: "auto-begins", policy: v1alpha1.Hold, auto: beginsLater},
+		{name: "auto-begins-revokes", policy: v1alpha1.Hold, auto: beginsLater, revokes: true},
+		{name: "auto-login", policy: v1alpha1.Hold, auto: beginsLater, login: true},
 	}
 }
 
@@ -54,8 +76,11 @@ func (v variant) spec(oauth2 v1alpha1.ClusterTokenProviderSpec) v1alpha1.Cluster
 	spec := *oauth2.DeepCopy()
 	spec.Rotation.OnUnknownOutcome = v.policy
 	spec.Rotation.ReuseWindow = &v1alpha1.Duration{Duration: metav1.Duration{Duration: v.window}}
-	if v.reusable {
+	switch {
+	case v.reusable:
 		spec.Rotation.Mode = v1alpha1.Reusable
+	case v.auto == "":
+		spec.Rotation.Mode = v1alpha1.SingleUse
 	}
 	if v.login {
 		login := *spec.Refresh.DeepCopy()

@@ -45,8 +45,9 @@ type visit struct {
 	suspended bool
 	seen      uint64 // the version of its cache
 	version   int    // of what users have done, where its cache showed all of that; else 0
-	// holds is the refresh token that a reply brought, and brings its access token.
-	holds, brings string
+	// sent is the refresh token that was sent, holds the one that a reply brought, and
+	// brings its access token.
+	sent, holds, brings string
 
 	result   ctrl.Result
 	err      error
@@ -106,7 +107,7 @@ func (p *process) begin(what activity, credential string, run func(context.Conte
 func (p *process) outlive(ctx context.Context, run func(context.Context)) {
 	parent := visitOf(ctx)
 	v := p.newVisit(commits, parent.credential)
-	v.holds, v.brings = parent.holds, parent.brings
+	v.sent, v.holds, v.brings = parent.sent, parent.holds, parent.brings
 	v.at = &effect{verb: "go on with", name: "what could not be saved", fates: replyFates}
 	v.start(func(ctx context.Context) error { run(ctx); return nil })
 }

@@ -86,6 +86,8 @@ type world struct {
 	writesBack bool
 	// mistyped is true once the user has mistyped a seed.
 	mistyped bool
+	// atRest is true once everything has come to rest.
+	atRest bool
 }
 
 // newWorld draws a world: the kind of provider, one or two replicas, how far

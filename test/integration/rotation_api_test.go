@@ -179,16 +179,21 @@ func TestWhatARefreshCostsTheAPIServer(t *testing.T) {
 		reason        string
 		provider      string
 		writes, reads int
+		change        func(*simulator.Options)
 	}{
-		{"SingleUse", "claim, commit, target and status; the state", "xiaomi", 4, 1},
-		{"SingleUse, of any OAuth 2.0 server", "claim, commit, target and status; the state", "oauth2", 4, 1},
-		{"Reusable", "target and status", "mcs", 2, 1},
-		{"Reusable, without a refresh token", "target and status", "oauth2-client-credentials", 2, 1},
-		{"Reusable, with another refresh token in each reply", "state, target and status", "oracle-commerce-store", 3, 1},
+		{"SingleUse", "claim, commit, target and status; the state", "xiaomi", 4, 1, nil},
+		{"Auto, of an OAuth 2.0 server that rotates", "claim, commit, target and status; the state", "oauth2", 4, 1, nil},
+		{"Auto, of an OAuth 2.0 server that never does", "target and status; the state", "oauth2", 2, 1, leavesTokens},
+		{"Reusable", "target and status", "mcs", 2, 1, nil},
+		{"Reusable, without a refresh token", "target and status", "oauth2-client-credentials", 2, 1, nil},
+		{"Reusable, with another refresh token in each reply", "state, target and status", "oracle-commerce-store", 3, 1, nil},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, simulator.Hour)
+			if each.change != nil {
+				w.simulator.Configure(each.change)
+			}
 			counted := &bill{}
 			w.wire = counted.wrap
 			w.start()

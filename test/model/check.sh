@@ -28,6 +28,11 @@ window | holds | FAULTS=2 WINDOW | Hold, with a reuse window
 window-spool | holds | FAULTS=2 WINDOW REVOKES SPOOL | the same, reuse outside the window revokes, with a spool
 window-retry | holds | FAULTS=2 WINDOW RETRY | RetryOnce, with a reuse window
 window-late | holds | FAULTS=1 WINDOW SAME_SUCCESSOR LATE | a window, and a late request, where reuse brings the same successor again
+auto | holds | FAULTS=3 AUTO | Auto with Hold: a server that gives another token now and then, or begins to after years
+auto-revokes | holds | FAULTS=4 AUTO ALONE REVOKES | the same with one process at a time, reuse revokes the family
+auto-spool | holds | FAULTS=2 AUTO SPOOL | the same, with a spool
+auto-retry | holds | FAULTS=1 AUTO RETRY | Auto with RetryOnce
+auto-window | holds | FAULTS=1 AUTO WINDOW SAME_SUCCESSOR SAMES=2 | Auto with a reuse window, in which the same successor comes again
 # The model has teeth: each of these parts is needed.
 no-claim | violated | FAULTS=2 NO_CLAIM | nothing is claimed
 commit-last | violated | FAULTS=2 COMMIT_LAST | the target is published before the commit
@@ -41,11 +46,15 @@ doubt-window | violated | FAULTS=2 DOUBT_FORGOTTEN WINDOW | the same, with a win
 loss-in-status | violated | FAULTS=2 LOSS_IN_STATUS RETRY | that a token is lost is written to the status alone
 window-once | violated | FAULTS=2 WINDOW_SEEN_ONCE WINDOW | the window is not looked at again at the fence
 stall-in-status | violated | FAULTS=2 STALL_IN_STATUS | a stall outlasts the attempt that it was about
+proof-of-any | violated | FAULTS=1 ROUNDS=3 AUTO PROOF_OF_ANY | a proof counts for every later token
+refusal-unwritten | violated | FAULTS=2 AUTO REFUSAL_UNWRITTEN | that a proven token is refused is told without a look at the state
 # Limits, known and documented in README.md.
 gap-retry | violated | FAULTS=2 SENDGAP RETRY | frozen between the fence and the first byte, with RetryOnce
 gap-window | violated | FAULTS=2 SENDGAP WINDOW | the same, with a reuse window
 late-window | violated | FAULTS=2 WINDOW LATE | a window whose reuse voids the first successor, and a late request
 retry-revokes | violated | FAULTS=2 RETRY REVOKES | RetryOnce where reuse revokes the family
+auto-two-revoke | violated | FAULTS=2 AUTO REVOKES | Auto with two leaders as a server begins to rotate, where reuse revokes the family
+auto-two-void | violated | FAULTS=2 AUTO WINDOW SAMES=2 | the same with a window whose reuse voids the first successor
 TABLE
 }
 

@@ -11,6 +11,8 @@
  *   WINDOW   the provider has a reuse window
  *   REVOKES  reuse of a spent token revokes the family; without it, it is refused
  *   SPOOL    what a reply brought outlives a restart of the container
+ *   AUTO     rotation.mode is Auto: the provider gives another token now and then, or
+ *            begins to after years, and a token that it has left as it was is proven
  * Mutations (the protocol made worse), and limits (the world made worse), are
  * marked so where they are used.
  */
@@ -41,6 +43,10 @@
 #define FAULTS 3	/* all of these but the freezes together */
 #endif
 
+#ifndef SAMES
+#define SAMES 3		/* replies that leave the refresh token as it is */
+#endif
+
 #define TOKENS 8	/* the provider never issues as many */
 
 #ifdef RETRY
@@ -62,6 +68,19 @@ byte claimID;		/* attempt.id; 0: no attempt */
 byte claimBy;		/* attempt.holder */
 byte claimToken;	/* attempt.token */
 bit  claimResend;	/* attempt.resend */
+#ifdef AUTO
+byte proven;		/* proven.token; 0: none */
+bit  wasProven[TOKENS];	/* ghost */
+#ifdef PROOF_OF_ANY		/* mutation: whatever was proven once counts for each token */
+#define PROVEN (proven != 0)
+#else
+#define PROVEN (proven == stateToken)
+#endif
+#define FOUND_OUT (wasProven[stateToken] && stateSeq < ROUNDS)
+#else
+#define PROVEN    false
+#define FOUND_OUT false
+#endif
 byte target = 1;	/* the exchange whose access token the target holds */
 byte kept = 1;		/* ghost: the newest token that the state has ever held */
 
@@ -71,6 +90,18 @@ byte kept = 1;		/* ghost: the newest token that the state has ever held */
 #define REAUTH  3	/* Stalled, ReauthorizationRequired */
 #define SILENT  4	/* nothing to say */
 byte told = FINE;	/* the credential's conditions */
+#ifdef AUTO
+byte toldSeq;		/* refreshCount */
+#define BEHIND(p) (seen[p] < toldSeq)
+#define AHEAD     (stateSeq > toldSeq)
+#else
+#define BEHIND(p) false
+#define AHEAD     false
+#endif
+
+#ifdef AUTO
+byte sames;
+#endif
 
 /* Whether what process p has read of the state still stands: its
    resourceVersion is the current one. */
@@ -93,6 +124,7 @@ bit  revoked;
 #define REFUSED   2	/* invalid_grant */
 #define TRYLATER  3	/* a failure by which nothing was spent */
 #define GONE      4	/* no reply comes */
+#define SAME      5	/* a reply that holds an access token, and no other refresh token */
 byte request[2];	/* the token that is on its way */
 byte replyKind[2];
 byte replyToken[2];
@@ -114,6 +146,7 @@ bit  strays;
 #define PUBLISH  8
 #define STATUS   9
 #define DEAD    10
+#define DISPROVING 11	/* a proven token was refused */
 byte step[2];
 bit  paused[2];
 bit  late[2];		/* frozen since its claim was sent */
@@ -127,6 +160,16 @@ byte foundBy[2];
 byte why[2];		/* why a claim is withdrawn: NOTHING was sent, REFUSED, TRYLATER */
 byte say[2];
 byte published[2];
+#ifdef AUTO
+bit  unclaimed[2];	/* this visit sends a proven token */
+bit  proves[2];		/* the reply to this visit's claim proves its token */
+byte seen[2];		/* the sequence that this visit has seen of the state */
+#define UNCLAIMED(p) unclaimed[p]
+#define WAS_PROVEN(t) wasProven[t]
+#else
+#define WAS_PROVEN(t) false
+#define UNCLAIMED(p) false
+#endif
 
 byte crashes; byte pauses; byte losses; byte unsent; byte busy; byte apilost;
 
@@ -193,7 +236,7 @@ byte resends[TOKENS];	/* how often it was sent again in spite of that */
 #ifdef LOSS_IN_STATUS		/* before the repair: that a token is lost is known to the status alone */
 #define TO_RENEW(p) (claimID == 0 && (told == FINE || told == UNKNOWN) && (told == UNKNOWN || stateSeq < ROUNDS || target != stateToken))
 #else
-#define TO_RENEW(p) (claimID == 0 && told != REAUTH && (STALLED || stateSeq < ROUNDS || target != stateToken))
+#define TO_RENEW(p) (claimID == 0 && (told != REAUTH || AHEAD) && (STALLED || AHEAD || stateSeq < ROUNDS || target != stateToken))
 #endif
 #endif
 
@@ -217,15 +260,21 @@ inline unusedID(id) {
 /* A visit ends. */
 inline rest() {
 	step[me] = IDLE; fresh[me] = 0; late[me] = 0; have[me] = 0; sent[me] = 0; mine[me] = 0;
+#ifdef AUTO
+	unclaimed[me] = 0; proves[me] = 0; seen[me] = 0;
+#endif
 	resend[me] = 0; foundID[me] = 0; foundBy[me] = 0; why[me] = NOTHING; say[me] = SILENT; published[me] = 0
 }
 
 /* The request leaves. */
 inline send() {
-	/* No spent token is sent outside a declared window or the one recorded retry. */
-	assert(!SPENT(sent[me]) || HONOURED(sent[me]) || (POLICY_RETRY && resend[me]));
+	/* No spent token is sent outside a declared window or the one recorded retry, or
+	   without knowing, where it was proven (and, by who does not know of that, once
+	   more after it was refused). */
+	assert(!SPENT(sent[me]) || HONOURED(sent[me]) || (POLICY_RETRY && resend[me]) || WAS_PROVEN(sent[me]));
 	if
-	:: doubt[sent[me]] -> resends[sent[me]]++;
+	:: UNCLAIMED(me)	/* as often as need be */
+	:: !UNCLAIMED(me) && doubt[sent[me]] -> resends[sent[me]]++;
 		assert(resends[sent[me]] <= 1)	/* at most one resend */
 	:: else -> doubt[sent[me]] = 1
 	fi;
@@ -237,6 +286,9 @@ inline send() {
 /* The provider redeems token t. */
 inline redeem(t, kind, new) {
 	if
+#ifdef AUTO
+	:: !revoked && t == current && sames < SAMES -> sames++; kind = SAME; new = t
+#endif
 	:: !revoked && t == current ->
 		lastUsed = t; current++; windowOpen = HAS_WINDOW; kind = TOKEN; new = current
 	:: !revoked && t != current && HONOURED(t) ->
@@ -266,6 +318,9 @@ end:	do
 	/* Refresher.Recover, State.Recover, decision.Decide: what a visit finds. */
 	:: atomic { step[me] == IDLE && !paused[me] && (TO_RECOVER(me) || TO_RENEW(me)) ->
 		fresh[me] = 1; sent[me] = stateToken;
+#ifdef AUTO
+		seen[me] = stateSeq;
+#endif
 		if
 		:: claimID != 0 && !MUST_ASK_A_PERSON && (POLICY_ALLOWS || MAY_BE_INSIDE) ->
 			resend[me] = 1; foundID[me] = claimID; foundBy[me] = claimBy; step[me] = DECIDED;
@@ -273,9 +328,14 @@ end:	do
 		:: claimID != 0 && (MUST_ASK_A_PERSON || !POLICY_ALLOWS) ->
 			say[me] = UNKNOWN; step[me] = STATUS;
 			printf("%d: finds the claim %d on token %d: a person must decide\n", me, claimID, claimToken)
-		:: claimID == 0 && stateSeq < ROUNDS ->
+		:: claimID == 0 && stateSeq < ROUNDS && !PROVEN ->
 			step[me] = DECIDED;
 			printf("%d: token %d is due\n", me, stateToken)
+#ifdef AUTO
+		:: claimID == 0 && stateSeq < ROUNDS && PROVEN ->
+			unclaimed[me] = (proven == stateToken); step[me] = SENDING;
+			printf("%d: token %d is due, and proven\n", me, stateToken)
+#endif
 		:: claimID == 0 && stateSeq >= ROUNDS ->
 			published[me] = stateToken; say[me] = FINE; step[me] = PUBLISH
 		fi }
@@ -319,7 +379,7 @@ end:	do
 		fi
 #endif
 		}
-#ifdef SENDGAP
+#if defined(SENDGAP) || defined(AUTO)	/* nothing is claimed, so nothing is fenced */
 	:: atomic { step[me] == SENDING && !paused[me] -> send() }
 #endif
 
@@ -340,10 +400,29 @@ end:	do
 #else
 			step[me] = SPOOLING
 #endif
-		:: kind == REFUSED ->
+#ifdef AUTO
+		:: kind == SAME && UNCLAIMED(me) ->	/* nothing new to save */
+			say[me] = FINE; published[me] = sent[me]; step[me] = PUBLISH;
+			printf("%d: token %d works still\n", me, sent[me])
+		:: kind == SAME && !UNCLAIMED(me) ->
+			have[me] = new; say[me] = FINE; published[me] = new; proves[me] = !resend[me]; doubt[sent[me]] = 0; resends[sent[me]] = 0; step[me] = SPOOLING;
+			printf("%d: token %d works, and stays as it is\n", me, sent[me])
+		:: kind == REFUSED && UNCLAIMED(me) ->
+			say[me] = REAUTH; step[me] = DISPROVING;
+			printf("%d: is refused a proven token\n", me)
+		:: kind == TRYLATER && UNCLAIMED(me) ->
+			rest(); printf("%d: is told to try later\n", me)
+#endif
+		:: kind == REFUSED && !UNCLAIMED(me) ->
 			why[me] = REFUSED; say[me] = (resend[me] -> LOST : REAUTH); step[me] = WITHDRAW;
+#ifdef AUTO
+			if
+			:: !resend[me] -> doubt[sent[me]] = 0
+			:: else
+			fi;
+#endif
 			printf("%d: is refused\n", me)
-		:: kind == TRYLATER ->
+		:: kind == TRYLATER && !UNCLAIMED(me) ->
 			why[me] = TRYLATER; step[me] = WITHDRAW;
 			if
 			:: !resend[me] -> doubt[sent[me]] = 0
@@ -373,11 +452,18 @@ end:	do
 			stateToken = have[me]; stateSeq++; dropClaim();
 #else
 #ifndef NO_CLAIM
-		:: claimID == mine[me] ->
+		:: claimID == mine[me] && mine[me] != 0 ->
 			stateToken = have[me]; stateSeq++; dropClaim();
 			updated(); step[me] = PUBLISH;
 			printf("%d: commits token %d\n", me, have[me])
+#ifdef AUTO
+		:: mine[me] != 0 && claimID != mine[me] && have[me] == sent[me] && wasProven[sent[me]] ->
+			step[me] = PUBLISH;	/* it was applied, and nobody heard of it */
+			printf("%d: finds token %d proven\n", me, have[me])
+		:: (mine[me] == 0 || claimID != mine[me]) && stateToken == sent[me] && !(mine[me] != 0 && have[me] == sent[me] && wasProven[sent[me]]) ->
+#else
 		:: claimID != mine[me] && stateToken == sent[me] ->	/* another's claim stays */
+#endif
 #else
 		:: stateToken == sent[me] ->
 #endif
@@ -389,6 +475,16 @@ end:	do
 			spool[me] = 0; rest();
 			printf("%d: what it holds is superseded\n", me)
 		fi;
+#ifdef AUTO
+		if
+		:: step[me] == PUBLISH -> seen[me] = stateSeq;
+			if
+			:: proves[me] && stateToken == sent[me] -> proven = sent[me]; wasProven[proven] = 1
+			:: else
+			fi
+		:: else
+		fi;
+#endif
 		if
 		:: step[me] == PUBLISH && apilost < APILOST && FAULT_LEFT -> apilost++; step[me] = COMMIT
 		:: step[me] == PUBLISH -> spool[me] = 0; have[me] = 0
@@ -405,6 +501,20 @@ end:	do
 		fi
 #endif
 		}
+
+#ifdef AUTO
+	/* renewal.giveUpProven: a Store.Commit; where the state has moved on nothing is said. */
+	:: atomic { step[me] == DISPROVING && !paused[me] ->
+		if
+#ifdef REFUSAL_UNWRITTEN	/* mutation: whatever the state holds by now, and without its sequence */
+		:: true -> seen[me] = 255; step[me] = STATUS
+#endif
+		:: stateToken == sent[me] && claimID == 0 ->
+			proven = 0; seen[me] = stateSeq; updated(); step[me] = STATUS;
+			printf("%d: token %d is proven no more\n", me, sent[me])
+		:: else -> rest(); printf("%d: another process has a successor\n", me)
+		fi }
+#endif
 
 	/* claim.withdraw: a Store.Commit too. */
 	:: atomic { step[me] == WITHDRAW && !paused[me] ->
@@ -435,6 +545,9 @@ end:	do
 			:: stateToken == sent[me] && resend[me] && why[me] == REFUSED	/* stays, for whoever comes */
 #endif
 			fi;
+#ifdef AUTO
+			seen[me] = stateSeq;
+#endif
 			updated()
 		fi;
 		printf("%d: withdraws; the claim that stands is %d\n", me, claimID);
@@ -462,8 +575,14 @@ end:	do
 
 	/* conclude: the last writer wins. */
 	:: atomic { step[me] == STATUS && !paused[me] ->
-		told = say[me];
-		printf("%d: tells %d (0 fine, 1 OutcomeUnknown, 2 RotatedTokenLost, 3 ReauthorizationRequired)\n", me, told);
+		if
+		:: BEHIND(me)	/* status.isBehind: theirs stays */
+		:: else -> told = say[me];
+#ifdef AUTO
+			toldSeq = seen[me];
+#endif
+			printf("%d: tells %d (0 fine, 1 OutcomeUnknown, 2 RotatedTokenLost, 3 ReauthorizationRequired)\n", me, told)
+		fi;
 		rest() }
 
 	/* SIGKILL, at any point; the container is restarted. */
@@ -548,7 +667,7 @@ end:	do
 #define IN_PROCESS(p) (have[p] == current || (step[p] == ASKING && replyToken[p] == current))
 #define SAFE_TOKEN (!revoked && (stateToken == current || spool[0] == current || spool[1] == current || \
 	IN_PROCESS(0) || IN_PROCESS(1)))
-#define NOT_SILENT (claimID != 0 || told != FINE)
+#define NOT_SILENT (claimID != 0 || told != FINE || FOUND_OUT)	/* or the next renewal finds it out */
 
 /*
  * And once all have come to rest (every process restarted and thawed, nothing
@@ -566,7 +685,12 @@ end:	do
 
 active proctype Monitor()
 {
-	atomic { run Operator(0); run Operator(1); run Provider() };
+	atomic {
+		run Operator(0);
+#ifndef ALONE			/* world: there is one process at a time */
+		run Operator(1);
+#endif
+		run Provider() };
 	if
 	:: atomic { !(SAFE_TOKEN || NOT_SILENT) -> printf("the token is lost in silence\n"); assert(false) }
 	:: atomic { timeout ->
