@@ -39,7 +39,7 @@ func TestGarbageBesideWhatIsInUse(t *testing.T) {
 
 // TestTheCollectorFollowsWhatIsInUse at once: until then a heap that has grown tenfold would
 // grow by 300 percent.
-func TestTheCollectorFollowsWhatIsInUse(t *testing.T) { //nolint:paralleltest // it sets what the whole process goes by
+func TestTheCollectorFollowsWhatIsInUse(t *testing.T) {
 	t.Setenv("GOGC", "")
 	before := debug.SetGCPercent(100)
 	ctx, end := context.WithCancel(t.Context())

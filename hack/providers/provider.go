@@ -184,7 +184,7 @@ func (d described) Sample(parameter string) string { return d.samples[parameter]
 // Calls are the requests in their order, each as its method and URL.
 func (d described) Calls() []string {
 	var calls []string
-	for _, call := range slices.Concat(d.Prepare, given(d.ClusterTokenProviderSpec.Login, d.Refresh), d.Finish) {
+	for _, call := range slices.Concat(d.Prepare, given(d.Login, d.Refresh), d.Finish) {
 		text := cmp.Or(call.Request.Method, "POST") + " " + call.Request.URL
 		if !slices.Contains(calls, text) {
 			calls = append(calls, text)
@@ -206,7 +206,7 @@ func (d described) RefreshTokenLife() string {
 }
 
 func (d described) stated(by func(v1alpha1.ProviderResponse) bool) bool {
-	return slices.ContainsFunc(given(d.Refresh, d.ClusterTokenProviderSpec.Login), func(call v1alpha1.ProviderCall) bool {
+	return slices.ContainsFunc(given(d.Refresh, d.Login), func(call v1alpha1.ProviderCall) bool {
 		return by(call.Response)
 	})
 }

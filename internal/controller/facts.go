@@ -218,7 +218,7 @@ func dueOf(credential *v1alpha1.TokenCredential, validity token.Validity, limits
 // isRequested reports whether a refresh is asked for that the provider would take.
 func isRequested(credential *v1alpha1.TokenCredential, validity token.Validity, limits limits, now time.Time) bool {
 	tooEarly := !validity.IsZero() && now.Before(schedule.EarliestAt(validity, limits.earliest)) && !schedule.FromFuture(validity.IssuedAt, now)
-	return credential.RefreshRequested() && !(limits.earliest > 0 && tooEarly)
+	return credential.RefreshRequested() && (limits.earliest == 0 || !tooEarly)
 }
 
 // renewalOf is when the token at hand is to be renewed, or else the one that the target

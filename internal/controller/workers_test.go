@@ -29,7 +29,7 @@ func (h *hanging) Do(*egress.Request, bool) (*egress.Reply, error) {
 
 func queueOfWorkers(t *testing.T, workers *workers) queue {
 	inner := fairqueue.New(t.Name(), workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](time.Second, time.Second),
-		func(request reconcile.Request) pace.Waiter { return pace.Waiter{Class: pace.New} })
+		func(reconcile.Request) pace.Waiter { return pace.Waiter{Class: pace.New} })
 	t.Cleanup(inner.ShutDown)
 	return working{inner, workers}
 }

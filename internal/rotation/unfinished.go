@@ -26,7 +26,7 @@ func (u *Unfinished) Is(other *Unfinished) bool {
 	if u == nil || other == nil {
 		return u == other
 	}
-	return u.AccessToken.Equal(other.AccessToken) && u.Validity.Equal(other.Validity)
+	return u.AccessToken.Equal(other.AccessToken) && u.Equal(other.Validity)
 }
 
 // Finish takes in the token that calls have made of the unfinished one.

@@ -250,7 +250,7 @@ func providerValidations() []validation {
 			{"spec.renewal.earliestPercentage", "maximum", edit{"spec.renewal.earliestPercentage": int64(99)}, edit{"spec.renewal.earliestPercentage": int64(100)},
 				"spec.renewal.earliestPercentage in body should be less than or equal to 99"},
 		},
-		enum("spec.rotation.mode", "Auto", "Reusable", "SingleUse"),
+		enum("spec.rotation.mode", "Auto", "SingleUse", "Reusable"),
 		duration("spec.rotation.reuseWindow"),
 		enum("spec.rotation.onUnknownOutcome", "Hold", "RetryOnce"),
 		duration("spec.lifetime.accessToken"),

@@ -118,7 +118,7 @@ func replies() []Fault {
 		{"the wrong Content-Type", "read by content"},
 		{"a charset", "read by content"},
 		{"a byte order mark", "read by content"},
-		{"expires_in missing, \"3600\", 3600.5, 0, negative, 1e30, null, a word", "a usable one counts; else the default, and the tokens are kept"},
+		{"expires_in missing, \"3600\", 3600.5, 0, negative, 1e30, null, a word", "a usable one counts; else the default, and the tokens are kept; a token that has ended already is not published"},
 		{"a body of 10 GiB", "no more than the cap of 256 KiB is read; a refresh token in that is kept, else the outcome is unknown, and told; the worker lives"},
 		{"one byte a second", "the exchange ends after 30 seconds; the outcome is unknown, and told"},
 		{"a compressed bomb", "no more than the cap of 256 KiB is expanded; the outcome is unknown, and told; the worker lives"},

@@ -171,7 +171,7 @@ func TestALifeWithCallsAroundTheRefresh(t *testing.T) {
 	operator.shutDown()
 	h.breaks(false)
 	w.start()
-	w.await("hops", "the token of the second hop", func(c *v1alpha1.TokenCredential) bool {
+	w.await("hops", "the token of the second hop", func(*v1alpha1.TokenCredential) bool {
 		return string(w.read(b.target())["access_token"]) == "hop of first-2"
 	})
 	w.awaitCondition("hops", v1alpha1.RefreshedCondition, metav1.ConditionTrue, v1alpha1.RefreshedReason)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ import (
 func TestReplies(t *testing.T) {
 	t.Parallel()
 	var cases []fault
-	for _, some := range [][]fault{readableReplies(), partialReplies(), refusals(), unclearReplies()} {
+	for _, some := range [][]fault{readableReplies(), partialReplies(), wholeDocuments(), refusals(), unclearReplies()} {
 		cases = append(cases, some...)
 	}
 	survive(t, cases)
@@ -117,7 +118,7 @@ func oddLifetimes(w *world) {
 		want time.Duration
 	}{
 		{simulator.ExpiresInText, stated}, {"3600.5", stated}, {simulator.ExpiresInMissing, fallback}, {"0", fallback},
-		{"-3600", fallback}, {"1e30", fallback}, {"null", fallback}, {`"soon"`, fallback},
+		{"1e30", fallback}, {"null", fallback}, {`"soon"`, fallback},
 	}
 	for i, each := range forms {
 		w.simulator.Configure(func(o *simulator.Options) { o.Xiaomi.ExpiresIn = each.form })
@@ -147,6 +148,18 @@ func partialReplies() []fault {
 			}})
 		},
 	}}
+	cases = append(cases, fault{
+		name: "a new token that has ended already", promise: "it is not published, the refresh token is saved",
+		shows: []string{`expires_in missing, "3600", 3600.5, 0, negative, 1e30, null, a word`},
+		play: func(w *world) {
+			w.start()
+			w.fresh()
+			w.savesRefreshTokenAlone(v1alpha1.RequestRejectedReason, simulator.Fault{Rewrite: func(own simulator.Reply) simulator.Reply {
+				own.Body = expiresIn.ReplaceAllString(own.Body, `"expires_in":-3600`)
+				return own
+			}})
+		},
+	})
 	cases = append(cases, brokenReplies()...)
 	for name, form := range odd {
 		cases = append(cases, fault{
@@ -170,12 +183,16 @@ func partialReplies() []fault {
 	return cases
 }
 
+// expiresIn is that member of a reply in JSON.
+var expiresIn = regexp.MustCompile(`"expires_in":[^,}]*`)
+
 // brokenReplies cannot be read as a whole, and yet the refresh token is in what
 // came of them.
 func brokenReplies() []fault {
-	followedBy := func(size int) func(simulator.Reply) simulator.Reply {
+	// Both tokens come first, and the document's end after what is read.
+	padded := func(size int) func(simulator.Reply) simulator.Reply {
 		return func(own simulator.Reply) simulator.Reply {
-			own.Body += strings.Repeat(" ", max(size, len(own.Body)))
+			own.Body = fmt.Sprintf(`%s,"padding":"%s"}`, strings.TrimSuffix(strings.TrimSpace(own.Body), "}"), strings.Repeat("p", max(size, len(own.Body))))
 			return own
 		}
 	}
@@ -185,9 +202,9 @@ func brokenReplies() []fault {
 		broken      simulator.Fault
 	}{
 		{name: "a body that is cut short after its refresh token", shows: "a truncated body",
-			broken: simulator.Fault{Truncate: true, Rewrite: followedBy(0)}},
+			broken: simulator.Fault{Truncate: true, Rewrite: padded(0)}},
 		{name: "a body over the cap that begins with its refresh token", shows: "a body of 10 GiB",
-			broken: simulator.Fault{Rewrite: followedBy(int(egress.DefaultMaxReply))}},
+			broken: simulator.Fault{Rewrite: padded(int(egress.DefaultMaxReply))}},
 		{name: "JSON far too deep", shows: "JSON 10,000 deep", broken: simulator.Fault{Rewrite: nested(1 << 16)}},
 	} {
 		cases = append(cases, fault{
@@ -197,6 +214,38 @@ func brokenReplies() []fault {
 				w.start()
 				w.fresh()
 				w.savesRefreshTokenAlone(v1alpha1.ProviderUnavailableReason, each.broken)
+			},
+		})
+	}
+	return cases
+}
+
+// wholeDocuments are in bodies that have not come to their end.
+func wholeDocuments() []fault {
+	followedBy := func(size int) func(simulator.Reply) simulator.Reply {
+		return func(own simulator.Reply) simulator.Reply {
+			own.Body += strings.Repeat(" ", max(size, len(own.Body)))
+			return own
+		}
+	}
+	var cases []fault
+	for name, frame := range map[string]simulator.Fault{
+		"a body that is cut short behind its document":    {Truncate: true, Rewrite: followedBy(0)},
+		"a body over the cap that begins with a document": {Rewrite: followedBy(int(egress.DefaultMaxReply))},
+	} {
+		cases = append(cases, fault{
+			name: name, promise: "the tokens are used, and what was wrong with the frame is told",
+			play: func(w *world) {
+				w.start()
+				w.fresh()
+				w.simulator.QueueFault(xiaomiCalls, 1, frame)
+				w.askForRefresh(xiaomi, "framed")
+				w.awaitRefreshes(xiaomi, 2)
+				w.keptAndFresh()
+				w.spentOnce(2)
+				if told := describe(w.look(xiaomi)); !strings.Contains(told, "the frame of the provider's reply is wrong") {
+					w.t.Errorf("nothing is told of the frame:\n%s", told)
+				}
 			},
 		})
 	}

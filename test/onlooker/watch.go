@@ -173,7 +173,7 @@ func tokenIn(value []byte) []byte {
 // harmless are keys whose values tell nothing, by name: some stand in the status, too, and
 // the digests among them are compared with those of the tokens.
 var harmless = []string{
-	"token_type", "scope", "mac_algorithm", "issued_at", "expires_at", "refresh_token_expires_at", "sequence", "identity", "attempt", "source", "spent", "origin",
+	"token_type", "scope", "mac_algorithm", "issued_at", "expires_at", "refresh_token_expires_at", "sequence", "identity", "attempt", "source", "spent", "origin", "proven",
 }
 
 // isHarmless goes for what has three characters at most, too: tests have many such values,

@@ -84,7 +84,7 @@ func (c *call) grant(access, refresh string, now time.Time) (Reply, error) {
 		}
 		reply = found
 	}
-	ok := true
+	var ok bool
 	if c.accessToken.isSet() {
 		if reply, ok = c.fill(reply, c.accessToken, access); !ok {
 			return Reply{}, fmt.Errorf("no reply was found that holds the access token")

@@ -43,5 +43,6 @@ func write(text *strings.Builder, part *syntax.Regexp) {
 		for range part.Min {
 			write(text, part.Sub[0])
 		}
+	default: // it matches nothing at all, too
 	}
 }

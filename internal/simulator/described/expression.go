@@ -11,7 +11,6 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -206,7 +205,7 @@ func (e *expression) value(reply Reply, known *known) (value any, ok bool) {
 		}
 		result = optional.GetValue()
 	}
-	return result.(ref.Val).Value(), true
+	return result.Value(), true
 }
 
 // isTrue reports whether a condition holds over a reply.
