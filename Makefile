@@ -15,6 +15,10 @@ KUBECTL ?= kubectl
 # PKG are the packages to test, TEST_FLAGS further flags for go test.
 PKG ?= ./...
 TEST_FLAGS ?=
+# ALL is set where all packages are tested, those in modules of their own among them.
+ALL = $(filter ./...,$(PKG))
+# OIDC_PROVIDER holds a server that the tests start where Node.js is installed.
+OIDC_PROVIDER := test/oauth/oidcprovider
 # RACE turns the race detector on where a C compiler, which it needs, is there;
 # RACE= turns it off.
 RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -63,8 +67,17 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 	@$(with-control-plane) go build -o bin/demo ./hack/demo; exec bin/demo --manager bin/manager $(DEMO_FLAGS)
 
 .PHONY: test
-test: ## Run all tests, those against a real API server among them.
-	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)
+test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them.
+	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)$(if $(ALL),; \
+		go test -C test/oauth $(RACE) -timeout 10m $(TEST_FLAGS) ./...)
+
+.PHONY: oauth-servers
+oauth-servers: ## Fetch oidc-provider for the tests in test/oauth (once, needs npm; without it those are skipped).
+	@if [ $(OIDC_PROVIDER)/node_modules/.package-lock.json -nt $(OIDC_PROVIDER)/package-lock.json ]; then exit; fi; \
+		if ! command -v npm > /dev/null; then echo "There is no npm: the tests against oidc-provider are skipped." >&2; exit; fi; \
+		echo "Fetching oidc-provider (some seconds) ..." >&2; \
+		npm ci --prefix $(OIDC_PROVIDER) --no-audit --no-fund --fetch-retries=0 > /dev/null || \
+		echo "It cannot be fetched: the tests against oidc-provider are skipped." >&2
 
 ##@ While you work
 
@@ -103,6 +116,7 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check the code: mistakes, import directions, API conventions.
 	@$(GOLANGCI_LINT) run
+	@cd test/oauth; $(GOLANGCI_LINT) run
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.

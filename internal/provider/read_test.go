@@ -260,7 +260,7 @@ func TestMessagesAreSafe(t *testing.T) {
 		"a long word in mixed case":      {"it looks like a token", "bad abcdefghijklmnOp", "bad [redacted]"},
 		"a very long word":               {"it looks like a token", "bad abcdefghijklmnopqrstuvwxyzabcdef", "bad [redacted]"},
 		"a JWT":                          {"it looks like a token", "bad eyJhbGciOiJIUzI1NiJ9.e30.x", "bad [redacted]"},
-		"a long text":                    {"it is shortened", strings.Repeat("word ", 100), strings.Repeat("word ", 39) + "word…"},
+		"a long text":                    {"its middle is left out", strings.Repeat("word ", 100), strings.Repeat("word ", 23) + "word…" + strings.Repeat(" word", 16)},
 		"bytes that are not UTF-8":       {"they are left out", "a\xffb", "a b"},
 		"nothing":                        {"no colon either", "", ""},
 	}

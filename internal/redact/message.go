@@ -20,6 +20,8 @@ import (
 const (
 	// longestMessage is how much of a provider's message is shown, in runes.
 	longestMessage = 200
+	// shownEnd is how much of a longer one is shown of its end, in runes.
+	shownEnd = 80
 	// consideredMessage is how much of it is looked at, in bytes.
 	consideredMessage = 1 << 10
 )
@@ -109,9 +111,13 @@ func looksLikeToken(word string) bool {
 	return false
 }
 
+// shorten leaves the middle out: servers that quote RFC 6749 first say what is wrong at the
+// end (ory/fosite does).
 func shorten(text string) string {
-	if runes := []rune(text); len(runes) > longestMessage {
-		return string(runes[:longestMessage-1]) + "…"
+	runes := []rune(text)
+	if len(runes) <= longestMessage {
+		return text
 	}
-	return text
+	end := len(runes) - shownEnd
+	return string(runes[:longestMessage-1-shownEnd]) + "…" + string(runes[end:])
 }
