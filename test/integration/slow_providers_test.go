@@ -29,7 +29,7 @@ func TestProvidersThatDoNotAnswerHoldNoWorker(t *testing.T) {
 		hostile := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-hostile-"}}
 		must(t, w.Create(t.Context(), hostile))
 		w.namespace, w.namespaces = hostile.Name, append(w.namespaces, hostile.Name)
-		w.createMany("slow", concurrency, builtInNamed(t, service))
+		w.createMany("slow", 3, builtInNamed(t, service)) // few, so that all is over long before an exchange has to end
 	}
 	w.start()
 	// One more than there are workers, of which the first have become slow.

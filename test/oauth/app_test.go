@@ -11,9 +11,12 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"maps"
+	"math/big"
 	"testing"
+	"time"
 )
 
 // app is an app as an authorization server has it registered, and as its owner writes it
@@ -24,6 +27,11 @@ type app struct {
 	authentication string
 	// parameters beside tokenURL and clientAuthentication.
 	parameters map[string]string
+	// bound says that the app's tokens are bound to the key in place of its secret.
+	bound bool
+	// certificate of the app and its key, in PEM; its issuer is issuer.
+	certificate, key string
+	issuer           *x509.Certificate
 	// public half of the key that signs assertions; its algorithm and identifier are
 	// among the parameters.
 	public crypto.PublicKey
@@ -53,6 +61,41 @@ func withKey(t *testing.T, algorithm, id string, private crypto.Signer) app {
 	if id != "" {
 		a.parameters["assertionKeyID"] = id
 	}
+	return a
+}
+
+// withProof is a public app whose tokens are bound to a key (RFC 9449).
+func withProof(t *testing.T) app {
+	t.Helper()
+	a := withKey(t, "ES256", "", ecKey(t))
+	a.id, a.authentication, a.bound, a.parameters = "an app with a proof", "none", true, nil
+	return a
+}
+
+// withCertificate is an app that authenticates by a certificate of an issuer of its own.
+func withCertificate(t *testing.T) app {
+	t.Helper()
+	a := app{id: "an app with a certificate", authentication: "tls_client_auth"}
+	authority, private := ecKey(t), ecKey(t)
+	template := func(name string) *x509.Certificate {
+		return &x509.Certificate{
+			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}
+	}
+	a.issuer = template("an authority")
+	a.issuer.IsCA, a.issuer.BasicConstraintsValid = true, true
+	der, err := x509.CreateCertificate(rand.Reader, a.issuer, a.issuer, authority.Public(), authority)
+	must(t, err)
+	a.issuer, err = x509.ParseCertificate(der)
+	must(t, err)
+	der, err = x509.CreateCertificate(rand.Reader, template(a.id), a.issuer, private.Public(), authority)
+	must(t, err)
+	a.certificate = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	der, err = x509.MarshalPKCS8PrivateKey(private)
+	must(t, err)
+	a.key = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	return a
 }
 

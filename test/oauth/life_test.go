@@ -23,6 +23,7 @@ func TestALifeWithEachClientAuthentication(t *testing.T) {
 		"private_key_jwt with RS256":           withKey(t, "RS256", "", rsaKey(t)),
 		"private_key_jwt with PS256 and a kid": withKey(t, "PS256", "the key of 2026", rsaKey(t)),
 		"private_key_jwt with ES256":           withKey(t, "ES256", "", ecKey(t)),
+		"tls_client_auth":                      withCertificate(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

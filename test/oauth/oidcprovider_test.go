@@ -5,7 +5,9 @@ package oauth
 
 import (
 	"bufio"
+	"crypto"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -43,6 +45,8 @@ type rotation string
 const (
 	rotates rotation = "true"
 	keeps   rotation = "false"
+	// withNonces they do, and each proof of a key needs a nonce of the server.
+	withNonces rotation = "true "
 	// byDefault public apps get one with each refresh, and others when 70 % of the
 	// lifetime of theirs has passed.
 	byDefault rotation = ""
@@ -100,6 +104,7 @@ func startNode(t *testing.T, when rotation) *nodeServer {
 	if when != byDefault {
 		settings["rotates"] = json.RawMessage(when)
 	}
+	settings["dpopNonces"] = when == withNonces
 	n.issuer = n.ask(t, settings).Issuer
 	return n
 }
@@ -152,7 +157,13 @@ func (n *nodeServer) register(t *testing.T, a app) app {
 // consent gives an app the refresh token that a person's consent leaves behind.
 func (n *nodeServer) consent(t *testing.T, a app) string {
 	t.Helper()
-	return n.ask(t, map[string]string{"consent": a.id}).Token
+	question := map[string]string{"consent": a.id}
+	if a.bound {
+		thumbprint, err := (&jose.JSONWebKey{Key: a.public}).Thumbprint(crypto.SHA256)
+		must(t, err)
+		question["jkt"] = base64.RawURLEncoding.EncodeToString(thumbprint)
+	}
+	return n.ask(t, question).Token
 }
 
 // accepts reports whether the server knows an access token that it has not revoked.
@@ -183,6 +194,8 @@ func (a app) metadata() map[string]any {
 		}[a.authentication],
 	}
 	switch {
+	case a.bound:
+		metadata["dpop_bound_access_tokens"] = true
 	case a.public != nil:
 		key := jose.JSONWebKey{Key: a.public, KeyID: a.parameters["assertionKeyID"], Algorithm: a.parameters["assertionAlgorithm"], Use: "sig"}
 		metadata["jwks"] = jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key}}

@@ -19,18 +19,35 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
-// refreshOnce sends one refresh as the operator would, and nothing around it.
+// refreshOnce sends one refresh by oauth2 as the operator would, and nothing around it.
 func refreshOnce(t *testing.T, a app, tokenURL, refreshToken string) provider.Outcome {
 	t.Helper()
 	specs, err := builtin.Specs()
 	must(t, err)
-	oauth2, err := provider.Compile("oauth2", specs["oauth2"])
+	return refreshBy(t, specs["oauth2"], a, a.parametersFor(tokenURL), refreshToken)
+}
+
+// refreshBy sends one refresh by a provider's description, and what it asks to send
+// again.
+func refreshBy(t *testing.T, spec v1alpha1.ClusterTokenProviderSpec, a app, parameters map[string]string, refreshToken string) provider.Outcome {
+	t.Helper()
+	described, err := provider.Compile("tested", spec)
 	must(t, err)
-	parameters, err := oauth2.Parameters(a.parametersFor(tokenURL))
+	parameters, err = described.Parameters(parameters)
 	must(t, err)
-	exchange := oauth2.Refresh.Begin(provider.Inputs{
+	exchange := described.Refresh.Begin(provider.Inputs{
 		AppKey: secret.New(a.id), AppSecret: secret.New(a.secret), RefreshToken: secret.New(refreshToken), Parameters: parameters,
 	}, time.Now(), uuid.NewString())
+	outcome := send(t, exchange)
+	if outcome.SendAgain {
+		outcome = send(t, exchange.Again(outcome.Outputs, uuid.NewString()))
+	}
+	return outcome
+}
+
+// send sends the request of an exchange and reads the reply.
+func send(t *testing.T, exchange *provider.Exchange) provider.Outcome {
+	t.Helper()
 	request, err := exchange.Request(t.Context())
 	must(t, err)
 	calls, err := egress.New(policy(t))

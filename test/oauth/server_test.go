@@ -7,9 +7,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -69,7 +72,11 @@ func newServer(t *testing.T, a app) *server {
 	s.tokens = &keeping{CoreStrategy: compose.NewOAuth2HMACStrategy(s.config), server: s}
 	s.oauth = compose.Compose(s.config, s.store, s.tokens, compose.OAuth2RefreshTokenGrantFactory, compose.OAuth2TokenIntrospectionFactory)
 	s.register(a)
-	s.Server = httptest.NewTLSServer(http.HandlerFunc(s.serve))
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	if a.issuer != nil {
+		s.demandCertificates(a.issuer)
+	}
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	s.config.TokenURL = s.tokenURL()
 	return s
@@ -82,7 +89,7 @@ func (s *server) tokenURL() string { return s.URL + "/oauth2/token" }
 func (s *server) register(a app) {
 	s.t.Helper()
 	client := &fosite.DefaultOpenIDConnectClient{DefaultClient: &fosite.DefaultClient{
-		ID: a.id, Public: a.authentication == "none", GrantTypes: []string{"refresh_token"}, Scopes: []string{"offline", "photos"},
+		ID: a.id, Public: a.secret == "", GrantTypes: []string{"refresh_token"}, Scopes: []string{"offline", "photos"},
 	}}
 	switch a.authentication {
 	case "", "basic", "post":
@@ -100,6 +107,20 @@ func (s *server) register(a app) {
 	s.store.Clients[a.id] = client
 	if a.secret != "" {
 		bystander.Hide("an app's secret", a.secret)
+	}
+}
+
+// demandCertificates has the server take none but connections with a certificate of an
+// authority, and authenticate apps by it (RFC 8705 section 2.1), which fosite does not do
+// itself.
+func (s *server) demandCertificates(authority *x509.Certificate) {
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}
+	s.TLS.ClientCAs.AddCert(authority)
+	s.config.ClientAuthenticationStrategy = func(ctx context.Context, r *http.Request, form url.Values) (fosite.Client, error) {
+		if r.TLS.PeerCertificates[0].Subject.CommonName != form.Get("client_id") {
+			return nil, fosite.ErrInvalidClient.WithHint("The certificate is another app's.")
+		}
+		return s.store.GetClient(ctx, form.Get("client_id"))
 	}
 }
 

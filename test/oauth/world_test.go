@@ -77,6 +77,10 @@ func newWorld(t *testing.T, a app, tokenURL, seed string, change ...func(*v1alph
 			RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: "seed"},
 		},
 	}
+	if a.certificate != "" {
+		w.secret("certificate", map[string]string{corev1.TLSCertKey: a.certificate, corev1.TLSPrivateKeyKey: a.key})
+		credential.Spec.ClientCertificateSecretRef = &v1alpha1.ClientCertificateSecretReference{Name: "certificate"}
+	}
 	for _, each := range change {
 		each(&credential.Spec)
 	}
@@ -143,6 +147,9 @@ func (w *world) secret(name string, data map[string]string) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
 	_, err := ctrl.CreateOrUpdate(w.t.Context(), w, secret, func() error {
 		secret.Data, secret.StringData = nil, data
+		if data[corev1.TLSPrivateKeyKey] != "" {
+			secret.Type = corev1.SecretTypeTLS
+		}
 		return nil
 	})
 	must(w.t, err)

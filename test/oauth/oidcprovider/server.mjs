@@ -6,9 +6,9 @@
 // listens; each further line is a question. It ends with its input, so it outlives
 // nobody.
 //
-// configuration: {cert, key, signingKey, rotates}
+// configuration: {cert, key, signingKey, rotates, dpopNonces}
 // questions:     {register: metadata}    => {}
-//                {consent: clientID}     => {token}
+//                {consent: clientID, jkt} => {token}
 //                {accepts: accessToken}  => {accepts}
 
 import { createServer } from 'node:https';
@@ -28,7 +28,10 @@ function configure(c) {
     cookies: { keys: [randomBytes(32).toString('hex')] },
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
     ttl: { AccessToken: 3600, RefreshToken: 24 * 3600, Grant: 24 * 3600, IdToken: 3600 },
-    features: { devInteractions: { enabled: false } },
+    features: {
+      devInteractions: { enabled: false },
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => c.dpopNonces },
+    },
   };
 }
 
@@ -38,17 +41,17 @@ async function register(provider, metadata) {
 }
 
 // consent gives a client the refresh token that a person's consent leaves behind.
-async function consent(provider, clientId) {
+async function consent(provider, clientId, jkt) {
   const client = await provider.Client.find(clientId);
   const grant = new provider.Grant({ accountId: person, clientId });
   grant.addOIDCScope(scope);
   const grantId = await grant.save();
-  return new provider.RefreshToken({ accountId: person, client, grantId, gty: 'authorization_code', scope }).save();
+  return new provider.RefreshToken({ accountId: person, client, grantId, gty: 'authorization_code', scope, jkt }).save();
 }
 
 async function answer(provider, question) {
   if (question.register) return register(provider, question.register);
-  if (question.consent) return { token: await consent(provider, question.consent) };
+  if (question.consent) return { token: await consent(provider, question.consent, question.jkt) };
   return { accepts: (await provider.AccessToken.find(question.accepts)) !== undefined };
 }
 
