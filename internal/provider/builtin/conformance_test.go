@@ -57,6 +57,7 @@ func live(t *testing.T, name string, spec v1alpha1.ClusterTokenProviderSpec) {
 		{"down", down},
 		{"a reply that is cut short", cutShort},
 		{"a careless frame", carelessFrame},
+		{"an error that is null is none", nulls},
 		{"no message quotes a secret", secrecy},
 	} {
 		t.Run(chapter.name, func(t *testing.T) {
@@ -208,6 +209,12 @@ func carelessFrame(t *testing.T, l *life) {
 	if got, want := l.inputs.RefreshToken.Reveal(), l.server.Current(); l.refreshes() && got != want {
 		t.Errorf("the credential holds %q, and the provider goes by %q", got, want)
 	}
+}
+
+func nulls(t *testing.T, l *life) {
+	l.server.Next(described.Fault{Nulls: true}, described.Fault{Nulls: true})
+	l.must(t)
+	l.must(t)
 }
 
 func secrecy(t *testing.T, l *life) {
