@@ -17,8 +17,9 @@ import (
 
 // Providers of several namespaces do not answer, and hold as many calls as there are
 // workers. Another namespace gets its token while none of these has ended.
+//
+//nolint:paralleltest // all has to be over within the half minute that an exchange may take
 func TestProvidersThatDoNotAnswerHoldNoWorker(t *testing.T) {
-	t.Parallel()
 	faults.Shows(t, "namespaces without number whose providers do not answer")
 	w := newWorld(t, simulator.Hour)
 	well, hold := w.namespace, make(chan struct{})
