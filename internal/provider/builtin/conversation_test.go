@@ -292,7 +292,7 @@ func TestInputsAreThoseOfTheUserGuide(t *testing.T) {
 		"xiaomi":                    {"Required", "Required", nil, "redirectURI", "SingleUse"},
 		"oracle-commerce-store":     {"None", "Optional", []v1alpha1.SecretKey{"username", "password"}, "site", "Reusable"},
 		"oracle-commerce-admin":     {"None", "Optional", []v1alpha1.SecretKey{"applicationKey"}, "site", "Reusable"},
-		"oauth2":                    {"Required", "Required", nil, "tokenURL clientAuthentication=basic assertionAlgorithm=RS256 assertionKeyID assertionAudience scope", "SingleUse"},
+		"oauth2":                    {"Required", "Required", nil, "tokenURL clientAuthentication=basic assertionAlgorithm=RS256 assertionKeyID assertionAudience scope authorizationURL deviceAuthorizationURL", "SingleUse"},
 		"oauth2-client-credentials": {"Required", "None", nil, "tokenURL clientAuthentication=basic scope audience", "Reusable"},
 	}
 	specs, err := builtin.Specs()
