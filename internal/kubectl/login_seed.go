@@ -67,6 +67,10 @@ func (s seed) put(ctx context.Context, value string, isTrial bool) error {
 	return nil
 }
 
+// refusalLooks is in how many looks in a row a refusal is seen before it is believed: one may
+// be of the token before, which was tried at the same time.
+const refusalLooks = 5
+
 // finish waits until the operator has used the new token. before is the credential as it
 // was; nil: there was none.
 func (l *login) finish(ctx context.Context, c *cluster, credential, before *v1alpha1.TokenCredential) error {
@@ -85,12 +89,15 @@ func (l *login) finish(ctx context.Context, c *cluster, credential, before *v1al
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	live := &v1alpha1.TokenCredential{}
+	live, refused := &v1alpha1.TokenCredential{}, 0
 	err := wait.PollUntilContextCancel(ctx, pollPause, true, func(ctx context.Context) (bool, error) {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(credential), live); err != nil {
 			return false, err
 		}
-		return isRenewed(live, before) || isRefusedAnew(live, before), nil
+		if refused++; !isRefusedAnew(live, before) {
+			refused = 0
+		}
+		return isRenewed(live, before) || refused == refusalLooks, nil
 	})
 	about := screen.Telling(live)
 	switch {

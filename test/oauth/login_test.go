@@ -150,6 +150,7 @@ func (p *person) says(code, wantCode int, output string, parts ...string) {
 func TestTheFirstTokenAndTheNextComeOfABrowser(t *testing.T) {
 	t.Parallel()
 	p := newPerson(t)
+	p.secret("seed", map[string]string{"another": "stays"})
 	code, output := p.login(p.visit, nothing(t), "-f", p.manifest, "--create")
 	p.says(code, 0, output, "The refresh token is in the Secret seed, key refresh_token.", "is applied", "shop is Ready")
 	p.awaitFresh(1)
@@ -169,7 +170,6 @@ func TestTheFirstTokenAndTheNextComeOfABrowser(t *testing.T) {
 	}
 	p.askForRefresh()
 	p.awaitRefused(v1alpha1.ReauthorizationRequiredReason, true, "kubectl tokencredential login shop")
-	p.secret("seed", map[string]string{"refresh_token": p.read("seed", "refresh_token"), "another": "stays"})
 	code, output = p.login(p.visit, nothing(t), shop, "--reauthorize")
 	p.says(code, 0, output, "shop is stalled (ReauthorizationRequired)", "shop is Ready")
 	if p.read("seed", "another") != "stays" {
