@@ -18,7 +18,7 @@ func Next(c *v1alpha1.TokenCredential) []string {
 	}
 	login := fmt.Sprintf("kubectl tokencredential login %s -n %s --reauthorize", c.Name, c.Namespace)
 	authorize := "have a user go through the provider's consent screen again: " + login
-	byHand := "or, if you have a new refresh token already, put it into " + seed
+	byHand := "or put a new refresh token into " + seed
 	resume := fmt.Sprintf("kubectl tokencredential resume %s -n %s", c.Name, c.Namespace)
 	try := fmt.Sprintf("kubectl tokencredential refresh %s -n %s --wait", c.Name, c.Namespace)
 	switch StateOf(c) {
