@@ -15,7 +15,7 @@ import (
 )
 
 func main() {
-	terminal := kubectl.Terminal{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	terminal := kubectl.Terminal{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr, Open: kubectl.OpenBrowser}
 	if out := int(os.Stdout.Fd()); term.IsTerminal(out) {
 		terminal.Colours = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" // https://no-color.org
 		if width, _, err := term.GetSize(out); err == nil {

@@ -36,17 +36,9 @@ import (
 
 // checkFile checks all that a file holds, with the operator's own packages.
 func (p *plugin) checkFile(ctx context.Context, c *cluster, file string) (findings, error) {
-	text, err := p.readFile(file)
+	m, err := p.readManifest(c, file)
 	if err != nil {
 		return nil, err
-	}
-	objects, err := decodeAll(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	m, err := newManifest(c, objects)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if len(m.credentials)+len(m.providers) == 0 {
 		return nil, fmt.Errorf("%s holds no TokenCredential and no ClusterTokenProvider", file)
@@ -64,6 +56,22 @@ func (p *plugin) checkFile(ctx context.Context, c *cluster, file string) (findin
 		m.check(ctx, credential, &found)
 	}
 	return found, nil
+}
+
+func (p *plugin) readManifest(c *cluster, file string) (*manifest, error) {
+	text, err := p.readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := decodeAll(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	m, err := newManifest(c, objects)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return m, nil
 }
 
 func (p *plugin) readFile(file string) ([]byte, error) {
@@ -193,15 +201,21 @@ func (m *manifest) check(ctx context.Context, credential *v1alpha1.TokenCredenti
 	m.checkTarget(ctx, credential, in, what, found)
 }
 
-// dryRun has the API server judge the credential as the caller's. What it answers quotes no
-// Secret: a TokenCredential holds none.
-func (m *manifest) dryRun(ctx context.Context, credential *v1alpha1.TokenCredential) error {
+// apply applies the credential as the file has it.
+func (m *manifest) apply(ctx context.Context, credential *v1alpha1.TokenCredential, options ...client.ApplyOption) error {
 	object := m.raw[client.ObjectKeyFromObject(credential)].DeepCopy()
-	err := m.cluster.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.DryRunAll, client.FieldOwner("kubectl-tokencredential"), client.ForceOwnership)
+	options = append(options, client.FieldOwner("kubectl-tokencredential"), client.ForceOwnership)
+	err := m.cluster.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...)
 	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
 		return errors.New(status.Status().Message)
 	}
 	return err
+}
+
+// dryRun has the API server judge the credential as the caller's. What it answers quotes no
+// Secret: a TokenCredential holds none.
+func (m *manifest) dryRun(ctx context.Context, credential *v1alpha1.TokenCredential) error {
+	return m.apply(ctx, credential, client.DryRunAll)
 }
 
 func (m *manifest) gather(ctx context.Context, credential *v1alpha1.TokenCredential) (*inputs.Inputs, error) {

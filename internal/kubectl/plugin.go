@@ -44,6 +44,10 @@ type plugin struct {
 	genericiooptions.IOStreams
 	flags *genericclioptions.ConfigFlags
 	clock clock.PassiveClock
+	// waits is the clock that login waits by.
+	waits clock.Clock
+	// open shows a page in a browser; nil: nothing does.
+	open func(page string) error
 	// colours says whether the output is a terminal that shows them, and width how wide
 	// that is.
 	colours bool
@@ -58,6 +62,8 @@ type Terminal struct {
 	Colours bool
 	// Width of the output, in columns; 0: not known.
 	Width int
+	// Open shows a page in a browser; nil: the person opens it.
+	Open func(page string) error
 }
 
 // Main runs the plugin and returns its exit code.
@@ -67,6 +73,8 @@ func Main(arguments []string, terminal Terminal) int {
 		IOStreams: genericiooptions.IOStreams{In: terminal.In, Out: terminal.Out, ErrOut: errOut},
 		flags:     genericclioptions.NewConfigFlags(true),
 		clock:     clock.RealClock{},
+		waits:     clock.RealClock{},
+		open:      terminal.Open,
 		colours:   terminal.Colours,
 		width:     cmp.Or(terminal.Width, 100),
 	}
@@ -107,7 +115,7 @@ No command prints a secret. Exit codes: 0 all is well, 1 the command failed,
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
 	p.flags.AddFlags(root.PersistentFlags())
-	root.AddCommand(p.get(), p.status(), p.refresh(), p.suspend(), p.resume(), p.check(), p.providers(), p.provider(), p.report(), p.version())
+	root.AddCommand(p.get(), p.status(), p.login(), p.refresh(), p.suspend(), p.resume(), p.check(), p.providers(), p.provider(), p.report(), p.version())
 	return root
 }
 

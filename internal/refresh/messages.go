@@ -86,8 +86,21 @@ func reauthorize(credential *v1alpha1.TokenCredential) string {
 	if ref == nil {
 		return "authorize again, put the new refresh token into a Secret, and name it in spec.refreshTokenSecretRef"
 	}
-	return fmt.Sprintf("authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef (%q, key %q)", ref.Name, inputs.SeedKey(ref))
+	return fmt.Sprintf("authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef (%q, key %q)%s", ref.Name, inputs.SeedKey(ref), byCommand(credential))
 }
+
+// byCommand names the command that does both, where nobody has to read it twice: names can
+// be so long that the rest of a message would have no room.
+func byCommand(credential *v1alpha1.TokenCredential) string {
+	command := fmt.Sprintf(", such as by kubectl tokencredential login %s -n %s --reauthorize", credential.Name, credential.Namespace)
+	if len(command) > maxCommand {
+		return ""
+	}
+	return command
+}
+
+// maxCommand leaves the rest of a message, of at most 1 KiB, its room.
+const maxCommand = 200
 
 // clientSecrets names the Secrets with which the provider authenticates its client.
 func clientSecrets(job Job) string {
@@ -173,7 +186,7 @@ func duplicate(credential *v1alpha1.TokenCredential, twin *rotation.Twin) *probl
 	}
 	if !twin.Orphaned {
 		return problem.New(v1alpha1.DuplicateSourceReason,
-			"%s works on the same refresh token, which is good for one of them: delete this one, or authorize once more and put a refresh token of its own into the Secret of spec.refreshTokenSecretRef", who)
+			"%s works on the same refresh token, which is good for one of them: delete this one, or authorize once more and put a refresh token of its own into the Secret of spec.refreshTokenSecretRef%s", who, byCommand(credential))
 	}
 	where := "its state Secret"
 	if own {

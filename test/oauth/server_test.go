@@ -44,6 +44,8 @@ type server struct {
 	keeps func(number int) bool
 	// silent servers leave a refresh token that they keep out of the reply.
 	silent bool
+	// consents answers what is not for the token endpoint; nil: nothing does.
+	consents *consentServer
 }
 
 // exchange is a refresh as the server saw it.
@@ -68,9 +70,10 @@ func newServer(t *testing.T, a app) *server {
 		GlobalSecret:        secret,
 		AccessTokenLifespan: time.Hour,
 		HashCost:            4, // bcrypt's least
+		EnforcePKCE:         true,
 	}}
 	s.tokens = &keeping{CoreStrategy: compose.NewOAuth2HMACStrategy(s.config), server: s}
-	s.oauth = compose.Compose(s.config, s.store, s.tokens, compose.OAuth2RefreshTokenGrantFactory, compose.OAuth2TokenIntrospectionFactory)
+	s.oauth = compose.Compose(s.config, s.store, s.tokens, compose.OAuth2AuthorizeExplicitFactory, compose.OAuth2PKCEFactory, compose.OAuth2RefreshTokenGrantFactory, compose.OAuth2TokenIntrospectionFactory)
 	s.register(a)
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	if a.issuer != nil {
@@ -175,6 +178,9 @@ func (s *server) current() string {
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
+	if s.consents != nil && s.consents.serves(w, r) {
+		return
+	}
 	reply := httptest.NewRecorder()
 	s.answer(r.Context(), reply, r)
 	next := arrives

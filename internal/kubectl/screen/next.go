@@ -16,6 +16,9 @@ func Next(c *v1alpha1.TokenCredential) []string {
 	if c.Spec.RefreshTokenSecretRef != nil {
 		seed = fmt.Sprintf("the Secret %s, key %s", c.Spec.RefreshTokenSecretRef.Name, keyOf(c.Spec.RefreshTokenSecretRef))
 	}
+	login := fmt.Sprintf("kubectl tokencredential login %s -n %s --reauthorize", c.Name, c.Namespace)
+	authorize := "have a user go through the provider's consent screen again: " + login
+	byHand := "or put a new refresh token into " + seed
 	resume := fmt.Sprintf("kubectl tokencredential resume %s -n %s", c.Name, c.Namespace)
 	try := fmt.Sprintf("kubectl tokencredential refresh %s -n %s --wait", c.Name, c.Namespace)
 	switch StateOf(c) {
@@ -32,10 +35,11 @@ func Next(c *v1alpha1.TokenCredential) []string {
 	}
 	switch telling.Reason {
 	case v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason, v1alpha1.RestoredFromBackupReason:
-		return []string{"have a user go through the provider's consent screen again, and put the new refresh token into " + seed}
+		return []string{authorize, byHand}
 	case v1alpha1.OutcomeUnknownReason:
 		return []string{
-			"have a user go through the provider's consent screen again, and put the new refresh token into " + seed,
+			authorize,
+			byHand,
 			fmt.Sprintf(`or, where the provider merely refuses a spent token, send it once more: kubectl patch tokencredential %s -n %s --type merge -p '{"spec":{"onUnknownOutcome":"RetryOnce"}}'`, c.Name, c.Namespace),
 		}
 	case v1alpha1.AppRejectedReason:
