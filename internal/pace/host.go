@@ -113,7 +113,7 @@ func (at *host) forgetTenant(namespace string, workers int, now time.Time) {
 	if t == nil || t.inFlight > 0 {
 		return
 	}
-	if isNew := t.failures == 0 && t.limit == workers && t.backAt.IsZero(); isNew || now.Sub(t.used) > rememberHost {
+	if isNew := t.failures == 0 && !t.unserved && t.limit == workers && t.backAt.IsZero(); isNew || now.Sub(t.used) > rememberHost {
 		delete(at.tenants, namespace)
 	}
 }

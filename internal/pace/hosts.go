@@ -250,15 +250,15 @@ func (h *Hosts) update(now time.Time) {
 		h.slots.give(late.who)
 	}
 	h.slots.age(now)
+	if h.sweeper.due(now) {
+		h.sweep(now)
+	}
 	if h.slots.freed {
 		h.slots.freed = false
 		for at := range h.waiting.hosts {
 			for h.admit(at, now) {
 			}
 		}
-	}
-	if h.sweeper.due(now) {
-		h.sweep(now)
 	}
 }
 
@@ -290,8 +290,9 @@ func (h *Hosts) admit(at *host, now time.Time) bool {
 	return true
 }
 
-// sweep forgets what makes no difference any more.
+// sweep forgets what makes no difference any more, or was long ago, which may make room.
 func (h *Hosts) sweep(now time.Time) {
+	h.slots.freed = true
 	h.admitted.forget(now)
 	h.slots.forget(now)
 	for _, at := range h.hosts {

@@ -52,12 +52,12 @@ func newLasted() lasted {
 
 // known is what to expect of the next call of a namespace to a host: what the last one
 // was, if that was quick. Else a namespace with slow calls elsewhere is expected to make
-// one more: hosts can be named without end.
-func (l *lasted) known(host, namespace string, now time.Time) tempo {
+// one more, until that is forgotten: hosts can be named without end.
+func (l *lasted) known(host, namespace string) tempo {
 	if _, isQuick := l.quickly.Get(hostOf{namespace, host}); isQuick {
 		return knownQuick
 	}
-	if at, isSlow := l.slowly[namespace]; isSlow && now.Sub(at) < rememberSlow {
+	if _, isSlow := l.slowly[namespace]; isSlow {
 		return knownSlow
 	}
 	return unknown

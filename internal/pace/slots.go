@@ -41,7 +41,7 @@ func newSlots(workers int) slots {
 // to be quick goes on until there are three times as many. Each of these bounds may be
 // exceeded by one set of workers, whose calls turn out slow when they are under way.
 func (s *slots) part(at *host, namespace string, now time.Time) *pool {
-	switch known := s.lasted.known(at.name, namespace, now); {
+	switch known := s.lasted.known(at.name, namespace); {
 	case known == knownSlow && s.slow.inFlight < s.workers:
 		return &s.slow
 	case known == knownQuick && s.slow.inFlight < 3*s.workers, known == unknown && s.slow.inFlight < 2*s.workers:

@@ -183,7 +183,7 @@ func TestHowLongCallsLastedIsRemembered(t *testing.T) {
 		"quick again":                {"the last call counts", func(g *gate) { g.callFor("h", "a", slowAfter); g.call("h", "a", 1, Served) }, knownQuick},
 		"slow again":                 {"the last call counts", func(g *gate) { g.call("h", "a", 1, Served); g.callFor("h", "a", slowAfter) }, knownSlow},
 		"slow and still under way":   {"it need not have ended", func(g *gate) { g.enter("h", "a", 1, Go); g.now = g.now.Add(slowAfter); g.Tick(g.now) }, knownSlow},
-		"slow, ten minutes ago":      {"it may be well again", func(g *gate) { g.callFor("h", "a", slowAfter); g.now = g.now.Add(rememberSlow) }, unknown},
+		"slow, ten minutes ago":      {"it may be well again", func(g *gate) { g.callFor("h", "a", slowAfter); g.now = g.now.Add(rememberSlow); g.Tick(g.now) }, unknown},
 		"woken, and did not call":    {"a slot that is kept is no call", func(g *gate) { g.woke("h"); g.now = g.now.Add(slowAfter); g.Tick(g.now) }, unknown},
 	}
 	for name, c := range cases {
@@ -191,7 +191,7 @@ func TestHowLongCallsLastedIsRemembered(t *testing.T) {
 			t.Parallel()
 			g := newGate(t, 2)
 			c.use(g)
-			if got := g.slots.lasted.known("h", "a", g.now); got != c.want {
+			if got := g.slots.lasted.known("h", "a"); got != c.want {
 				t.Errorf("%s: %d, want %d", c.reason, got, c.want)
 			}
 		})
