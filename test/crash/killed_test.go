@@ -4,6 +4,7 @@
 package crash
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -54,6 +55,9 @@ type death struct {
 	// stalls is why a person must act; empty: all is well.
 	stalls string
 	want   tally
+	// tokens are counted in the end; 0: two. One that died with its process before anybody
+	// saw it, and that nothing keeps, is not.
+	tokens int64
 	// then is what a person does, where one must act. It brings one token.
 	then func(*scene)
 }
@@ -195,7 +199,7 @@ func (d death) play(t *testing.T) {
 
 	second := next.start()
 	if d.stalls == "" {
-		s.awaitFresh(2)
+		s.awaitFresh(cmp.Or(d.tokens, 2))
 	} else {
 		s.awaitStalled(d.stalls)
 	}

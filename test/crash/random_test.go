@@ -45,6 +45,7 @@ func TestKilledAtRandom(t *testing.T) {
 		})
 		if s.stalled(v1alpha1.OutcomeUnknownReason) {
 			s.authorizeAgain()
+			s.await("the new refresh token is taken up", func() bool { return !s.stalled(v1alpha1.OutcomeUnknownReason) })
 		}
 	}
 	before := s.credential().Status.RefreshCount
