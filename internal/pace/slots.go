@@ -40,7 +40,7 @@ func newSlots(workers int) slots {
 // there are twice as many: so who is known to be slow does not keep them out. Who is known
 // to be quick goes on until there are three times as many. Each of these bounds may be
 // exceeded by one set of workers, whose calls turn out slow when they are under way.
-func (s *slots) part(at *host, namespace string, now time.Time) *pool {
+func (s *slots) part(at *host, namespace string) *pool {
 	switch known := s.lasted.known(at.name, namespace); {
 	case known == knownSlow && s.slow.inFlight < s.workers:
 		return &s.slow
@@ -55,7 +55,7 @@ func (s *slots) room(at *host, namespace string, class Class, now time.Time) boo
 	if at.unreachable() && (at.inFlight > 0 || now.Before(at.probeAt)) {
 		return false
 	}
-	in := s.part(at, namespace, now)
+	in := s.part(at, namespace)
 	if in == nil || !in.room(at, namespace, class) || at.inFlight >= forClass(s.bearable(at, namespace), class) {
 		return false
 	}
@@ -89,7 +89,7 @@ func (s *slots) full(at *host) bool {
 // take takes a slot for a call, which begins, unless it is kept for who was woken.
 func (s *slots) take(at *host, who types.NamespacedName, now time.Time) {
 	s.give(who) // a credential has one
-	in := s.part(at, who.Namespace, now)
+	in := s.part(at, who.Namespace)
 	if in == nil {
 		in = &s.quick
 	}
