@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 )
@@ -24,7 +25,7 @@ func TestWhatAPersonMustDoIsSaidToItsEnd(t *testing.T) {
 	credential.Spec.RefreshTokenSecretRef = &v1alpha1.RefreshTokenSecretReference{Name: v1alpha1.SecretName(long), Key: v1alpha1.SecretKey(long), WriteBack: true}
 	twin := &rotation.Twin{Namespace: long, Credential: long, StateSecret: long}
 	for name, message := range map[string]string{
-		"refused":     advice(Job{Credential: credential}, v1alpha1.ReauthorizationRequiredReason, strings.Repeat("w", 256)),
+		"refused":     advice(Job{Credential: credential, Inputs: &inputs.Inputs{}}, v1alpha1.ReauthorizationRequiredReason, strings.Repeat("w", 256)),
 		"unknown":     Unknown(credential, &rotation.Attempt{Started: time.Unix(0, 0)}, strings.Repeat("w", 256)).Message,
 		"lost":        Lost(credential).Message,
 		"too large":   lostForSize(credential, 1<<20).Message,
