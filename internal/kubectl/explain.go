@@ -39,6 +39,7 @@ func (p *plugin) explain() *cobra.Command {
 
 // rotations says in a sentence what becomes of a refresh token that was used.
 var rotations = map[v1alpha1.RotationMode]string{
+	v1alpha1.Auto:      "a refresh token counts as working once until a reply has left it as it was",
 	v1alpha1.SingleUse: "a refresh token works once; its successor is saved before anything else is done",
 	v1alpha1.Reusable:  "a refresh token may be used again, so none can be lost",
 }
@@ -58,6 +59,15 @@ func explanation(compiled *provider.Provider, spec v1alpha1.ClusterTokenProvider
 	if len(compiled.LoginKeys) > 0 {
 		line("Login", "keys %s", strings.Join(compiled.LoginKeys, ", "))
 	}
+	if compiled.ClientCertificate != v1alpha1.None {
+		line("Certificate", "%s", compiled.ClientCertificate)
+	}
+	if compiled.ServiceAccountToken != nil {
+		line("Account", "a token of spec.serviceAccountName is sent")
+	}
+	if ways := waysToLogin(compiled.Authorize); ways != "" {
+		line("First token", "kubectl tokencredential login, by %s", ways)
+	}
 	for _, parameter := range spec.Inputs.Parameters {
 		line("Parameter", "%s", parameterLine(parameter))
 	}
@@ -72,6 +82,18 @@ func explanation(compiled *provider.Provider, spec v1alpha1.ClusterTokenProvider
 	}
 	b.WriteString(skeleton(compiled, spec, kind))
 	return b.String()
+}
+
+// waysToLogin are the ways in which a person can authorize; empty where none is described.
+func waysToLogin(authorize *provider.Authorize) string {
+	var ways []string
+	if authorize != nil && authorize.Page != nil {
+		ways = append(ways, "a browser")
+	}
+	if authorize != nil && authorize.Device != nil {
+		ways = append(ways, "another device")
+	}
+	return strings.Join(ways, " or ")
 }
 
 func parameterLine(parameter v1alpha1.ProviderParameter) string {

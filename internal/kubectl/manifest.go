@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -81,20 +83,31 @@ func (p *plugin) readFile(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// decodeAll decodes the objects of a file in YAML or JSON.
+// decodeAll decodes the objects of a file in YAML or JSON. They are maps at first: what the
+// decoder of Kubernetes' objects says of one without a kind quotes it whole, and it may be a
+// Secret.
 func decodeAll(text []byte) ([]*unstructured.Unstructured, error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	var all []*unstructured.Unstructured
-	for {
-		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+	for number := 1; ; number++ {
+		var document json.RawMessage
+		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 			return all, nil
 		} else if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("object %d cannot be read: %w", number, err)
 		}
-		if len(object.Object) > 0 {
-			all = append(all, object)
+		members := map[string]any{}
+		if err := utiljson.Unmarshal(document, &members); err != nil {
+			return nil, fmt.Errorf("object %d is no object", number)
 		}
+		if len(members) == 0 {
+			continue
+		}
+		object := &unstructured.Unstructured{Object: members}
+		if object.GetKind() == "" || object.GetAPIVersion() == "" {
+			return nil, fmt.Errorf("object %d has no kind, or no apiVersion", number)
+		}
+		all = append(all, object)
 	}
 }
 

@@ -36,14 +36,7 @@ With --wait the exit code is 2 where no token came of it.`,
   kubectl tokencredential refresh -l tier=web`,
 		ValidArgsFunction: p.completeNames,
 		RunE: func(command *cobra.Command, names []string) error {
-			if len(names) == 0 && which.selector == "" && !which.all {
-				return errors.New("which credentials? Give names, -l SELECTOR, or --all")
-			}
-			c, err := p.connect()
-			if err != nil {
-				return err
-			}
-			found, err := which.find(command.Context(), c, names)
+			c, found, err := which.chosen(command.Context(), p, names)
 			if err != nil {
 				return err
 			}

@@ -51,6 +51,19 @@ func (s *selection) find(ctx context.Context, c *cluster, names []string) ([]v1a
 	return list.Items, nil
 }
 
+// chosen reads the credentials that a command is to change: those must be named in some way.
+func (s *selection) chosen(ctx context.Context, p *plugin, names []string) (*cluster, []v1alpha1.TokenCredential, error) {
+	if len(names) == 0 && s.selector == "" && !s.all {
+		return nil, nil, errors.New("which credentials? Give names, -l SELECTOR, or --all")
+	}
+	c, err := p.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := s.find(ctx, c, names)
+	return c, found, err
+}
+
 func (s *selection) named(ctx context.Context, c *cluster, names []string) ([]v1alpha1.TokenCredential, error) {
 	if s.everywhere || s.selector != "" || s.all {
 		return nil, errors.New("give names, or -A, -l or --all, not both")

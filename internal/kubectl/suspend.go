@@ -4,8 +4,6 @@
 package kubectl
 
 import (
-	"errors"
-
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -27,14 +25,7 @@ func (p *plugin) suspension(verb string, suspended bool, short, done, example st
 		Example:           example,
 		ValidArgsFunction: p.completeNames,
 		RunE: func(command *cobra.Command, names []string) error {
-			if len(names) == 0 && which.selector == "" && !which.all {
-				return errors.New("which credentials? Give names, -l SELECTOR, or --all")
-			}
-			c, err := p.connect()
-			if err != nil {
-				return err
-			}
-			found, err := which.find(command.Context(), c, names)
+			c, found, err := which.chosen(command.Context(), p, names)
 			if err != nil {
 				return err
 			}

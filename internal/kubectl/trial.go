@@ -121,6 +121,11 @@ func newTrial(file string, parameters []string, now time.Time) (*trial, error) {
 	for _, output := range compiled.Outputs {
 		t.inputs.Outputs[output] = "OUTPUT-" + output
 	}
+	for _, call := range spec.Prepare {
+		for output := range call.Response.Outputs { // an endpoint, perhaps
+			t.inputs.Outputs[output] = "https://prepared.example/" + output
+		}
+	}
 	return t, nil
 }
 
@@ -143,16 +148,33 @@ func readSpec(text []byte) (name string, spec v1alpha1.ClusterTokenProviderSpec,
 	return object.Name, object.Spec, err
 }
 
+// step is a call, by its place in the description.
+type step struct {
+	name string
+	call *provider.Call
+}
+
+// steps are the calls of a refresh and of a login, in their order.
+func (t *trial) steps() []step {
+	var steps []step
+	for i, call := range t.provider.Prepare {
+		steps = append(steps, step{fmt.Sprintf("prepare[%d]", i), call})
+	}
+	for _, each := range []step{{"refresh", t.provider.Refresh}, {"login", t.provider.Login}} {
+		if each.call != nil {
+			steps = append(steps, each)
+		}
+	}
+	for i, call := range t.provider.Finish {
+		steps = append(steps, step{fmt.Sprintf("finish[%d]", i), call})
+	}
+	return steps
+}
+
 // requests shows what would be sent.
 func (t *trial) requests() string {
 	var b strings.Builder
-	for _, step := range []struct {
-		name string
-		call *provider.Call
-	}{{"refresh", t.provider.Refresh}, {"login", t.provider.Login}} {
-		if step.call == nil {
-			continue
-		}
+	for _, step := range t.steps() {
 		request, err := t.begin(step.call).Request(context.Background())
 		if err != nil {
 			fmt.Fprintf(&b, "%s\n  cannot be shown with placeholders: %v\n", step.name, err)

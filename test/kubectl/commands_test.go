@@ -147,6 +147,28 @@ func TestCheckOfAManifest(t *testing.T) {
 	}
 }
 
+// TestAManifestThatCannotBeReadIsNotQuoted: it may hold Secrets.
+func TestAManifestThatCannotBeReadIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for name, each := range map[string]struct{ text, says string }{
+		"no kind":             {"apiVersion: v1\nstringData: {a: s3cr3t-value-that-nobody-prints}", "object 1 has no kind"},
+		"a kind that is none": {"apiVersion: v1\nkind: [s3cr3t-value-that-nobody-prints]", "object 1 has no kind"},
+		"an open brace":       {"kind: Secret\nstringData: {a: s3cr3t-value-that-nobody-prints", "object 1 cannot be read"},
+		"no object":           {"s3cr3t-value-that-nobody-prints", "object 1 is no object"},
+		"text as data":        {"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {a: s3cr3t-value-that-nobody-prints}", "data holds base64"},
+		"the second":          {manifest + "\n---\nstringData: {a: s3cr3t-value-that-nobody-prints}", "object 4 has no kind"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "manifest.yaml")
+			w.do(os.WriteFile(file, []byte(each.text), 0o600))
+			w.wants(1, []string{each.says}, "check", "-f", file)
+			w.wants(1, []string{each.says}, "login", "-f", file)
+		})
+	}
+}
+
 func TestCheckOfTheInstallation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -183,6 +205,10 @@ func TestProviders(t *testing.T) {
 		"POST https://id.example.com/token", "client_id=APP-KEY", "refresh_token=REFRESH-TOKEN", "Refreshed", "expires 1m0s later", "another refresh token, of 1 bytes",
 		"ReauthorizationRequired: the provider answered 400: invalid_grant",
 	}, "provider", "test", "-f", file, "--reply", good, "--reply", bad)
+	prepared := write("prepared.yaml", "prepare: [{request: {method: GET, url: \"https://id.example.com/config\"}, response: {outputs: {endpoint: body.endpoint}}}]\n"+
+		strings.Replace(description, "https://id.example.com/token", "${outputs.endpoint}", 1))
+	w.wants(0, []string{"prepare[0]\n  GET https://id.example.com/config", "refresh\n  POST https://prepared.example/endpoint"}, "provider", "test", "-f", prepared)
+	w.wants(0, []string{"a browser or another device", "counts as working once until"}, "provider", "explain", "oauth2")
 	broken := write("broken.yaml", strings.Replace(description, "body.access_token", "bdy.access_token", 1))
 	w.wants(1, []string{"bdy"}, "provider", "test", "-f", broken)
 	w.wants(1, []string{"want a status"}, "provider", "test", "-f", file, "--reply", file)
