@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -82,7 +83,8 @@ func TestWhatPeopleDoToAGrant(t *testing.T) {
 			promise: "nothing was spent, so the second one works",
 			play: func(w *world) {
 				w.start()
-				w.simulator.QueueFault(xiaomiCalls, 1, reply(429, nil, "")) // nothing is spent, and a state is there
+				// Nothing is spent, a state is there, and there is time to delete it before the next try.
+				w.simulator.QueueFault(xiaomiCalls, 1, reply(429, http.Header{"Retry-After": {"120"}}, ""))
 				builtInNamed(w.t, xiaomi).create(w)
 				w.awaitCondition(xiaomi, v1alpha1.RefreshedCondition, metav1.ConditionFalse, v1alpha1.RateLimitedReason)
 				spec := w.look(xiaomi).Spec
