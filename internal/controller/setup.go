@@ -99,7 +99,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
-	if err := watchHorizon(ctx, mgr, credentials.Refresher, watches.waker, options); err != nil {
+	if err := watchHorizon(ctx, mgr, credentials.Refresher, options); err != nil {
 		return err
 	}
 	workers := newWorkers(options.Concurrency)
