@@ -195,8 +195,8 @@ func TestGatherSaysWhatIsWrong(t *testing.T) {
 		want         string // the reason of the API
 		says         []string
 	}{
-		{"an unknown built-in", "the message lists those that there are", func(_ *cluster, credential *v1alpha1.TokenCredential) { credential.Spec.ProviderRef.Name = "shpo" },
-			v1alpha1.ProviderNotFoundReason, []string{`"shpo"`, "bare, shop", "spec.providerRef.name"}},
+		{"an unknown built-in", "the message says which was meant, and lists a few whole", func(_ *cluster, credential *v1alpha1.TokenCredential) { credential.Spec.ProviderRef.Name = "shpo" },
+			v1alpha1.ProviderNotFoundReason, []string{`"shpo"`, "did you mean shop?", "there are bare, shop", "spec.providerRef.name", "kubectl tokencredential providers"}},
 		{"a kind of provider that a newer CRD knows", "it is not taken for the default", func(_ *cluster, credential *v1alpha1.TokenCredential) {
 			credential.Spec.ProviderRef.Kind = "TokenProvider"
 		}, v1alpha1.InvalidParametersReason, []string{`"TokenProvider"`, "ClusterTokenProvider", "upgrade"}},
