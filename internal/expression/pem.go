@@ -4,8 +4,10 @@
 package expression
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"regexp"
@@ -20,6 +22,10 @@ import (
 func privateKey(text string) (crypto.PrivateKey, error) {
 	if len(text) > maxPEM {
 		return nil, safeError(fmt.Sprintf("the key of a JWT has %d bytes, of at most %d", len(text), maxPEM))
+	}
+	text = decodedTwice(text)
+	if bare, err := bareKey(text); bare != nil || err != nil {
+		return bare, err
 	}
 	rest := []byte(mended(text))
 	var found []string
@@ -60,6 +66,29 @@ func checked(key crypto.PrivateKey) (crypto.PrivateKey, error) {
 		return nil, err
 	}
 	return key, nil
+}
+
+// decodedTwice is the PEM in a text that is the base64 of one: a Secret's data is encoded
+// already, and who encodes it once more has the key all the same.
+func decodedTwice(text string) string {
+	if strings.Contains(text, "-----BEGIN") {
+		return text
+	}
+	if plain, err := base64.StdEncoding.DecodeString(noBase64.ReplaceAllString(text, "")); err == nil && bytes.Contains(plain, []byte("-----BEGIN")) {
+		return string(plain)
+	}
+	return text
+}
+
+// bareKey reads a key whose lines BEGIN and END were left out; nil: it is none.
+func bareKey(text string) (crypto.PrivateKey, error) {
+	if strings.Contains(text, "-----") {
+		return nil, nil
+	}
+	if der, err := base64.StdEncoding.DecodeString(noBase64.ReplaceAllString(escaped.Replace(text), "")); err == nil && len(der) > 0 {
+		return keyIn(&pem.Block{Bytes: der})
+	}
+	return nil, nil
 }
 
 // rowWidth is how long a line of a PEM is (RFC 7468 section 2).

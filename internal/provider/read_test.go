@@ -93,7 +93,8 @@ func TestReplies(t *testing.T) {
 		"no body":                            {"no token", 200, "", tokens{"OutcomeUnknown", "", ""}},
 		"a truncated body":                   {"what else was there is not known", 200, `{"access_token":"a","refresh_tok`, tokens{"OutcomeUnknown", "a", ""}},
 		"JSON 10,001 deep":                   {"refused, without a crash", 200, deep, tokens{"OutcomeUnknown", "", ""}},
-		"JSON in a list":                     {"not what the description says", 200, `[{"access_token":"a"}]`, tokens{"OutcomeUnknown", "", ""}},
+		"JSON in a list":                     {"the one object in it is meant", 200, `[{"access_token":"a"}]`, tokens{"Refreshed", "a", ""}},
+		"JSON in a list of two":              {"nobody knows which is meant", 200, `[{"access_token":"a"},{"access_token":"b"}]`, tokens{"OutcomeUnknown", "", ""}},
 		"a byte order mark":                  {"it is skipped", 200, "\ufeff{\"access_token\":\"a\"}", tokens{"Refreshed", "a", ""}},
 		"white space, a prefix, white space": {"all skipped", 200, " \n#\n {\"access_token\":\"a\"}\n", tokens{"Refreshed", "a", ""}},
 		"a prefix and a byte order mark":     {"in any order", 200, "\ufeff#\ufeff{\"access_token\":\"a\"}", tokens{"Refreshed", "a", ""}},
@@ -222,6 +223,7 @@ func TestLifetimes(t *testing.T) {
 
 func TestATokenThatHasEndedIsNotUsed(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a token that is born dead")
 	for _, members := range []string{
 		`"expires_in":-3`, `"expires_in":"-3"`, `"expires_in":"-PT3S"`, `"expires_at":"2026-01-02T03:04:02Z"`, `"expires_at":1767323042`,
 		`"expires_at":"2026-01-02T03:04:05Z"`, `"expires_at":"2026-01-02T03:04:02Z","expires_in":-3`, `"expires_at":"2026-01-02T03:04:02Z","expires_in":0`,
@@ -238,6 +240,7 @@ func TestATokenThatHasEndedIsNotUsed(t *testing.T) {
 
 func TestWhatIsWrongWithALifetimeIsTold(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "an end in a notation of its own")
 	for members, want := range map[string]string{
 		`,"expires_in":3600`:                           "",
 		`,"expires_in":0`:                              "the reply states a lifetime (expiresIn) of 0, so 1h0m0s is assumed",
@@ -279,6 +282,7 @@ func TestRefreshTokenLifetime(t *testing.T) {
 
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a pause in a notation that RFC 9110 does not know")
 	for header, want := range map[string]time.Duration{
 		"":                                   0,
 		"30":                                 30 * time.Second,
@@ -313,6 +317,41 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// TestAPauseThatTheDescriptionDoesNotPointTo has replies as servers send them that do not
+// know Retry-After, or know others' names for it.
+func TestAPauseThatTheDescriptionDoesNotPointTo(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a pause that Retry-After does not state")
+	limited := strings.Replace(singleUse, "    failures:\n", "    failures:\n    - {when: status == 429, reason: RateLimited}\n", 1)
+	for name, c := range map[string]struct {
+		reason, header, value, body string
+		status                      int
+		want                        time.Duration
+	}{
+		"seconds since 1970":       {"video and social networks count so", "X-Rate-Limit-Reset", "1767323345", `{}`, 429, 5 * time.Minute},
+		"milliseconds since 1970":  {"billing services count so", "X-RateLimit-Reset", "1767323345000", `{}`, 429, 5 * time.Minute},
+		"seconds from now":         {"the drafts of the IETF", "RateLimit-Reset", "90", `{}`, 429, 90 * time.Second},
+		"a structured header":      {"an earlier draft", "RateLimit", "limit=10, remaining=0, reset=15", `{}`, 429, 15 * time.Second},
+		"a later structure":        {"a later draft", "RateLimit", `"default";r=0;t=15`, `{}`, 429, 15 * time.Second},
+		"a quota alone":            {"it says nothing of when", "RateLimit", "10;w=60", `{}`, 429, 0},
+		"a fraction of seconds":    {"chat services", "X-RateLimit-Reset-After", "1.5", `{}`, 429, 1500 * time.Millisecond},
+		"milliseconds":             {"clouds", "Retry-After-Ms", "2500", `{}`, 429, 2500 * time.Millisecond},
+		"the body":                 {"chat services", "", "", `{"message":"slow","retry_after":4.2}`, 429, 4200 * time.Millisecond},
+		"the body's error":         {"frameworks nest it", "", "", `{"error":{"retryAfter":"30"}}`, 429, 30 * time.Second},
+		"beside Retry-After":       {"the header that is meant for it wins", "Retry-After", "5", `{"retry_after":900}`, 429, 5 * time.Second},
+		"no limit was met":         {"such headers come with every reply", "X-RateLimit-Reset", "90", `{"error":"invalid_grant"}`, 400, 0},
+		"a moment that has passed": {"nothing to wait for", "X-RateLimit-Reset", "1767323000", `{}`, 429, 0},
+	} {
+		reply := provider.Reply{Status: c.status, Header: http.Header{}, Body: []byte(c.body)}
+		if c.header != "" {
+			reply.Header.Set(c.header, c.value)
+		}
+		if got := compile(t, limited).Refresh.Begin(inputs(), now, "id").Read(reply); got.RetryAfter != c.want {
+			t.Errorf("%s: %v, want %v\nreason: %s", name, got.RetryAfter, c.want, c.reason)
+		}
+	}
+}
+
 func TestAProviderIsQuotedWithoutAMessageInItsDescription(t *testing.T) {
 	t.Parallel()
 	silent := strings.Replace(singleUse, "    message: body.?message\n", "", 1)
@@ -338,6 +377,7 @@ func TestAProviderIsQuotedWithoutAMessageInItsDescription(t *testing.T) {
 
 func TestARedirectIsToldWithoutWhatMayBeSecret(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a redirect from the token endpoint")
 	const known = "which sends the request on to "
 	for location, want := range map[string]string{
 		"https://id.example/oauth/token/": known + "https://id.example/oauth/token/,",
