@@ -144,7 +144,9 @@ type ProviderResponse struct {
 	// +optional
 	ExpiresAt Expression `json:"expiresAt,omitempty"`
 
-	// refreshTokenExpiresIn is the refresh token's lifetime, as in expiresIn.
+	// refreshTokenExpiresIn is the refresh token's lifetime, as in expiresIn. Default,
+	// where refreshTokenExpiresAt is not given either: refresh_expires_in,
+	// refresh_token_expires_in or x_refresh_token_expires_in of the body.
 	// +optional
 	RefreshTokenExpiresIn Expression `json:"refreshTokenExpiresIn,omitempty"`
 

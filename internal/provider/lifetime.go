@@ -38,7 +38,7 @@ func (r *reader) readLifetimes(outcome *Outcome) {
 		grant.ExpiresAt = now.Add(access.life)
 	}
 
-	refresh := r.stated(statement{"refreshTokenExpiresAt", response.refreshTokenExpiresAt, r.until}, statement{"refreshTokenExpiresIn", response.refreshTokenExpiresIn, r.within})
+	refresh := r.refreshStated()
 	switch {
 	case refresh.kind == statesLife:
 		if refresh.life < token.ShortestRefresh {
@@ -58,6 +58,28 @@ func (r *reader) readLifetimes(outcome *Outcome) {
 	}
 	outcome.LifetimeIgnored = access.ignored || refresh.ignored
 	outcome.remark(access.remark, refresh.remark)
+}
+
+// refreshEnds are the members in which servers state how long a refresh token lives. No RFC
+// has one: Keycloak and its kin, GitHub and LinkedIn, Intuit.
+var refreshEnds = []string{"refresh_expires_in", "refresh_token_expires_in", "x_refresh_token_expires_in"}
+
+// refreshStated gives the lifetime that a reply states of its refresh token: where the
+// description says, or else where servers commonly state it.
+func (r *reader) refreshStated() lifetime {
+	response := &r.call.response
+	if response.refreshTokenExpiresAt != nil || response.refreshTokenExpiresIn != nil {
+		return r.stated(statement{"refreshTokenExpiresAt", response.refreshTokenExpiresAt, r.until}, statement{"refreshTokenExpiresIn", response.refreshTokenExpiresIn, r.within})
+	}
+	body, _ := r.variables[bodyVariable].(map[string]any)
+	for _, name := range refreshEnds {
+		if value, has := body[name]; has && r.call.role == grants {
+			if read := r.within(value); read.kind == statesLife {
+				return read
+			}
+		}
+	}
+	return lifetime{}
 }
 
 // statement is a field of a reply that may state a lifetime.

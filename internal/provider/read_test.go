@@ -280,6 +280,30 @@ func TestRefreshTokenLifetime(t *testing.T) {
 	}
 }
 
+func TestARefreshTokensEndIsFoundWhereServersStateIt(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a refresh token that ends before its access token")
+	silent := strings.Replace(singleUse, "    refreshTokenExpiresIn: body.?refresh_expires_in\n", "", 1)
+	for members, c := range map[string]struct {
+		where string
+		want  time.Duration
+	}{
+		`"refresh_expires_in":20`:                              {"Keycloak", 20 * time.Second},
+		`"refresh_token_expires_in":"15897600"`:                {"GitHub", 15897600 * time.Second},
+		`"x_refresh_token_expires_in":8726400`:                 {"Intuit", 8726400 * time.Second},
+		`"refresh_expires_in":0,"refresh_token_expires_in":60`: {"0 states nothing", time.Minute},
+		`"refresh_expires_in":0`:                               {"Keycloak's offline tokens", -1},
+		`"refresh_expires_in":-1`:                              {"without an end, as some write it", -1},
+		`"refresh_expires_in":"never"`:                         {"it says nothing that can be used", -1},
+		`"expires_in":20`:                                      {"it is the other token's", -1},
+	} {
+		got := read(t, silent, 200, `{"access_token":"a","refresh_token":"r",`+members+`}`)
+		if end := got.Grant.RefreshTokenExpiresAt; (c.want < 0) != end.IsZero() || c.want > 0 && !end.Equal(now.Add(c.want)) || got.Reason != "Refreshed" {
+			t.Errorf("%s: the refresh token ends at %v, want in %v\nwhere it was met: %s", members, end, c.want, c.where)
+		}
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "a pause in a notation that RFC 9110 does not know")
