@@ -91,8 +91,7 @@ func TestHeadersCount(t *testing.T) {
 		headers map[string]any
 		want    string
 	}{
-		"503 that says when":          {503, map[string]any{"retry-after": "5"}, "ProviderUnavailable"},
-		"503 that does not":           {503, map[string]any{}, ""},
+		"503, whatever it asks":       {503, map[string]any{"retry-after": "5"}, ""},
 		"401 that refuses the token":  {401, map[string]any{"www-authenticate": `Bearer error="invalid_token"`}, "ReauthorizationRequired"},
 		"401 that refuses the client": {401, map[string]any{"www-authenticate": "Basic"}, "AppRejected"},
 	} {
