@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package keys
 
 import (
 	"crypto/ecdsa"
@@ -63,7 +63,7 @@ func TestAPrivateKeyIsReadHoweverItWasKept(t *testing.T) {
 		"no BEGIN, in lines":        strings.TrimPrefix(strings.ReplaceAll(strings.ReplaceAll(key, "-----BEGIN PRIVATE KEY-----", ""), "-----END PRIVATE KEY-----", ""), "\n"),
 		"a label of the other kind": pemBlock("RSA PRIVATE KEY", pkcs8),
 	} {
-		if got, err := privateKey(text); err != nil || got == nil {
+		if got, err := Private(text); err != nil || got == nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -90,7 +90,7 @@ func TestWhatStandsInPlaceOfAPrivateKeyIsNamed(t *testing.T) {
 		pemBlock("CERTIFICATE", []byte("canary")) + pemBlock("PUBLIC KEY", []byte("canary")): "holds a certificate and a public key",
 		"-----BEGIN PRIVATE KEY-----\ncanary":                                                "its block is damaged or not whole",
 	} {
-		_, err := privateKey(text)
+		_, err := Private(text)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(strings.ToLower(err.Error()), "canary") {
 			t.Errorf("%.40q: %v, want %q in it", text, err, want)
 		}
