@@ -19,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
 // Catalog finds providers by reference, compiled.
@@ -62,7 +63,7 @@ func NewCatalog(reader client.Reader, specs map[string]v1alpha1.ClusterTokenProv
 	for _, name := range allowed {
 		spec, known := specs[name]
 		if !known {
-			return nil, fmt.Errorf("--builtin-providers: there is no built-in provider %q%s", name, suggestion(name, slices.Collect(maps.Keys(specs))))
+			return nil, fmt.Errorf("--builtin-providers: there is no built-in provider %q%s", name, meant(spelling.Near(name, slices.Collect(maps.Keys(specs)), mostSuggested)))
 		}
 		catalog.builtIns[name] = sync.OnceValues(func() (*provider.Provider, error) { return provider.Compile(name, spec) })
 	}

@@ -55,16 +55,18 @@ func (c *Catalog) unknownDescribed(ctx context.Context, namespace, name string) 
 // unknown says that a name is none of those known of its kind, and which was meant: one of
 // these, or else one of the other kind's.
 func unknown(name string, is kindOfProvider, known []string, other kindOfProvider, others []string) error {
-	said := fmt.Sprintf("there is no %s %q", is.called, name)
-	switch {
+	said, then := fmt.Sprintf("there is no %s %q", is.called, name), ": "
+	switch near := spelling.Near(name, known, mostSuggested); {
 	case slices.Contains(others, name):
-		said += fmt.Sprintf(", but there is a %s of that name: set spec.providerRef.kind to %s", other.called, other.kind)
-	case len(spelling.Near(name, known, 1)) == 0 && len(spelling.Near(name, others, 1)) > 0:
-		said += fmt.Sprintf(": did you mean the %s %s? Then set spec.providerRef.kind to %s, too", other.called, oneOf(spelling.Near(name, others, mostSuggested)), other.kind)
+		said, then = said+fmt.Sprintf(", but there is a %s of that name: set spec.providerRef.kind to %s", other.called, other.kind), "; else "
+	case len(near) > 0:
+		said, then = said+meant(near), " Else "
 	default:
-		said += suggestion(name, known)
+		if near = spelling.Near(name, others, mostSuggested); len(near) > 0 {
+			said, then = said+fmt.Sprintf(": did you mean the %s %s? Then set spec.providerRef.kind to %s, too", other.called, oneOf(near), other.kind), "; else "
+		}
 	}
-	return problem.New(v1alpha1.ProviderNotFoundReason, "%s; else %s (%s)", said, is.next, howToList)
+	return problem.New(v1alpha1.ProviderNotFoundReason, "%s%s%s (%s)", said, then, is.next, listOf(known)+howToList)
 }
 
 func (c *Catalog) namesOfBuiltIns() []string { return slices.Collect(maps.Keys(c.builtIns)) }
@@ -87,17 +89,20 @@ func (c *Catalog) usable(ctx context.Context, namespace string) []string {
 	return names
 }
 
-// suggestion says which of the known names may have been meant, and which there are where
-// they are few.
-func suggestion(name string, known []string) string {
-	text := ""
-	if near := spelling.Near(name, known, mostSuggested); len(near) > 0 {
-		text = ": did you mean " + oneOf(near) + "?"
+// meant asks which of a few names was; "" of none.
+func meant(near []string) string {
+	if len(near) == 0 {
+		return ""
 	}
-	if len(known) > 0 && len(known) <= mostListed {
-		text += " (there are " + strings.Join(slices.Sorted(slices.Values(known)), ", ") + ")"
+	return ": did you mean " + oneOf(near) + "?"
+}
+
+// listOf says which names there are, where they are few.
+func listOf(known []string) string {
+	if len(known) == 0 || len(known) > mostListed {
+		return ""
 	}
-	return text
+	return "there are " + strings.Join(slices.Sorted(slices.Values(known)), ", ") + "; "
 }
 
 // oneOf writes names of which one is meant.
