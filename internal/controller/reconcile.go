@@ -66,7 +66,7 @@ type Reconciler struct {
 	referrers *referrers
 	ahead     ahead
 	retries   retries
-	leaving   leaving
+	revoker   revoker
 }
 
 // NewReconciler makes a reconciler that has seen nothing yet.
@@ -85,6 +85,7 @@ func NewReconciler(parts Parts) *Reconciler {
 		remover:   &delivery.Remover{Credentials: parts.Client, Secrets: secrets.Metadata, Live: parts.Live, Targets: parts.Targets},
 		referrers: known,
 		retries:   newRetries(),
+		revoker:   revoker{client: parts.Client, refresher: parts.Refresher, reports: parts.Reports, clock: parts.Clock},
 	}
 }
 
@@ -104,9 +105,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	case err != nil:
 		return ctrl.Result{}, err
 	case !cached.DeletionTimestamp.IsZero():
-		return r.revoke(ctx, cached)
+		return r.revoker.revoke(ctx, cached)
 	}
-	r.holdForRevocation(ctx, cached)
+	r.revoker.hold(ctx, cached)
 	if err := r.remover.RemoveEarlier(ctx, request.NamespacedName); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -242,6 +243,6 @@ func (r *Reconciler) forget(ctx context.Context, credential types.NamespacedName
 	r.delivery.Forget(credential)
 	r.ahead.deleted(credential, r.Clock.Now())
 	r.retries.forget(credential)
-	r.leaving.forget(credential)
+	r.revoker.leaving.forget(credential)
 	return r.remover.Remove(ctx, credential)
 }
