@@ -99,6 +99,7 @@ func run(ctx context.Context, options options) error {
 		Concurrency:       options.concurrency,
 		Registry:          metrics.Registry,
 		CredentialMetrics: options.credentialMetrics,
+		NudgePods:         options.nudgePods,
 	})
 	if err != nil {
 		return err
