@@ -21,6 +21,7 @@ type Metrics struct {
 	duration  *prometheus.HistogramVec
 	lateness  prometheus.Histogram
 	unsaved   prometheus.Gauge
+	notified  *prometheus.CounterVec
 }
 
 // New registers the metrics.
@@ -48,6 +49,10 @@ func New(registry prometheus.Registerer) *Metrics {
 			Name: "tokenkeeper_unsaved_rotations",
 			Help: "Rotated refresh tokens held in memory (and in the spool, if there is one) because the API server has not accepted them yet.",
 		}),
+		notified: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tokenkeeper_notifications_total",
+			Help: "Tries to send a notification to --notify-url: sent, failed (it is tried again) or dropped (it is given up).",
+		}, []string{"result"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "tokenkeeper_build_info",
@@ -55,7 +60,7 @@ func New(registry prometheus.Registerer) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version.String()},
 	})
 	build.Set(1)
-	registry.MustRegister(build, m.refreshes, m.requests, m.duration, m.lateness, m.unsaved)
+	registry.MustRegister(build, m.refreshes, m.requests, m.duration, m.lateness, m.unsaved, m.notified)
 	return m
 }
 
@@ -72,6 +77,9 @@ func (m *Metrics) Refreshed(provider, result string) {
 
 // Started observes how late a refresh began.
 func (m *Metrics) Started(late time.Duration) { m.lateness.Observe(max(late, 0).Seconds()) }
+
+// Notified counts what becomes of notifications.
+func (m *Metrics) Notified(result string) { m.notified.WithLabelValues(result).Inc() }
 
 // Unsaved implements refresh.Metrics.
 func (m *Metrics) Unsaved(change int) { m.unsaved.Add(float64(change)) }
