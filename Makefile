@@ -12,6 +12,15 @@ CONTAINER_TOOL ?= docker
 CONFIG ?= config/default
 # KUBECTL talks to the cluster that the current kubeconfig names.
 KUBECTL ?= kubectl
+# VERSION is what is built or released, such as v0.1.0 (default: what git knows).
+VERSION ?=
+# REGISTRY is where make release pushes image and chart.
+REGISTRY ?= ghcr.io/tokenkeeper
+# RELEASE_FLAGS are further flags of hack/release (--help lists them).
+RELEASE_FLAGS ?=
+# KUBERNETES is the version to test against, such as 1.30 or 1.30.14 (default: the one
+# that hack/controlplane pins).
+KUBERNETES ?=
 # PKG are the packages to test, TEST_FLAGS further flags for go test.
 PKG ?= ./...
 TEST_FLAGS ?=
@@ -54,8 +63,11 @@ CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
 GOVULNCHECK := $(BIN)/govulncheck
 
+# says-version has a program say VERSION, where one is given.
+says-version = $(if $(VERSION),-ldflags "-X github.com/tokenkeeper/tokenkeeper/internal/version.release=$(VERSION)")
+
 # with-control-plane begins a recipe line that needs etcd and kube-apiserver.
-with-control-plane = assets="$$(go run ./hack/controlplane)"; export KUBEBUILDER_ASSETS="$$assets";
+with-control-plane = assets="$$(go run ./hack/controlplane $(KUBERNETES))"; export KUBEBUILDER_ASSETS="$$assets";
 
 ##@ Start here
 
@@ -70,7 +82,7 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 	@$(with-control-plane) go build -o bin/demo ./hack/demo; exec bin/demo --manager bin/manager $(DEMO_FLAGS)
 
 .PHONY: test
-test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them.
+test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them; KUBERNETES=1.30 for another version of it.
 	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)$(if $(ALL),; \
 		for module in $(TEST_MODULES); do go test -C $$module $(RACE) -timeout 10m $(TEST_FLAGS) ./...; done)
 
@@ -170,11 +182,11 @@ control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print whe
 
 .PHONY: build
 build: ## Build the manager: bin/manager.
-	@go build -o bin/manager ./cmd
+	@go build $(says-version) -o bin/manager ./cmd
 
 .PHONY: plugin
 plugin: ## Build the kubectl plugin: bin/kubectl-tokencredential. Put it on the PATH.
-	@go build -o bin/kubectl-tokencredential ./cmd/kubectl-tokencredential
+	@go build $(says-version) -o bin/kubectl-tokencredential ./cmd/kubectl-tokencredential
 
 .PHONY: run
 run: ## Run the manager here, against the cluster of the current kubeconfig.
@@ -182,7 +194,7 @@ run: ## Run the manager here, against the cluster of the current kubeconfig.
 
 .PHONY: image
 image: ## Build the manager's image, IMG.
-	$(CONTAINER_TOOL) build --tag $(IMG) $(IMAGE_FLAGS) .
+	$(CONTAINER_TOOL) build --tag $(IMG) $(if $(VERSION),--build-arg VERSION=$(VERSION)) $(IMAGE_FLAGS) .
 
 .PHONY: image-push
 image-push: ## Push the manager's image, IMG.
@@ -196,6 +208,14 @@ render: $(KUSTOMIZE) ## Print what CONFIG installs, with the image IMG.
 build-installer: $(KUSTOMIZE) ## Write dist/install.yaml, which installs everything with one kubectl apply.
 	@mkdir -p dist
 	@$(manifests-with-image) > dist/install.yaml
+
+.PHONY: release-dry-run
+release-dry-run: ## Make all that the release VERSION consists of in bin/release/VERSION, check it, and publish nothing.
+	@go run -C hack/release . --version '$(VERSION)' $(RELEASE_FLAGS)
+
+.PHONY: release
+release: ## The same from a clean checkout that is tagged VERSION, and push image and chart to REGISTRY.
+	@go run -C hack/release . --version '$(VERSION)' --final --push '$(REGISTRY)' $(RELEASE_FLAGS)
 
 ##@ Cluster of the current kubeconfig
 
