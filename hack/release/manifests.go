@@ -83,4 +83,3 @@ func nameImage(loaded *chart.Chart, tag, digest string) error {
 	}
 	return fmt.Errorf("the chart has no %s", chartutil.ValuesfileName)
 }
-
