@@ -3,10 +3,26 @@
 
 package main
 
-import "context"
+import (
+	"context"
 
-func compile(ctx context.Context, p plan, program string, on platform) ([]byte, error) {
-	return nil, nil
+	"github.com/tokenkeeper/tokenkeeper/hack/image/program"
+)
+
+// compile builds one of the commands for a platform.
+func compile(ctx context.Context, p plan, command string, on platform) ([]byte, error) {
+	built, err := program.Source{Folder: p.source, Package: command, Version: p.version}.Compile(ctx, on.system, on.architecture)
+	if err != nil {
+		return nil, err
+	}
+	return built.Bytes, nil
 }
 
-func billOf(p plan, name string, on platform, content []byte) ([]byte, error) { return nil, nil }
+// billOf is the bill of materials of a program.
+func billOf(p plan, name string, on platform, content []byte) ([]byte, error) {
+	read, err := program.Read(content)
+	if err != nil {
+		return nil, err
+	}
+	return read.Bill(program.About{Name: name, Version: p.version, Platform: on.String(), Created: p.created, Tool: "tokenkeeper-release"})
+}
