@@ -53,8 +53,8 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# TEST_MODULES are tests that need libraries which are no part of the operator's module.
-TEST_MODULES := test/chart test/gitops test/oauth
+# MODULES hold what needs libraries which are no part of the operator's module.
+MODULES := hack/image hack/release test/chart test/gitops test/oauth
 
 BIN := $(CURDIR)/bin
 CONTROLLER_GEN := $(BIN)/controller-gen
@@ -84,7 +84,7 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 .PHONY: test
 test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them; KUBERNETES=1.30 for another version of it.
 	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)$(if $(ALL),; \
-		for module in $(TEST_MODULES); do go test -C $$module $(RACE) -timeout 10m $(TEST_FLAGS) ./...; done)
+		for module in $(MODULES); do go test -C $$module $(RACE) -timeout 10m $(TEST_FLAGS) ./...; done)
 
 .PHONY: oauth-servers
 oauth-servers: ## Fetch oidc-provider for the tests in test/oauth (once, needs npm; without it those are skipped).
@@ -131,7 +131,7 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check the code: mistakes, import directions, API conventions.
 	@$(GOLANGCI_LINT) run
-	@for module in $(TEST_MODULES); do (cd $$module; $(GOLANGCI_LINT) run); done
+	@for module in $(MODULES); do (cd $$module; $(GOLANGCI_LINT) run); done
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.

@@ -136,12 +136,23 @@ func renderChart(p plan, digest string) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
+// findControlPlane sets KUBEBUILDER_ASSETS to what hack/controlplane finds, fetches or
+// builds.
+func findControlPlane(ctx context.Context, p plan) error {
+	command := exec.CommandContext(ctx, "go", "run", "./hack/controlplane")
+	command.Dir, command.Stderr = p.source, os.Stderr
+	assets, err := outputOf(command)
+	if err != nil {
+		return err
+	}
+	return os.Setenv("KUBEBUILDER_ASSETS", assets)
+}
+
 // checkInstall has a real API server take the installer, and then what the chart renders,
-// as kubectl apply does, where there are programs for one.
+// as kubectl apply does.
 func checkInstall(ctx context.Context, p plan, chart []byte) error {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		say("  %s: not applied, for KUBEBUILDER_ASSETS names no API server", installerName)
-		return nil
+	if err := findControlPlane(ctx, p); err != nil {
+		return err
 	}
 	folder, err := os.MkdirTemp("", "tokenkeeper-release-")
 	if err != nil {

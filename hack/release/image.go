@@ -40,6 +40,7 @@ func buildImage(ctx context.Context, p plan) (image, error) {
 	command := exec.CommandContext(ctx, "go", "run", "-C", filepath.Join(p.source, "hack", "image"), ".",
 		"--source", p.source, "--output", p.path(layoutName), "--version", p.version)
 	command.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", p.created.Unix()))
+	command.Stderr = os.Stderr
 	digest, err := outputOf(command)
 	if err != nil {
 		return image{}, err

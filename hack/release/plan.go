@@ -120,9 +120,13 @@ func output(ctx context.Context, folder, name string, arguments ...string) (stri
 	return outputOf(command)
 }
 
+// outputOf is output of a prepared command; where its standard error is set, what it
+// says of its progress goes there.
 func outputOf(command *exec.Cmd) (string, error) {
 	var problem strings.Builder
-	command.Stderr = &problem
+	if command.Stderr == nil {
+		command.Stderr = &problem
+	}
 	printed, err := command.Output()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", strings.Join(command.Args, " "), err, strings.TrimSpace(problem.String()))
