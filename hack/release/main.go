@@ -7,10 +7,10 @@
 //	make release-dry-run VERSION=v0.1.0    # into bin/release/v0.1.0
 //	make release VERSION=v0.1.0            # the same from a clean, tagged checkout, and push image and chart
 //
-// These are: the manager and the kubectl plugin in an archive for each platform, the
-// image for amd64 and arm64, a bill of materials (SPDX) of each program and image, the
-// installer and the chart with the image's digest, a manifest for krew, the notes, and
-// the checksums of all that. It then does with them what a user would, and makes
+// These are, in bin/release/VERSION: the manager and the kubectl plugin in an archive for
+// each platform, the image for amd64 and arm64, a bill of materials (SPDX) of each program
+// and image, the installer and the chart with the image's digest, a manifest for krew, the
+// notes, and the checksums of all that. It then does with them what a user would, and makes
 // everything a second time from a copy of the source elsewhere: the bytes must be the same.
 //
 // It is a module of its own, so that its libraries are no part of the operator's.
@@ -45,7 +45,6 @@ func main() {
 type options struct {
 	version   string
 	source    string
-	output    string
 	platforms []string
 	isFinal   bool
 	isOnce    bool
@@ -57,7 +56,6 @@ func parse(arguments []string) (options, error) {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.StringVar(&o.version, "version", "", "the version, such as v0.1.0 or v0.1.0-rc.1")
 	flags.StringVar(&o.source, "source", "../..", "the checkout to make it from")
-	flags.StringVar(&o.output, "output", "", "the folder for it (default: bin/release/VERSION in the checkout)")
 	platforms := flags.String("platforms", "", "make the plugin for these alone, such as linux/amd64,darwin/arm64, to try something (default: all)")
 	flags.BoolVar(&o.isFinal, "final", false, "insist on a clean checkout that is tagged with the version, and on notes that are no longer called Unreleased")
 	flags.BoolVar(&o.isOnce, "once", false, "do not make everything a second time to compare")
@@ -71,15 +69,8 @@ func parse(arguments []string) (options, error) {
 	if *platforms != "" {
 		o.platforms = strings.Split(*platforms, ",")
 	}
-	source, err := filepath.Abs(o.source)
-	if err != nil {
-		return o, err
-	}
-	o.source = source
-	if o.output == "" {
-		o.output = filepath.Join(source, "bin", "release", o.version)
-	}
-	o.output, err = filepath.Abs(o.output)
+	var err error
+	o.source, err = filepath.Abs(o.source)
 	return o, err
 }
 

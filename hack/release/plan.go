@@ -55,7 +55,7 @@ func (p plan) number() string { return strings.TrimPrefix(p.version, "v") }
 func (p plan) path(name string) string { return filepath.Join(p.folder, name) }
 
 func newPlan(ctx context.Context, o options) (plan, error) {
-	p := plan{version: o.version, source: o.source, folder: o.output}
+	p := plan{version: o.version, source: o.source, folder: filepath.Join(o.source, "bin", "release", o.version)}
 	changes, err := os.ReadFile(filepath.Join(o.source, "CHANGELOG.md"))
 	if err != nil {
 		return p, err

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/hack/image/program"
 )
 
 // platform is an operating system and an architecture, as Go names them.
@@ -54,11 +56,11 @@ func buildPlugins(ctx context.Context, p plan) ([]archive, error) {
 		if err != nil {
 			return nil, err
 		}
-		program := pluginName
+		inArchive := pluginName
 		if on.system == "windows" {
-			program += ".exe"
+			inArchive += ".exe"
 		}
-		one, err := packProgram(p, pluginName, program, on, content)
+		one, err := packProgram(p, pluginName, inArchive, on, content)
 		if err != nil {
 			return nil, err
 		}
@@ -77,4 +79,22 @@ func packManagers(p plan, built image) error {
 		}
 	}
 	return nil
+}
+
+// compile builds one of the commands for a platform.
+func compile(ctx context.Context, p plan, command string, on platform) ([]byte, error) {
+	built, err := program.Source{Folder: p.source, Package: command, Version: p.version}.Compile(ctx, on.system, on.architecture)
+	if err != nil {
+		return nil, err
+	}
+	return built.Bytes, nil
+}
+
+// billOf is the bill of materials of a program.
+func billOf(p plan, name string, on platform, content []byte) ([]byte, error) {
+	read, err := program.Read(content)
+	if err != nil {
+		return nil, err
+	}
+	return read.Bill(program.About{Name: name, Version: p.version, Platform: on.String(), Created: p.created, Tool: "tokenkeeper-release"})
 }
