@@ -176,7 +176,7 @@ provider-docs: ## Generate docs/providers from the built-in providers.
 
 .PHONY: control-plane
 control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.
-	@go run ./hack/controlplane
+	@go run ./hack/controlplane $(KUBERNETES)
 
 ##@ Build
 
