@@ -11,6 +11,8 @@
 //     pin, put into the same store, so that it is done once for a machine and
 //     not once for a checkout.
 //
+// With --node it also builds what a node runs beside them, for hack/node.
+//
 // The folder is the only thing on standard output; progress goes to standard
 // error. It needs Go (and git, for modules that a proxy does not serve) alone.
 // It runs no control plane: envtest and the demo do.
@@ -23,6 +25,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -35,6 +38,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	folder, err := assets(ctx)
+	if err == nil && slices.Contains(os.Args[1:], "--node") {
+		err = addNode(ctx, folder)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "controlplane:", err)
 		os.Exit(1)
