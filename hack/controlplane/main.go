@@ -11,8 +11,9 @@
 //     pin, put into the same store, so that it is done once for a machine and
 //     not once for a checkout.
 //
-// An argument asks for another Kubernetes, such as 1.30 or 1.30.14: KUBEBUILDER_ASSETS
-// is then ignored, and what is built comes from the module of that version.
+// With --node it also builds what a node runs beside them, for hack/node. An argument asks
+// for another Kubernetes, such as 1.30 or 1.30.14: KUBEBUILDER_ASSETS is then ignored, and
+// what is built comes from the module of that version.
 //
 // The folder is the only thing on standard output; progress goes to standard
 // error. It needs Go (and git, for modules that a proxy does not serve) alone.
@@ -22,6 +23,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -37,7 +39,9 @@ var usual = version{minor: 36, patch: anyPatch}
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	folder, err := assets(ctx, os.Args[1:])
+	isNode := flag.Bool("node", false, "build the programs of a node too")
+	flag.Parse()
+	folder, err := prepare(ctx, flag.Arg(0), *isNode)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "controlplane:", err)
 		os.Exit(1)
@@ -45,15 +49,24 @@ func main() {
 	fmt.Println(folder)
 }
 
-// assets finds the folder, and fills it if that is needed.
-func assets(ctx context.Context, asked []string) (string, error) {
-	wanted := usual
-	if len(asked) > 0 {
-		var err error
-		if wanted, err = parseVersion(asked[0]); err != nil {
+// prepare has everything in place that is asked for: the usual version, or another.
+func prepare(ctx context.Context, asked string, isNode bool) (folder string, err error) {
+	wanted, given := usual, os.Getenv("KUBEBUILDER_ASSETS")
+	if asked != "" {
+		given = ""
+		if wanted, err = parseVersion(asked); err != nil {
 			return "", err
 		}
-	} else if given := os.Getenv("KUBEBUILDER_ASSETS"); given != "" {
+	}
+	if folder, err = assets(ctx, wanted, given); err == nil && isNode {
+		err = addNode(ctx, folder, wanted)
+	}
+	return folder, err
+}
+
+// assets finds the folder, unless it is given, and fills it if that is needed.
+func assets(ctx context.Context, wanted version, given string) (string, error) {
+	if given != "" {
 		if missing := missingBinaries(given); len(missing) > 0 {
 			return "", fmt.Errorf("KUBEBUILDER_ASSETS is %s, which lacks %v: add them, or unset it to have them fetched", given, missing)
 		}
