@@ -56,12 +56,10 @@ var env struct {
 	server    *simulator.Server
 	api       *api
 	// node is the folder of the node that `make node` runs; "" on another cluster.
-	node            string
-	manager         string // the image
-	consumer        string // the image
-	started         time.Time
-	auditLogOffset  int64
-	tokensForTheRun simulator.Duration
+	node     string
+	manager  string // the image
+	consumer string // the image
+	started  time.Time
 }
 
 func TestMain(m *testing.M) {
