@@ -44,6 +44,10 @@ FUZZ ?=
 # DEMO_FLAGS go to the demo (--once: end by itself), RUN_FLAGS to the manager.
 DEMO_FLAGS ?=
 RUN_FLAGS ?=
+# E2E_KUBECONFIG is a cluster for the end-to-end tests (default: a node on this machine),
+# E2E_FLAGS further flags for go test: -short for the quick part, -run, -v.
+E2E_KUBECONFIG ?=
+E2E_FLAGS ?= -v
 # BENCH are the scenarios to measure (default: all), BENCH_FLAGS further flags
 # (--help lists both).
 BENCH ?=
@@ -53,8 +57,10 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# MODULES hold what needs libraries which are no part of the operator's module.
-MODULES := hack/image hack/release test/chart test/gitops test/oauth
+# TEST_MODULES are tests that need libraries which are no part of the operator's module;
+# LINT_MODULES are all such modules. test/e2e needs a cluster: `make e2e`.
+TEST_MODULES := hack/image hack/release test/chart test/gitops test/oauth
+LINT_MODULES := $(TEST_MODULES) test/e2e
 
 BIN := $(CURDIR)/bin
 CONTROLLER_GEN := $(BIN)/controller-gen
@@ -84,7 +90,7 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 .PHONY: test
 test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them; KUBERNETES=1.30 for another version of it.
 	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)$(if $(ALL),; \
-		for module in $(MODULES); do go test -C $$module $(RACE) -timeout 10m $(TEST_FLAGS) ./...; done)
+		for module in $(TEST_MODULES); do go test -C $$module $(RACE) -timeout 10m $(TEST_FLAGS) ./...; done)
 
 .PHONY: oauth-servers
 oauth-servers: ## Fetch oidc-provider for the tests in test/oauth (once, needs npm; without it those are skipped).
@@ -119,6 +125,20 @@ bench: build ## Measure the operator on this machine, BENCH=name for one scenari
 	@$(with-control-plane) go build -o bin/simulator ./cmd/simulator; go build -o bin/bench ./test/bench; \
 		exec bin/bench $(BENCH_FLAGS) $(BENCH)
 
+.PHONY: node
+node: ## Run a Kubernetes of one node on this machine until Ctrl-C: pods run for real (needs root on Linux).
+	@go build -o bin/node ./hack/node; exec bin/node up
+
+.PHONY: node-down
+node-down: ## End the node that `make node` runs elsewhere, and remove what a killed one left.
+	@go build -o bin/node ./hack/node; exec bin/node down
+
+.PHONY: e2e
+e2e: ## Test what is shipped on a node of its own or on E2E_KUBECONFIG (all: an hour; E2E_FLAGS=-short: minutes).
+	@go build -o bin/node ./hack/node; go test -C test/e2e -c -o $(BIN)/e2e.test .
+	@$(if $(E2E_KUBECONFIG),,bin/node run -- )env E2E_KUBECONFIG=$(E2E_KUBECONFIG) \
+		sh -c 'cd test/e2e && exec $(BIN)/e2e.test -test.timeout 3h $(patsubst -%,-test.%,$(E2E_FLAGS))'
+
 .PHONY: cover
 cover: ## Run all tests and show which lines they reach, by function.
 	@$(with-control-plane) go test -timeout 10m -coverpkg=./api/...,./cmd/...,./internal/... -coverprofile=bin/cover.out $(TEST_FLAGS) $(PKG)
@@ -131,7 +151,7 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check the code: mistakes, import directions, API conventions.
 	@$(GOLANGCI_LINT) run
-	@for module in $(MODULES); do (cd $$module; $(GOLANGCI_LINT) run); done
+	@for module in $(LINT_MODULES); do (cd $$module; $(GOLANGCI_LINT) run); done
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.
@@ -195,6 +215,10 @@ run: ## Run the manager here, against the cluster of the current kubeconfig.
 .PHONY: image
 image: ## Build the manager's image, IMG.
 	$(CONTAINER_TOOL) build --tag $(IMG) $(if $(VERSION),--build-arg VERSION=$(VERSION)) $(IMAGE_FLAGS) .
+
+.PHONY: image-archive
+image-archive: ## Build the manager's image without a container engine, as an OCI layout: dist/image.
+	@go run -C hack/image . --source=$(CURDIR) --output=$(CURDIR)/dist/image --version='$(VERSION)'
 
 .PHONY: image-push
 image-push: ## Push the manager's image, IMG.

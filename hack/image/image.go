@@ -116,7 +116,7 @@ func labels(o options, from origin) map[string]string {
 }
 
 func annotated(image v1.Image, o options, from origin) v1.Image {
-	return mutate.Annotations(image, labels(o, from)).(v1.Image) //nolint:errcheck,forcetypeassert // an image in is an image out
+	return mutate.Annotations(image, labels(o, from)).(v1.Image)
 }
 
 // writeArchive writes the image as a file for docker, podman and ctr.
@@ -146,7 +146,7 @@ func writeLayout(o options, from origin, built []*platformImage) (string, error)
 	for _, each := range built {
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: each.image, Descriptor: v1.Descriptor{Platform: &each.platform}})
 	}
-	index = mutate.Annotations(index, labels(o, from)).(v1.ImageIndex) //nolint:errcheck,forcetypeassert // as above
+	index = mutate.Annotations(index, labels(o, from)).(v1.ImageIndex)
 	// What an earlier run left would stay in the folder as blobs that nothing names.
 	if err := os.RemoveAll(filepath.Join(o.output, "blobs")); err != nil {
 		return "", err
@@ -186,7 +186,7 @@ func refer(built *platformImage) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mutate.Subject(artifact, *subject).(v1.Image), nil //nolint:errcheck,forcetypeassert // as above
+	return mutate.Subject(artifact, *subject).(v1.Image), nil
 }
 
 // writeBill writes the bill of materials beside the output.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ const (
 // lock reports whether a node is running, and if none is, keeps others from starting one
 // until unlock is called. The system lifts it when this process ends, however it ends.
 func lock() (unlock func(), running bool, err error) {
+	_ = os.MkdirAll(filepath.Dir(lockFile), 0o755) //nolint:gosec // as distributions have it; opening says what is wrong
 	file, err := os.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, false, lacking("%s cannot be opened (%v): a node takes root", lockFile, err)

@@ -33,7 +33,7 @@ import (
 
 const (
 	usage = "usage: node up | run -- COMMAND [ARGUMENT...] | load FILE.tar... | down | check"
-	// cannotRun is the exit status where a machine lacks what a node needs. Whoever
+	// cannotRun is the exit status where no node comes up, for what a machine lacks. Whoever
 	// runs this where that is no failure can tell it from one.
 	cannotRun = 3
 )

@@ -50,7 +50,7 @@ func up(ctx context.Context, command []string) error {
 		err = n.awaitReady(ctx)
 	}
 	if err != nil {
-		return errors.Join(err, n.end(ctx))
+		return errors.Join(lacking("%v", err), n.end(ctx))
 	}
 	say("The node is ready after %s. Logs and all else of it are in %s.", time.Since(started).Round(time.Second), folder)
 	if command != nil {
@@ -134,10 +134,15 @@ func (n *node) end(ctx context.Context) error {
 	return removeLeft(ctx)
 }
 
-// runCommand runs a command with the node's KUBECONFIG.
+// runCommand runs a command with the node's KUBECONFIG, and its kubectl on the PATH.
 func runCommand(ctx context.Context, words []string) error {
+	programs, err := programsFolder(ctx)
+	if err != nil {
+		return err
+	}
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
-	command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfigOf(admin), "TOKENKEEPER_NODE="+folder)
+	command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfigOf(admin), "TOKENKEEPER_NODE="+folder,
+		"PATH="+os.Getenv("PATH")+string(os.PathListSeparator)+programs)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = time.Minute

@@ -142,7 +142,7 @@ func (r *Reconciler) hostIsFull(credential *v1alpha1.TokenCredential, now time.T
 func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCredential) outcome {
 	report := status.Report{Suspended: credential.Spec.Suspend, Target: r.delivery.Glance(ctx, credential)}
 
-	record, err := r.Refresher.Recover(ctx, credential, r.keepsNoState(ctx, credential))
+	record, err := r.Refresher.Recover(ctx, credential)
 	if err != nil {
 		return stopped(report, err)
 	}
@@ -207,13 +207,6 @@ func stopped(report status.Report, err error) outcome {
 	}
 	report.Renewal = problem.From(err)
 	return outcome{report: report}
-}
-
-// keepsNoState reports whether nothing is ever spent by what is asked of a credential's
-// provider, so that a state which no cache shows need not be looked for.
-func (r *Reconciler) keepsNoState(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
-	found, err := r.Inputs.Catalog.Find(ctx, credential)
-	return err == nil && !(&inputs.Inputs{Provider: found}).SingleUse(rotation.State{})
 }
 
 // stateOf is what is reported of a state.

@@ -99,6 +99,9 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
+	if err := watchHorizon(ctx, mgr, credentials.Refresher, watches.waker, options); err != nil {
+		return err
+	}
 	workers := newWorkers(options.Concurrency)
 	credentials.Refresher.Egress = exchanging{options.Egress, workers}
 	watches.readsLabels = catalog.Namespaces != nil

@@ -7,7 +7,6 @@
 package look
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -24,9 +23,12 @@ const (
 	// joins others: a few waiters do not wait for each other.
 	concurrent = 4
 	// pause is how much time lies between the beginnings of looks, but for the first
-	// few. Each goes through all Secrets of the cluster: at a hundred first tokens a
-	// second twenty share one, and a look would be a third of their cost otherwise.
+	// few, while few wait. Each goes through all Secrets of the cluster: for each first
+	// token of its own a look would be a third of the cost.
 	pause = 200 * time.Millisecond
+	// enough is how many share a look that does not wait for its time: as many calls as a
+	// namespace may have in flight to one host, by default, so that not all wait in vain.
+	enough = 16
 )
 
 // NewPace is how often looks begin that go through all Secrets of a cluster.
@@ -36,23 +38,25 @@ func NewPace() *rate.Limiter { return rate.NewLimiter(rate.Every(pause), concurr
 // found for each. Its zero value is ready to use. Safe for concurrent use.
 //
 // A waiter joins a look that has not begun: one in flight may have passed by what a
-// twin has written since. Whoever finds a free slot leads: it looks, in its own
-// goroutine, for itself and all that wait, and then passes the slot to the first
-// that has come since. An error goes to all that shared the look, except that of a
-// leader whose context has ended: the others wait for the next one.
+// twin has written since. One waiter leads: it gathers others until the look's time has
+// come or enough are there, and looks, in its own goroutine, for all of them; the first
+// that comes then leads the next look. An error goes to all that shared the look, except
+// that of a leader whose context has ended: the others wait for the next one.
 type Looks[T any] struct {
-	// Pace is how often looks begin; nil: whenever there is a free slot.
+	// Pace is how often looks begin for few waiters; nil: whenever there is a free slot.
 	Pace *rate.Limiter
 
 	mu       sync.Mutex
 	inFlight int
-	waiting  []*waiter[T] // while all slots are taken
+	leader   *waiter[T] // of the look that begins next; nil: all slots are taken, or nobody waits
+	waiting  []*waiter[T]
 }
 
 // waiter is one that wants to know who bears a mark.
 type waiter[T any] struct {
-	mark  string
-	woken chan struct{} // closed once it leads, or has its result
+	mark    string
+	woken   chan struct{} // closed once it leads, or has its result
+	crowded chan struct{} // told to a leader once enough wait
 
 	// Under the lock of Looks, or once woken.
 	leads, gone bool
@@ -65,7 +69,7 @@ type Func[T any] func(ctx context.Context, marks []string) (map[string]T, error)
 
 // Find returns what bears a mark, by a look that begins after the call.
 func (l *Looks[T]) Find(ctx context.Context, mark string, look Func[T]) (T, error) {
-	w := &waiter[T]{mark: mark, woken: make(chan struct{})}
+	w := &waiter[T]{mark: mark, woken: make(chan struct{}), crowded: make(chan struct{}, 1)}
 	l.join(w)
 	select {
 	case <-w.woken:
@@ -83,8 +87,9 @@ func (l *Looks[T]) Find(ctx context.Context, mark string, look Func[T]) (T, erro
 // lead looks for all that wait now. Its followers are never left without a result
 // or another leader, even if the look panics.
 func (l *Looks[T]) lead(ctx context.Context, leader *waiter[T], look Func[T]) {
-	if err := l.turn(ctx); err != nil {
-		l.finish([]*waiter[T]{leader}, nil, err, false)
+	if err := l.turn(ctx, leader); err != nil {
+		leader.err = err
+		l.leave(leader)
 		return
 	}
 	batch := l.take(leader)
@@ -102,22 +107,34 @@ func (l *Looks[T]) lead(ctx context.Context, leader *waiter[T], look Func[T]) {
 }
 
 // turn waits until a look may begin.
-func (l *Looks[T]) turn(ctx context.Context) error {
-	if l.Pace != nil && l.Pace.Wait(ctx) != nil { // it would be later than ctx allows, or that has ended
-		return cmp.Or(ctx.Err(), context.DeadlineExceeded)
+func (l *Looks[T]) turn(ctx context.Context, leader *waiter[T]) error {
+	if l.Pace == nil {
+		return nil
 	}
-	return nil
+	turn := l.Pace.Reserve()
+	if turn.Delay() == 0 {
+		return nil
+	}
+	timer := time.NewTimer(turn.Delay())
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-leader.crowded: // it takes no turn of the few
+		turn.Cancel()
+		return nil
+	case <-ctx.Done():
+		turn.Cancel()
+		return ctx.Err()
+	}
 }
 
-// join gives a waiter a slot, or a place in the queue.
+// join has a waiter wait for the next look, which it may have to lead.
 func (l *Looks[T]) join(w *waiter[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, w)
-	if l.inFlight < concurrent {
-		l.inFlight++
-		l.pass()
-	}
+	l.gather()
 }
 
 // leave gives up a waiter whose context has ended.
@@ -126,8 +143,9 @@ func (l *Looks[T]) leave(w *waiter[T]) {
 	defer l.mu.Unlock()
 	w.gone = true
 	l.waiting = slices.DeleteFunc(l.waiting, func(other *waiter[T]) bool { return other == w })
-	if w.leads {
-		l.pass()
+	if l.leader == w {
+		l.leader = nil
+		l.gather()
 	}
 }
 
@@ -138,10 +156,13 @@ func (l *Looks[T]) take(leader *waiter[T]) []*waiter[T] {
 	n := min(size-1, len(l.waiting))
 	batch := append([]*waiter[T]{leader}, l.waiting[:n]...)
 	l.waiting = slices.Clone(l.waiting[n:])
+	l.leader = nil
+	l.inFlight++
+	l.gather()
 	return batch
 }
 
-// finish gives a batch its result, its leader first, and passes the slot on. Where
+// finish gives a batch its result, its leader first, and frees the slot. Where
 // the look is not complete the followers wait for the next one, at the head.
 func (l *Looks[T]) finish(batch []*waiter[T], found map[string]T, err error, complete bool) {
 	l.mu.Lock()
@@ -157,17 +178,22 @@ func (l *Looks[T]) finish(batch []*waiter[T], found map[string]T, err error, com
 		w.found, w.err = found[w.mark], err
 		close(w.woken)
 	}
-	l.pass()
+	l.inFlight--
+	l.gather()
 }
 
-// pass gives a slot to the first that waits, or frees it.
-func (l *Looks[T]) pass() {
-	if len(l.waiting) == 0 {
-		l.inFlight--
-		return
+// gather has the first that waits lead the next look once there is a slot for it, and
+// tells a leader that enough wait.
+func (l *Looks[T]) gather() {
+	if l.leader == nil && l.inFlight < concurrent && len(l.waiting) > 0 {
+		l.leader, l.waiting = l.waiting[0], l.waiting[1:]
+		l.leader.leads = true
+		close(l.leader.woken)
 	}
-	next := l.waiting[0]
-	l.waiting = l.waiting[1:]
-	next.leads = true
-	close(next.woken)
+	if l.leader != nil && len(l.waiting) >= enough-1 {
+		select {
+		case l.leader.crowded <- struct{}{}:
+		default: // it knows
+		}
+	}
 }

@@ -45,6 +45,13 @@ func (l *lookout) look(ctx context.Context, marks []string) (map[string]int, err
 	return found, nil
 }
 
+// begun is how many looks have.
+func (l *lookout) begun() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.batches)
+}
+
 // result is what a waiter got.
 type result struct {
 	look int // that served it
@@ -135,7 +142,7 @@ func TestAFloodSharesFewLooks(t *testing.T) {
 			synctest.Wait()
 		}
 		time.Sleep(time.Second)
-		if most := int64(concurrent + 2*time.Second/pause); begun.Load() > most {
+		if most := int64(concurrent + 100/enough + time.Second/pause); begun.Load() > most {
 			t.Errorf("a hundred waiters in a second began %d looks, want %d at most", begun.Load(), most)
 		}
 		looks.mu.Lock()
@@ -239,4 +246,41 @@ func TestALookThatPanicsLeavesNobodyWaiting(t *testing.T) {
 			t.Errorf("got the look %d (%v), %d in flight", waiter.look, waiter.err, looks.inFlight)
 		}
 	})
+}
+
+func TestEnoughWaitersDoNotWaitForTheLooksTime(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		waiters int
+		begins  bool
+	}{
+		{"one fewer than enough wait for the next turn", enough - 1, false},
+		{"enough of them go at once", enough, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l, looks := &lookout{letGo: make(chan error)}, &Looks[int]{Pace: NewPace()}
+				looks.Pace.ReserveN(time.Now(), concurrent) // there were looks a moment ago
+				var waiters []*result
+				for i := range c.waiters {
+					waiters = append(waiters, l.await(t.Context(), looks, fmt.Sprintf("mark-%d", i)))
+				}
+				if begun := l.begun() == 1; begun != c.begins {
+					t.Errorf("a look has begun: %t, for %d waiters", begun, c.waiters)
+				}
+				time.Sleep(pause)
+				l.release(1, nil)
+				for i, w := range waiters {
+					if w.look != 1 || w.err != nil {
+						t.Errorf("waiter %d got the look %d (%v), want the first", i, w.look, w.err)
+					}
+				}
+				if looks.inFlight != 0 || looks.leader != nil || len(looks.waiting) != 0 {
+					t.Errorf("%d in flight, %v leads, %d wait", looks.inFlight, looks.leader, len(looks.waiting))
+				}
+			})
+		})
+	}
 }
