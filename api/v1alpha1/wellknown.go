@@ -8,6 +8,11 @@ const (
 	// status.lastHandledRefreshAt will do; a time is customary.
 	RefreshAtAnnotation = "tokenkeeper.io/refreshAt"
 
+	// TrustRestoredAnnotation says of a credential whose state was restored from a backup
+	// that its refresh token was not used since. Any value that differs from the one that
+	// was acted on before counts, once.
+	TrustRestoredAnnotation = "tokenkeeper.io/trust-restored"
+
 	// CredentialAnnotation names, on a state Secret, the credential it belongs
 	// to. It is an annotation because a name may be longer than a label value.
 	CredentialAnnotation = "tokenkeeper.io/credential"

@@ -35,7 +35,7 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		isUnplanned(credential, f, limits.earliest) || !r.isUnchanged(ctx, credential) || lacksTarget(known) || r.delivery.IsHeldBack(key)
+		isUnplanned(credential, f, limits.earliest) || !r.isUnchanged(ctx, credential) || r.mayBePutBack(credential) || lacksTarget(known) || r.delivery.IsHeldBack(key)
 	return decision.Decide(f)
 }
 
@@ -143,6 +143,7 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Counts: in.KeepsAccessToken(state)}) {
 		f.Last = decision.Attempt{}
 	}
+	f.Last.Mended = f.Last.Mended || found.Record.IsTrusted()
 	if decision.IsFromFuture(known, around.now) || around.admitted {
 		f.Last.RetryAt = time.Time{}
 	}

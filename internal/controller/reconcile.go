@@ -68,7 +68,7 @@ type Reconciler struct {
 	referrers *referrers
 	ahead     ahead
 	retries   retries
-	leaving   leaving
+	revoker   revoker
 }
 
 // NewReconciler makes a reconciler that has seen nothing yet.
@@ -87,6 +87,7 @@ func NewReconciler(parts Parts) *Reconciler {
 		remover:   &delivery.Remover{Credentials: parts.Client, Secrets: secrets.Metadata, Live: parts.Live, Targets: parts.Targets},
 		referrers: known,
 		retries:   newRetries(),
+		revoker:   revoker{client: parts.Client, refresher: parts.Refresher, reports: parts.Reports, clock: parts.Clock},
 	}
 }
 
@@ -106,9 +107,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	case err != nil:
 		return ctrl.Result{}, err
 	case !cached.DeletionTimestamp.IsZero():
-		return r.revoke(ctx, cached)
+		return r.revoker.revoke(ctx, cached)
 	}
-	r.holdForRevocation(ctx, cached)
+	r.revoker.hold(ctx, cached)
 	if err := r.remover.RemoveEarlier(ctx, request.NamespacedName); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -144,7 +145,7 @@ func (r *Reconciler) hostIsFull(credential *v1alpha1.TokenCredential, now time.T
 func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCredential) outcome {
 	report := status.Report{Suspended: credential.Spec.Suspend, Target: r.delivery.Glance(ctx, credential)}
 
-	record, err := r.Refresher.Recover(ctx, credential, r.keepsNoState(ctx, credential))
+	record, err := r.Refresher.Recover(ctx, credential)
 	if err != nil {
 		return stopped(report, err)
 	}
@@ -211,13 +212,6 @@ func stopped(report status.Report, err error) outcome {
 	return outcome{report: report}
 }
 
-// keepsNoState reports whether nothing is ever spent by what is asked of a credential's
-// provider, so that a state which no cache shows need not be looked for.
-func (r *Reconciler) keepsNoState(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
-	found, err := r.Inputs.Catalog.Find(ctx, credential)
-	return err == nil && !(&inputs.Inputs{Provider: found}).SingleUse(rotation.State{})
-}
-
 // stateOf is what is reported of a state.
 func stateOf(record *rotation.Record, counts bool) *status.State {
 	if !record.Exists() {
@@ -251,6 +245,6 @@ func (r *Reconciler) forget(ctx context.Context, credential types.NamespacedName
 	r.delivery.Forget(credential)
 	r.ahead.deleted(credential, r.Clock.Now())
 	r.retries.forget(credential)
-	r.leaving.forget(credential)
+	r.revoker.leaving.forget(credential)
 	return r.remover.Remove(ctx, credential)
 }

@@ -37,6 +37,8 @@ type Inputs struct {
 	Seed secret.Text
 	// SeedMissing says why there is no seed although one is referenced.
 	SeedMissing *problem.Problem
+	// SeedIsLive is true where the seed was read from the API server for these inputs alone.
+	SeedIsLive bool
 	// SeedVersion is the resourceVersion of the Secret that the seed is from;
 	// empty where there is none.
 	SeedVersion string
@@ -135,13 +137,14 @@ func (g *Gatherer) Gather(ctx context.Context, credential *v1alpha1.TokenCredent
 		return nil, problem.New(v1alpha1.InvalidParametersReason, "%s", problem.OneLine(err))
 	}
 	in := &Inputs{Provider: found, Parameters: parameters, Source: SourceOf(credential.Spec.ProviderRef, parameters)}
-	read, versions, err := g.read(ctx, credential, found)
+	read, live, versions, err := g.read(ctx, credential, found)
 	if err != nil {
 		return nil, err
 	}
 	in.Digest = digest(found.Edition, versions, credential)
 	in.AppMissing = in.readApp(credential.Spec.AppSecretRef, read[appField])
 	in.readSeed(credential.Spec.RefreshTokenSecretRef, read[seedField])
+	in.SeedIsLive = live[seedField]
 	in.readLogin(credential.Spec.LoginSecretRef, read[loginField])
 	in.missing = cmp.Or(in.readCertificate(credential.Spec.ClientCertificateSecretRef, read[certificateField]), in.missingServiceAccount(credential))
 	return in, nil
@@ -159,28 +162,28 @@ func unreadableDuration(renewal v1alpha1.Renewal) string {
 }
 
 // read reads the Secrets that a credential refers to, by the field that does: the keys
-// alone that are used.
-func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredential, from Provider) (map[string]*Values, []string, error) {
-	read := map[string]*Values{}
-	var versions []string
+// alone that are used. It says which of them it did not take from a cache, or from a read
+// that others have begun.
+func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredential, from Provider) (read map[string]*Values, live map[string]bool, versions []string, err error) {
+	read, live = map[string]*Values{}, map[string]bool{}
 	for _, ref := range References(credential) {
 		if refusal := guard.InputName(ref.Field, ref.Name); refusal != nil {
-			return nil, nil, refusal
+			return nil, nil, nil, refusal
 		}
-		found, err := g.Secrets.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name}, keysOf(credential, ref.Field, from)...)
+		found, isLive, err := g.Secrets.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name}, keysOf(credential, ref.Field, from)...)
 		if err != nil {
-			return nil, nil, problem.Reading(err, fmt.Sprintf("the Secret %q of %s", ref.Name, ref.Field))
+			return nil, nil, nil, problem.Reading(err, fmt.Sprintf("the Secret %q of %s", ref.Name, ref.Field))
 		}
 		if refusal := refused(ref.Field, found); refusal != nil {
-			return nil, nil, refusal
+			return nil, nil, nil, refusal
 		}
 		version := Absent
 		if found != nil {
 			version = found.Version
 		}
-		read[ref.Field], versions = found, append(versions, version)
+		read[ref.Field], live[ref.Field], versions = found, isLive, append(versions, version)
 	}
-	return read, versions, nil
+	return read, live, versions, nil
 }
 
 // CachedDigest is the digest that Gather would give by the cache, where the

@@ -171,14 +171,15 @@ func (s *Secrets) Cached(ctx context.Context, key types.NamespacedName) (*metav1
 }
 
 // Get returns a Secret's values under these keys, and maybe under others; nil where
-// there is no such Secret.
-func (s *Secrets) Get(ctx context.Context, key types.NamespacedName, keys ...string) (*Values, error) {
+// there is no such Secret. It says whether they were read from the API server, by a read
+// that began after the call.
+func (s *Secrets) Get(ctx context.Context, key types.NamespacedName, keys ...string) (values *Values, live bool, err error) {
 	version, err := s.Version(ctx, key)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if known, ok := s.cache().Get(key); ok && known.Version == version && known.hasAsked(keys) {
-		return known, nil
+		return known, false, nil
 	}
 	// Thousands may refer to one Secret, and come at the same time. The read is that of
 	// all, so that it does not end with the one that began it.
@@ -190,11 +191,11 @@ func (s *Secrets) Get(ctx context.Context, key types.NamespacedName, keys ...str
 	select {
 	case result := <-read:
 		if result.Err != nil {
-			return nil, result.Err
+			return nil, false, result.Err
 		}
-		return result.Val.(*Values), nil
+		return result.Val.(*Values), !result.Shared, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, false, ctx.Err()
 	}
 }
 

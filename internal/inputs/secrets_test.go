@@ -98,7 +98,10 @@ func keyOf(name string) types.NamespacedName {
 // TestSecretsAreReadOnce counts what is read from the API server.
 func TestSecretsAreReadOnce(t *testing.T) {
 	t.Parallel()
-	get := func(s *Secrets) (*Values, error) { return s.Get(context.Background(), keyOf("app"), "key") }
+	get := func(s *Secrets) (*Values, error) {
+		values, _, err := s.Get(context.Background(), keyOf("app"), "key")
+		return values, err
+	}
 	for _, each := range []struct {
 		name, reason string
 		between      func(c *cluster, s *Secrets)
@@ -172,7 +175,7 @@ func TestSecretsKeepNothingThatIsNeverSent(t *testing.T) {
 			c.put("app", "1", map[string]string{"key": canary})
 			c.live["app"].Type = corev1.SecretTypeOpaque
 			each.change(c.live["app"])
-			values, err := c.secrets().Get(t.Context(), keyOf("app"), "key")
+			values, _, err := c.secrets().Get(t.Context(), keyOf("app"), "key")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,14 +207,14 @@ func TestSecretsShareARead(t *testing.T) {
 				began := time.Now()
 				ctx, end := context.WithCancel(t.Context())
 				go func() { // it begins the read that all share
-					if _, err := s.Get(ctx, keyOf("app")); !errors.Is(err, context.Canceled) || time.Since(began) > 0 {
+					if _, _, err := s.Get(ctx, keyOf("app")); !errors.Is(err, context.Canceled) || time.Since(began) > 0 {
 						t.Errorf("whoever is ending does not wait for an answer: %v after %s", err, time.Since(began))
 					}
 				}()
 				synctest.Wait()
 				for range 100 {
 					go func() {
-						if _, err := s.Get(t.Context(), keyOf("app")); !errors.Is(err, each.fails) {
+						if _, _, err := s.Get(t.Context(), keyOf("app")); !errors.Is(err, each.fails) {
 							t.Errorf("the others must not be told that one is ending: %v", err)
 						}
 					}()
@@ -221,7 +224,7 @@ func TestSecretsShareARead(t *testing.T) {
 				synctest.Wait()
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
-				_, _ = s.Get(t.Context(), keyOf("app"))
+				_, _, _ = s.Get(t.Context(), keyOf("app"))
 				if c.reads != each.reads {
 					t.Errorf("%d reads, want %d\nreason: %s", c.reads, each.reads, each.reason)
 				}
@@ -238,7 +241,7 @@ func TestSecretsAreBoundedInBytes(t *testing.T) {
 	s := c.secrets()
 	filling := maxCached/large + 8
 	get := func(name string) {
-		if _, err := s.Get(t.Context(), keyOf(name), "key"); err != nil {
+		if _, _, err := s.Get(t.Context(), keyOf(name), "key"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -303,7 +306,7 @@ func TestSecretsKeepWhatIsNamed(t *testing.T) {
 		{"a key that is not there", "that is known too, after one read", "none", false, 0, 4},
 		{"the missing key again", "it is not read again", "none", false, 0, 4},
 	} {
-		values, err := s.Get(t.Context(), keyOf("app"), each.key)
+		values, _, err := s.Get(t.Context(), keyOf("app"), each.key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -325,7 +328,7 @@ func TestSecretsForgetKeysThatAreNotNamed(t *testing.T) {
 	c.put("app", "1", map[string]string{"key": "value"})
 	s := c.secrets()
 	for n := range 10 * maxKeys {
-		if _, err := s.Get(t.Context(), keyOf("app"), "key"+strconv.Itoa(n)); err != nil {
+		if _, _, err := s.Get(t.Context(), keyOf("app"), "key"+strconv.Itoa(n)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
@@ -20,6 +21,8 @@ import (
 type claim struct {
 	x      *renewal
 	sentAt time.Time // when it was sent to the API server
+	// since is the newest revision of the cluster that was known then.
+	since string
 	// isFirst is true where the claim has created the state Secret.
 	isFirst bool
 	// resend is true where the token of an attempt of unknown outcome, doubtful, is sent
@@ -48,7 +51,7 @@ func (x *renewal) claim(ctx context.Context, state rotation.State) (*claim, erro
 	}
 	attempt := c.attempt()
 	c.before, state.Origin = state.Origin, state.Origin.Or(x.origin)
-	c.sentAt, c.isFirst = x.r.Clock.Now(), !x.record.Exists()
+	c.sentAt, c.since, c.isFirst = x.r.Clock.Now(), x.r.Horizon.Newest(), !x.record.Exists()
 	if err := c.announce(ctx, state.Claim(attempt)); err != nil {
 		x.r.attempts.miss(x.key, attempt.ID)
 		return nil, x.notSaved(err)
@@ -78,6 +81,24 @@ func (c *claim) announce(ctx context.Context, claimed rotation.State) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fenceTimeout)
 	defer cancel()
 	return c.x.r.States.Save(ctx, c.x.record, claimed)
+}
+
+// wentBack reports whether the cluster was put back to an earlier revision, which the write
+// of the claim shows: what stands in its state may have been sent since.
+func (c *claim) wentBack(ctx context.Context) bool {
+	wentBack, err := c.x.r.Horizon.Passed(c.since, c.x.record.ResourceVersion())
+	if err != nil {
+		log.FromContext(ctx).Error(err, "a cluster that is put back is not noticed after a restart")
+	}
+	return wentBack
+}
+
+// hold ends the claim without sending, and has the state count as a copy.
+func (c *claim) hold(ctx context.Context) error {
+	return c.end(ctx, func(state rotation.State, attempt string) rotation.State {
+		state.Origin = c.before
+		return state.Withdraw(attempt, c.doubtful).Hold()
+	}, Restored(c.x.job.Credential))
 }
 
 // fence holds back a token that should not be sent although it is claimed: what was

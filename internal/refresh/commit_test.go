@@ -118,7 +118,7 @@ func TestACommitIsAbandonedOnlyWhereNothingIsLost(t *testing.T) {
 				}
 				s.Forget(s.key())
 				if each.madeAgain {
-					if _, err := s.Recover(t.Context(), s.credential, false); reasonOf(err) != v1alpha1.PersistBlockedReason {
+					if _, err := s.Recover(t.Context(), s.credential); reasonOf(err) != v1alpha1.PersistBlockedReason {
 						t.Fatal(err)
 					}
 				}
@@ -292,7 +292,7 @@ func TestAStateThatWasPutBackIsNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		record, err := s.Recover(t.Context(), s.credential, false)
+		record, err := s.Recover(t.Context(), s.credential)
 		if err != nil || !record.Copied {
 			t.Errorf("the state counts as a copy: %t (%v): its token was sent since", record.Copied, err)
 		}
@@ -331,7 +331,8 @@ func TestAStateThatCannotBeUsedSaysWhy(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if each.refusal != nil {
+			if each.refusal != nil { // the status knows of a state
+				s.credential.Status.StateSecret = &v1alpha1.StateSecretStatus{Name: s.credential.StateSecretName()}
 				s.failing("get", -1, each.refusal)
 			}
 			_, err := s.renew(t.Context())
@@ -353,11 +354,11 @@ func TestAStateThatCannotBeUsedSaysWhy(t *testing.T) {
 func TestAStateIsNotReadWhereNothingIsKept(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, reusable)
-	if record, err := s.Recover(t.Context(), s.credential, true); err != nil || record.Exists() || len(s.asked) > 0 {
+	if record, err := s.Recover(t.Context(), s.credential); err != nil || record.Exists() || len(s.asked) > 0 {
 		t.Errorf("it asks the API server for %v (%v): neither the status nor the cache shows a state", s.asked, err)
 	}
 	s.credential.Status.StateSecret = &v1alpha1.StateSecretStatus{}
-	if _, err := s.Recover(t.Context(), s.credential, true); err != nil || s.requests("get") != 1 {
+	if _, err := s.Recover(t.Context(), s.credential); err != nil || s.requests("get") != 1 {
 		t.Errorf("it asks the API server for %v (%v): the status knows of a state", s.asked, err)
 	}
 }

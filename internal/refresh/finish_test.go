@@ -152,7 +152,7 @@ func TestWhatAFinishStartsFromOutlivesTheProcessInTheSpool(t *testing.T) {
 	if err := s.Spool.Put("team", attempt.ID, secret.New(seed), grant); err != nil {
 		t.Fatal(err)
 	}
-	record, err := s.Recover(t.Context(), s.credential, false)
+	record, err := s.Recover(t.Context(), s.credential)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -171,6 +171,7 @@ func Restored(credential *v1alpha1.TokenCredential) *problem.Problem {
 	if ref := credential.Spec.RefreshTokenSecretRef; ref != nil && ref.WriteBack { // which puts it there whoever knows what
 		otherWay += " and set spec.refreshTokenSecretRef.writeBack to false"
 	}
+	otherWay += ", or annotate this TokenCredential with " + v1alpha1.TrustRestoredAnnotation + " and a new value"
 	return problem.New(v1alpha1.RestoredFromBackupReason,
 		"the Secret %q was restored from a backup or carried over from another cluster, so its refresh token may have been spent since: %s; or, if you know that it was not used since, %s",
 		credential.StateSecretName(), reauthorize(credential), otherWay)

@@ -317,7 +317,7 @@ func TestWhatVoidsAProof(t *testing.T) {
 			t.Parallel()
 			s := proven(t)
 			each.change(s)
-			record, err := s.Recover(t.Context(), s.credential, false)
+			record, err := s.Recover(t.Context(), s.credential)
 			if err != nil {
 				t.Fatal(err)
 			}

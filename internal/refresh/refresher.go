@@ -27,6 +27,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/horizon"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
@@ -69,6 +70,8 @@ type Refresher struct {
 	Holder string
 	// Spool outlives this process; nil: there is none.
 	Spool *spool.Spool
+	// Horizon is how far the cluster has come; nil: that is not watched.
+	Horizon *horizon.Horizon
 	// InFlight counts the exchanges and commits in flight: whoever ends the process
 	// waits for it first.
 	InFlight *sync.WaitGroup
@@ -157,20 +160,24 @@ type Found struct {
 }
 
 // Recover reads the state, and saves what an earlier process left in the spool.
-// Where the provider is known to keep nothing (stateless), a state that neither
-// status nor cache shows is not looked for.
-func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCredential, stateless bool) (*rotation.Record, error) {
+// A state that neither status nor cache shows is not looked for: should there be one, the
+// claim, which makes it, meets it before anything is sent.
+func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCredential) (*rotation.Record, error) {
 	key := client.ObjectKeyFromObject(credential)
 	if waiting := r.unsaved.of(key); waiting != nil {
 		r.unsaved.resume(key)
 		return nil, waiting
 	}
-	record, err := r.load(ctx, credential, stateless)
+	record, err := r.load(ctx, credential)
 	if err != nil {
 		return nil, loadProblem(err, credential)
 	}
-	if r.attempts.isPutBack(key, record) {
+	wasPutBack := r.attempts.isPutBack(key, record) || r.Horizon.Precedes(record.ResourceVersion())
+	if wasPutBack {
 		record.MarkCopied()
+	}
+	record.Trust(credential.Annotations[v1alpha1.TrustRestoredAnnotation])
+	if wasPutBack && record.Copied {
 		return record, nil
 	}
 	if record, err = r.unspool(ctx, credential, record); err != nil {
@@ -180,8 +187,9 @@ func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCrede
 	return record, nil
 }
 
-func (r *Refresher) load(ctx context.Context, credential *v1alpha1.TokenCredential, stateless bool) (*rotation.Record, error) {
-	if stateless && credential.Status.StateSecret == nil {
+func (r *Refresher) load(ctx context.Context, credential *v1alpha1.TokenCredential) (*rotation.Record, error) {
+	mayBeUnseen := r.attempts.isUnheard(client.ObjectKeyFromObject(credential)) || !credential.DeletionTimestamp.IsZero()
+	if credential.Status.StateSecret == nil && !mayBeUnseen {
 		key := types.NamespacedName{Namespace: credential.Namespace, Name: credential.StateSecretName()}
 		if version, err := r.Inputs.Secrets.Version(ctx, key); err == nil && version == inputs.Absent {
 			return r.States.None(credential), nil
@@ -205,7 +213,7 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 	case found.Seed == rotation.SeedNew && found.Record.State.Spent.Contains(r.SeedDigest(credential, in.Seed.Digest())):
 		found.Seed = rotation.SeedSpent
 	}
-	if found.Seed != rotation.SeedNew {
+	if found.Seed != rotation.SeedNew || in.SeedIsLive {
 		return found, nil
 	}
 	// To a process whose cache lags, the seed before the one that another process

@@ -154,6 +154,9 @@ func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, call *c
 	if err != nil {
 		return err
 	}
+	if claim.wentBack(ctx) {
+		return claim.hold(ctx)
+	}
 	if err := claim.fence(ctx); err != nil {
 		return claim.withdrawUnsent(ctx, err)
 	}

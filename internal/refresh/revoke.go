@@ -19,7 +19,7 @@ import (
 // state with its tokens, which are dead then; false: there is nothing to revoke. It fails
 // with a *problem.Problem or a *Pause.
 func (r *Refresher) Revoke(ctx context.Context, credential *v1alpha1.TokenCredential) (revoked bool, err error) {
-	record, err := r.Recover(ctx, credential, false)
+	record, err := r.Recover(ctx, credential)
 	if err != nil {
 		return false, err
 	}

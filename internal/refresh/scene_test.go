@@ -308,7 +308,7 @@ func (s *scene) wokenTimes() int {
 // renew takes the steps of a reconcile that end with a call.
 func (s *scene) renew(ctx context.Context) (Result, error) {
 	s.Helper()
-	record, err := s.Recover(ctx, s.credential, false)
+	record, err := s.Recover(ctx, s.credential)
 	if err != nil {
 		return Result{}, err
 	}
@@ -326,7 +326,7 @@ func (s *scene) renew(ctx context.Context) (Result, error) {
 // recovery is what the next reconcile makes of an attempt in the state.
 func (s *scene) recovery() rotation.Recovery {
 	s.Helper()
-	record, err := s.Recover(s.Context(), s.credential, false)
+	record, err := s.Recover(s.Context(), s.credential)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -22,9 +22,9 @@ const (
 	// two write some hundreds a second.
 	writers = 2
 	// yieldingRate is how many statuses are written a second while credentials wait for a
-	// token: a fifth or so of what two writers do, so that the API server's time goes to
-	// the tokens, and what people look at still comes in turn.
-	yieldingRate = 50
+	// token: with their events they cost as much as a tenth or so of the tokens that could
+	// be had, and what people look at still comes in turn.
+	yieldingRate = 10
 	// lastWriters is how many write what is left when the process ends.
 	lastWriters = 32
 	// lastTimeout bounds that: what is not written by then is found out anew by the

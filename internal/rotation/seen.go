@@ -51,13 +51,6 @@ func (r *Record) IsBefore(seen Seen) bool {
 	return err == nil && order < 0
 }
 
-// MarkCopied makes a record count as a copy: the state Secret was put back, and the
-// tokens in it may have been sent since.
-func (r *Record) MarkCopied() {
-	r.Copied, r.State.copied = true, true
-	r.State.Proof = Proof{}
-}
-
 // sendDigest is a digest of what decides about the next send.
 func sendDigest(s State) string {
 	attempt := ""

@@ -54,6 +54,10 @@ type State struct {
 	// copied marks what was read from a copy: its tokens may have been sent by the
 	// original.
 	copied bool
+	// held has what is written count as a copy.
+	held bool
+	// trusted is a person's word that the copy's tokens were not sent; empty: there is none.
+	trusted string
 	// ended is the ID of the attempt that the last transition ended rightfully.
 	ended string
 }

@@ -130,9 +130,13 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 	if open := record.State.Attempt; open != nil && next.ended != open.ID && (next.Attempt == nil || next.Attempt.ID != open.ID) {
 		return ErrForeignAttempt
 	}
-	next.copied, next.ended = false, ""
 	stored := record.secret.DeepCopy()
 	next.Identity = Identity{Secret: string(stored.UID), Cluster: s.Cluster}
+	next.copied, next.ended = next.held, ""
+	if next.held {
+		next.Identity.Secret = heldIdentity
+	}
+	next.trust(stored)
 	if stored.Data == nil {
 		stored.Data = map[string][]byte{}
 	}
@@ -154,7 +158,7 @@ func (s *Store) Save(ctx context.Context, record *Record, next State) error {
 	if err := write(); err != nil {
 		return describe(action(record), err)
 	}
-	record.State, record.Copied, record.secret = next, false, stored
+	record.State, record.Copied, record.secret = next, next.copied, stored
 	return nil
 }
 

@@ -49,6 +49,7 @@ func confusedDeputy() []Attack {
 		{"an edited URL that would send the live refresh token elsewhere", "nothing that the old origin gave or was given is sent; the credential stalls until the edit is undone, or a new seed begins another grant", "a state is bound to the origin (scheme, host, port) of its tokens"},
 		{"an issuer whose discovery names another host", "the live refresh token is not sent there; the credential stalls until a person begins another grant", "what was discovered when a grant began is bound with it"},
 		{"a service account named by who may not make its tokens", "refused", "the admission policy asks for create of serviceaccounts/token"},
+		{"a token of a service account for this cluster's API server", "none is made; the credential stalls and says why", "the operator asks the API server which audiences it takes for its own"},
 		{"pods nudged for who may not patch them", "refused", "the admission policy asks for patch of pods"},
 		{"a credential made again, with another URL, over a state that was kept", "nothing of the state is sent; the credential stalls", "a state is bound to the origin (scheme, host, port) of its tokens"},
 		{"a state Secret as target", "untouched", "state Secrets have a type of their own, which no target has"},

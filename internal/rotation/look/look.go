@@ -26,9 +26,9 @@ const (
 	// few, while few wait. Each goes through all Secrets of the cluster: for each first
 	// token of its own a look would be a third of the cost.
 	pause = 200 * time.Millisecond
-	// enough is how many share a look that does not wait for its time: they pay for it
-	// together, and each holds one of the few slots of its provider's host.
-	enough = 8
+	// enough is how many share a look that does not wait for its time: as many calls as a
+	// namespace may have in flight to one host, by default, so that not all wait in vain.
+	enough = 16
 )
 
 // NewPace is how often looks begin that go through all Secrets of a cluster.
@@ -115,7 +115,7 @@ func (l *Looks[T]) turn(ctx context.Context, leader *waiter[T]) error {
 	if turn.Delay() == 0 {
 		return nil
 	}
-	timer := time.NewTimer(turn.Delay())
+	timer := time.NewTimer(turn.Delay()) //nolint:forbidigo // as rate.Limiter waits: it decides nothing
 	defer timer.Stop()
 	select {
 	case <-timer.C:

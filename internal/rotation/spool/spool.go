@@ -71,6 +71,14 @@ func Open(directory string) (*Spool, error) {
 	return s, s.count()
 }
 
+// Directory that outlives the process; empty where there is no spool.
+func (s *Spool) Directory() string {
+	if s == nil {
+		return ""
+	}
+	return s.directory
+}
+
 // count takes in what an earlier process has left, and removes what it was writing.
 func (s *Spool) count() error {
 	entries, err := os.ReadDir(s.directory)

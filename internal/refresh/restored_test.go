@@ -1,0 +1,131 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package refresh
+
+import (
+	"testing"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/horizon"
+)
+
+// pastAll is a revision beyond those of the scene's cluster.
+const pastAll = "999999999"
+
+// rememberMore has the scene's process know the cluster at a revision beyond all that
+// it is at, as one does before whose eyes etcd is put back.
+func (s *scene) rememberMore() {
+	s.Helper()
+	known, err := horizon.Open(s.spool, "cluster")
+	if err != nil {
+		s.Fatal(err)
+	}
+	if _, err := known.Passed("", pastAll); err != nil {
+		s.Fatal(err)
+	}
+	s.Horizon = known
+}
+
+func TestAClusterThatWasPutBackHoldsItsTokens(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		restarted bool // after the cluster was put back, in the same pod
+	}{
+		{"under a living process", false},
+		{"and another process in the same pod", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, singleUse)
+			s.provider.answer(rotates(second), rotates(third))
+			if _, err := s.renew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.rememberMore()
+			if c.restarted {
+				s.start(singleUse, "two")
+				s.rememberMore()
+			}
+
+			if _, err := s.renew(t.Context()); !problem.Is(err, v1alpha1.RestoredFromBackupReason) {
+				t.Fatalf("got %v, want it held: the write of the claim shows that the cluster has gone back", err)
+			}
+			if calls := len(s.provider.calls); calls != 1 {
+				t.Errorf("the provider got %d calls, want 1: the token may have been sent before", calls)
+			}
+			for _, process := range []string{"two", "three"} {
+				s.start(singleUse, process) // with a horizon that knows nothing: the state itself says so
+				if record, err := s.Recover(t.Context(), s.credential); err != nil || !record.Copied || record.State.Attempt != nil {
+					t.Errorf("process %s: the state counts as a copy: %t, its attempt is %v (%v)", process, record.Copied, record.State.Attempt, err)
+				}
+			}
+			s.isBalanced()
+		})
+	}
+}
+
+func TestAPersonsWordFreesARestoredState(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, singleUse)
+	s.provider.answer(rotates(second), rotates(third))
+	if _, err := s.renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hold := func() {
+		s.Helper()
+		s.rememberMore()
+		if _, err := s.renew(t.Context()); !problem.Is(err, v1alpha1.RestoredFromBackupReason) {
+			t.Fatalf("got %v, want it held", err)
+		}
+		s.Horizon = nil
+	}
+	isCopy := func() bool {
+		s.Helper()
+		record, err := s.Recover(t.Context(), s.credential)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return record.Copied
+	}
+	hold()
+	s.credential.Annotations = map[string]string{v1alpha1.TrustRestoredAnnotation: "the provider's log shows no use"}
+	if isCopy() {
+		t.Fatal("it is held although a person says that the token was not used")
+	}
+	if _, err := s.renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.stored().RefreshToken.Reveal(); got != third || isCopy() {
+		t.Fatalf("the state holds %q, want the successor of the token that was trusted", got)
+	}
+	s.credential.Annotations = nil
+	hold()
+	s.credential.Annotations = map[string]string{v1alpha1.TrustRestoredAnnotation: "the provider's log shows no use"}
+	if !isCopy() {
+		t.Error("an old word counts for a second restore, of which it says nothing")
+	}
+	s.credential.Annotations[v1alpha1.TrustRestoredAnnotation] = "nor since"
+	if isCopy() {
+		t.Error("a new word does not count")
+	}
+}
+
+func TestWhatWasPutBackIsKnownByItsRevision(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, singleUse)
+	s.provider.answer(rotates(second))
+	if _, err := s.renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.rememberMore()
+	if wentBack, err := s.Horizon.Passed(pastAll, s.stateSecret().ResourceVersion); err != nil || !wentBack {
+		t.Fatal(wentBack, err)
+	}
+	record, err := s.Recover(t.Context(), s.credential)
+	if err != nil || !record.Copied {
+		t.Errorf("the state counts as a copy: %t (%v): it is no newer than what the cluster was put back to", record.Copied, err)
+	}
+}
