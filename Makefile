@@ -45,7 +45,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 
 # TEST_MODULES are tests that need libraries which are no part of the operator's module.
-TEST_MODULES := test/chart test/gitops test/oauth
+TEST_MODULES := test/alerts test/chart test/gitops test/oauth
 
 BIN := $(CURDIR)/bin
 CONTROLLER_GEN := $(BIN)/controller-gen

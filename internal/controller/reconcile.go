@@ -23,6 +23,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/nudge"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
@@ -52,6 +53,7 @@ type Parts struct {
 	Targets   *target.Publisher
 	Reports   *report.Lane
 	Hosts     *pace.Hosts
+	Nudges    *nudge.Lane // nil: turned off
 	Metrics   *metrics.Metrics
 	Clock     clock.PassiveClock
 }
@@ -182,7 +184,7 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	delivered := r.delivery.Deliver(ctx, delivery.Job{
 		Credential: credential, Inputs: in, Goal: goal, Record: acted.result.Record, Token: atHand, IsNew: acted.refreshed(),
 	})
-	report = delivered.ReportTo(report)
+	report = r.nudge(credential, delivered, delivered.ReportTo(report))
 	report.Due = renewalOf(job, goal, acted, credential.RefreshRequested() && !report.Handled)
 	if acted.pause != nil {
 		return stopped(report, acted.pause)
