@@ -59,7 +59,7 @@ SHELL := /usr/bin/env bash
 
 # TEST_MODULES are tests that need libraries which are no part of the operator's module;
 # LINT_MODULES are all such modules. test/e2e needs a cluster: `make e2e`.
-TEST_MODULES := hack/image hack/release test/chart test/gitops test/oauth
+TEST_MODULES := hack/image hack/release test/alerts test/chart test/gitops test/oauth
 LINT_MODULES := $(TEST_MODULES) test/e2e
 
 BIN := $(CURDIR)/bin

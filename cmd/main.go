@@ -82,6 +82,10 @@ func run(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
+	notifier, err := options.notifier(clock.RealClock{})
+	if err != nil {
+		return err
+	}
 	spool, err := spool.Open(options.spoolDir)
 	if err != nil {
 		return err
@@ -90,6 +94,7 @@ func run(ctx context.Context, options options) error {
 	err = controller.SetupWithManager(ctx, mgr, controller.Options{
 		BuiltInProviders:  options.builtInProviders,
 		Egress:            calls,
+		Notifier:          notifier,
 		Clock:             clock.RealClock{},
 		Holder:            spool.Holder(holder(uuid.NewString())),
 		Spool:             spool,

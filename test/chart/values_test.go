@@ -42,6 +42,15 @@ func TestValues(t *testing.T) {
 				}
 				return hasArgs("--egress-ca-file=/provider-ca/bundle.pem")(t, o)
 			}},
+		{"a webhook for notifications", "its key is mounted where the flag says",
+			`notify: {url: "https://hooks.example.com/tokenkeeper", keySecret: {name: hooks, key: signing}}`,
+			func(t *testing.T, o objects) string {
+				volumes, _, _ := unstructured.NestedSlice(o.get(t, deployment).Object, "spec", "template", "spec", "volumes")
+				if !strings.Contains(fmt.Sprint(volumes), "secretName:hooks") {
+					return fmt.Sprintf("the volumes are %v", volumes)
+				}
+				return hasArgs("--notify-url=https://hooks.example.com/tokenkeeper", "--notify-key-file=/notify/signing")(t, o)
+			}},
 		{"some namespaces alone", "no role of the cluster lets the manager read a Secret",
 			`namespaces: [team-a, team-b]`,
 			func(t *testing.T, o objects) string {

@@ -33,6 +33,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/notify"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 
 	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
@@ -73,6 +74,8 @@ type world struct {
 	wire func(http.RoundTripper) http.RoundTripper
 	// way, where it is set, stands between the operators and the providers.
 	way func(egress.Caller) egress.Caller
+	// notifier, where it is set, makes what each operator tells a webhook by.
+	notifier func() *notify.Notifier
 }
 
 // newWorld makes a world in which the operator is not at work yet. Access tokens
@@ -160,7 +163,12 @@ func (w *world) start() *operator {
 	must(w.t, err)
 	w.metrics = prometheus.NewRegistry()
 	inFlight := &sync.WaitGroup{}
+	var notifier *notify.Notifier
+	if w.notifier != nil {
+		notifier = w.notifier()
+	}
 	must(w.t, controller.SetupWithManager(w.t.Context(), mgr, controller.Options{
+		Notifier:          notifier,
 		BuiltInProviders:  []string{"*"},
 		Egress:            calls,
 		Clock:             w.clock,
