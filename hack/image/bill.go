@@ -29,7 +29,7 @@ const unstated = "NOASSERTION" // SPDX's word
 func billOfMaterials(o options, from origin, platform string, built *program) ([]byte, error) {
 	digest := sha256.Sum256(built.bytes)
 	checksum := hex.EncodeToString(digest[:])
-	manager := pack("manager", cmp.Or(o.version, "devel"), built.info.Main.Path)
+	manager := pack(o.name, cmp.Or(o.version, "devel"), built.info.Main.Path)
 	manager.PrimaryPackagePurpose = "APPLICATION"
 	manager.PackageLicenseDeclared = "Apache-2.0"
 	manager.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: checksum}}

@@ -61,14 +61,14 @@ func assemble(o options, from origin, platform v1.Platform, built *program) (v1.
 	if err != nil {
 		return nil, err
 	}
-	top, err := layer([]file{{name: "manager", mode: 0o755, content: built.bytes}}, from.created)
+	top, err := layer([]file{{name: o.name, mode: 0o755, content: built.bytes}}, from.created)
 	if err != nil {
 		return nil, err
 	}
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	config := v1.Config{
 		User:       fmt.Sprintf("%d:%d", user, user),
-		Entrypoint: []string{"/manager"},
+		Entrypoint: []string{"/" + o.name},
 		WorkingDir: "/",
 		Env:        []string{"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"},
 		Labels:     labels(o, from),
