@@ -43,6 +43,7 @@ type options struct {
 	spoolDir          string
 	notifyURL         string
 	notifyKeyFile     string
+	nudgePods         bool
 
 	egress egress.Policy
 }
@@ -72,6 +73,7 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 	flags.StringVar(&o.spoolDir, "spool-dir", "", "directory, in memory, that outlives the container (an emptyDir): what a provider sent is kept there, sealed, until it is saved; default: none")
 	flags.StringVar(&o.notifyURL, "notify-url", "", "send a signed CloudEvent to this `URL` when a person must act on a credential, and when nobody must any more; default: none")
 	flags.StringVar(&o.notifyKeyFile, "notify-key-file", "", "`FILE` with the keys that notifications are signed with, one a line: whsec_ and 24 to 64 random bytes in base64")
+	flags.BoolVar(&o.nudgePods, "nudge-pods", false, "for credentials with target.nudgePods, have the pods that mount the target see a new token within seconds; needs the right to list and patch pods (config/nudge-pods)")
 	o.egress.AddFlags(flags)
 }
 

@@ -69,6 +69,9 @@ type Options struct {
 	Concurrency int
 	// Registry takes the metrics.
 	Registry prometheus.Registerer
+	// NudgePods has the pods that mount a target see a new token within seconds, where its
+	// credential asks for it.
+	NudgePods bool
 	// CredentialMetrics adds gauges for each credential.
 	CredentialMetrics bool
 }
@@ -102,7 +105,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
-	if err := watchHorizon(ctx, mgr, credentials.Refresher, watches.waker, options); err != nil {
+	if err := watchHorizon(ctx, mgr, credentials.Refresher, options); err != nil {
 		return err
 	}
 	workers := newWorkers(options.Concurrency)
@@ -166,6 +169,10 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 	if err := errors.Join(mgr.Add(outliving(options.InFlight, reporting(lane, options.Notifier))), mgr.Add(outliving(options.InFlight, recorder))); err != nil {
 		return nil, nil, err
 	}
+	nudges, err := newNudges(mgr, options, gatherer.Secrets, hosts, counters)
+	if err != nil {
+		return nil, nil, err
+	}
 	reconciler := NewReconciler(Parts{
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
@@ -173,6 +180,7 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 		Targets: targets,
 		Reports: lane,
 		Hosts:   hosts,
+		Nudges:  nudges,
 		Metrics: counters,
 		Clock:   options.Clock,
 		Refresher: &refresh.Refresher{

@@ -22,6 +22,7 @@ type Metrics struct {
 	lateness  prometheus.Histogram
 	unsaved   prometheus.Gauge
 	notified  *prometheus.CounterVec
+	nudges    *prometheus.CounterVec
 }
 
 // New registers the metrics.
@@ -53,6 +54,10 @@ func New(registry prometheus.Registerer) *Metrics {
 			Name: "tokenkeeper_notifications_total",
 			Help: "Tries to send a notification to --notify-url: sent, failed (it is tried again) or dropped (it is given up).",
 		}, []string{"result"}),
+		nudges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tokenkeeper_nudges_total",
+			Help: "Pods that were to be nudged to see a new token, by result: nudged, gone, forbidden, refused, failed, dropped.",
+		}, []string{"result"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "tokenkeeper_build_info",
@@ -60,7 +65,7 @@ func New(registry prometheus.Registerer) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version.String()},
 	})
 	build.Set(1)
-	registry.MustRegister(build, m.refreshes, m.requests, m.duration, m.lateness, m.unsaved, m.notified)
+	registry.MustRegister(build, m.refreshes, m.requests, m.duration, m.lateness, m.unsaved, m.notified, m.nudges)
 	return m
 }
 
@@ -83,3 +88,6 @@ func (m *Metrics) Notified(result string) { m.notified.WithLabelValues(result).I
 
 // Unsaved implements refresh.Metrics.
 func (m *Metrics) Unsaved(change int) { m.unsaved.Add(float64(change)) }
+
+// Nudged counts a nudge of a pod by its result.
+func (m *Metrics) Nudged(result string) { m.nudges.WithLabelValues(result).Inc() }

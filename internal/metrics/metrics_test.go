@@ -101,6 +101,8 @@ func TestWorkIsCounted(t *testing.T) {
 			m.Started(2 * time.Second)
 			m.Started(-time.Minute)
 		}, map[string]string{"refresh_lateness_seconds{}": "2 times, 2"}},
+		{"pods that were nudged", "each by its result", func(m *Metrics) { m.Nudged("nudged"); m.Nudged("nudged"); m.Nudged("gone") },
+			map[string]string{"nudges_total{result=nudged}": "2", "nudges_total{result=gone}": "1"}},
 		{"rotations that wait", "those that were saved are taken off", func(m *Metrics) { m.Unsaved(1); m.Unsaved(1); m.Unsaved(-1) },
 			map[string]string{"unsaved_rotations{}": "1"}},
 	} {
@@ -225,6 +227,7 @@ func TestHelpTextsAreSentences(t *testing.T) {
 	m.Refreshed("shop", "Refreshed")
 	m.Exchanged("shop", "200", time.Second)
 	m.Notified("sent")
+	m.Nudged("nudged")
 	stalled := v1alpha1.TokenCredential{}
 	stalled.Status.LastRefreshTime, stalled.Status.FailedAttempts = &metav1.Time{Time: noon}, 1
 	stalled.Status.ExpirationTime, stalled.Status.RefreshTokenExpirationTime = &metav1.Time{Time: noon}, &metav1.Time{Time: noon}
@@ -250,6 +253,7 @@ func TestHelpTextsAreSentences(t *testing.T) {
 		"tokenkeeper_credential_ready",
 		"tokenkeeper_credential_stalled",
 		"tokenkeeper_notifications_total",
+		"tokenkeeper_nudges_total",
 		"tokenkeeper_oldest_open_attempt_seconds",
 		"tokenkeeper_open_attempts",
 		"tokenkeeper_provider_requests_total",

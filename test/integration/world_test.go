@@ -68,6 +68,8 @@ type world struct {
 	ownNamespace string
 	// selector of the credentials that the operators work on; default: all.
 	selector labels.Selector
+	// nudgePods turns nudges of pods on.
+	nudgePods bool
 	// wire, where it is set, stands between the operators and the API server.
 	wire func(http.RoundTripper) http.RoundTripper
 	// way, where it is set, stands between the operators and the providers.
@@ -177,6 +179,7 @@ func (w *world) start() *operator {
 		Concurrency:       concurrency,
 		Registry:          w.metrics,
 		CredentialMetrics: true,
+		NudgePods:         w.nudgePods,
 	}))
 	ctx, cancel := context.WithCancel(context.Background())
 	o := &operator{t: w.t, stop: cancel, done: make(chan error, 1), inFlight: inFlight, ending: make(chan struct{})}
