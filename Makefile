@@ -12,6 +12,15 @@ CONTAINER_TOOL ?= docker
 CONFIG ?= config/default
 # KUBECTL talks to the cluster that the current kubeconfig names.
 KUBECTL ?= kubectl
+# VERSION is what is built or released, such as v0.1.0 (default: what git knows).
+VERSION ?=
+# REGISTRY is where make release pushes image and chart.
+REGISTRY ?= ghcr.io/tokenkeeper
+# RELEASE_FLAGS are further flags of hack/release (--help lists them).
+RELEASE_FLAGS ?=
+# KUBERNETES is the version to test against, such as 1.30 or 1.30.14 (default: the one
+# that hack/controlplane pins).
+KUBERNETES ?=
 # PKG are the packages to test, TEST_FLAGS further flags for go test.
 PKG ?= ./...
 TEST_FLAGS ?=
@@ -35,6 +44,10 @@ FUZZ ?=
 # DEMO_FLAGS go to the demo (--once: end by itself), RUN_FLAGS to the manager.
 DEMO_FLAGS ?=
 RUN_FLAGS ?=
+# E2E_KUBECONFIG is a cluster for the end-to-end tests (default: a node on this machine),
+# E2E_FLAGS further flags for go test: -short for the quick part, -run, -v.
+E2E_KUBECONFIG ?=
+E2E_FLAGS ?= -v
 # BENCH are the scenarios to measure (default: all), BENCH_FLAGS further flags
 # (--help lists both).
 BENCH ?=
@@ -44,8 +57,10 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# TEST_MODULES are tests that need libraries which are no part of the operator's module.
-TEST_MODULES := test/alerts test/chart test/gitops test/oauth
+# TEST_MODULES are tests that need libraries which are no part of the operator's module;
+# LINT_MODULES are all such modules. test/e2e needs a cluster: `make e2e`.
+TEST_MODULES := hack/image hack/release test/alerts test/chart test/gitops test/oauth
+LINT_MODULES := $(TEST_MODULES) test/e2e
 
 BIN := $(CURDIR)/bin
 CONTROLLER_GEN := $(BIN)/controller-gen
@@ -54,8 +69,11 @@ CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
 GOVULNCHECK := $(BIN)/govulncheck
 
+# says-version has a program say VERSION, where one is given.
+says-version = $(if $(VERSION),-ldflags "-X github.com/tokenkeeper/tokenkeeper/internal/version.release=$(VERSION)")
+
 # with-control-plane begins a recipe line that needs etcd and kube-apiserver.
-with-control-plane = assets="$$(go run ./hack/controlplane)"; export KUBEBUILDER_ASSETS="$$assets";
+with-control-plane = assets="$$(go run ./hack/controlplane $(KUBERNETES))"; export KUBEBUILDER_ASSETS="$$assets";
 
 ##@ Start here
 
@@ -70,7 +88,7 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 	@$(with-control-plane) go build -o bin/demo ./hack/demo; exec bin/demo --manager bin/manager $(DEMO_FLAGS)
 
 .PHONY: test
-test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them.
+test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them; KUBERNETES=1.30 for another version of it.
 	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)$(if $(ALL),; \
 		for module in $(TEST_MODULES); do go test -C $$module $(RACE) -timeout 10m $(TEST_FLAGS) ./...; done)
 
@@ -107,6 +125,20 @@ bench: build ## Measure the operator on this machine, BENCH=name for one scenari
 	@$(with-control-plane) go build -o bin/simulator ./cmd/simulator; go build -o bin/bench ./test/bench; \
 		exec bin/bench $(BENCH_FLAGS) $(BENCH)
 
+.PHONY: node
+node: ## Run a Kubernetes of one node on this machine until Ctrl-C: pods run for real (needs root on Linux).
+	@go build -o bin/node ./hack/node; exec bin/node up
+
+.PHONY: node-down
+node-down: ## End the node that `make node` runs elsewhere, and remove what a killed one left.
+	@go build -o bin/node ./hack/node; exec bin/node down
+
+.PHONY: e2e
+e2e: ## Test what is shipped on a node of its own or on E2E_KUBECONFIG (all: an hour; E2E_FLAGS=-short: minutes).
+	@go build -o bin/node ./hack/node; go test -C test/e2e -c -o $(BIN)/e2e.test .
+	@$(if $(E2E_KUBECONFIG),,bin/node run -- )env E2E_KUBECONFIG=$(E2E_KUBECONFIG) \
+		sh -c 'cd test/e2e && exec $(BIN)/e2e.test -test.timeout 3h $(patsubst -%,-test.%,$(E2E_FLAGS))'
+
 .PHONY: cover
 cover: ## Run all tests and show which lines they reach, by function.
 	@$(with-control-plane) go test -timeout 10m -coverpkg=./api/...,./cmd/...,./internal/... -coverprofile=bin/cover.out $(TEST_FLAGS) $(PKG)
@@ -119,7 +151,7 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check the code: mistakes, import directions, API conventions.
 	@$(GOLANGCI_LINT) run
-	@for module in $(TEST_MODULES); do (cd $$module; $(GOLANGCI_LINT) run); done
+	@for module in $(LINT_MODULES); do (cd $$module; $(GOLANGCI_LINT) run); done
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.
@@ -164,17 +196,17 @@ provider-docs: ## Generate docs/providers from the built-in providers.
 
 .PHONY: control-plane
 control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.
-	@go run ./hack/controlplane
+	@go run ./hack/controlplane $(KUBERNETES)
 
 ##@ Build
 
 .PHONY: build
 build: ## Build the manager: bin/manager.
-	@go build -o bin/manager ./cmd
+	@go build $(says-version) -o bin/manager ./cmd
 
 .PHONY: plugin
 plugin: ## Build the kubectl plugin: bin/kubectl-tokencredential. Put it on the PATH.
-	@go build -o bin/kubectl-tokencredential ./cmd/kubectl-tokencredential
+	@go build $(says-version) -o bin/kubectl-tokencredential ./cmd/kubectl-tokencredential
 
 .PHONY: run
 run: ## Run the manager here, against the cluster of the current kubeconfig.
@@ -182,7 +214,11 @@ run: ## Run the manager here, against the cluster of the current kubeconfig.
 
 .PHONY: image
 image: ## Build the manager's image, IMG.
-	$(CONTAINER_TOOL) build --tag $(IMG) $(IMAGE_FLAGS) .
+	$(CONTAINER_TOOL) build --tag $(IMG) $(if $(VERSION),--build-arg VERSION=$(VERSION)) $(IMAGE_FLAGS) .
+
+.PHONY: image-archive
+image-archive: ## Build the manager's image without a container engine, as an OCI layout: dist/image.
+	@go run -C hack/image . --source=$(CURDIR) --output=$(CURDIR)/dist/image --version='$(VERSION)'
 
 .PHONY: image-push
 image-push: ## Push the manager's image, IMG.
@@ -196,6 +232,14 @@ render: $(KUSTOMIZE) ## Print what CONFIG installs, with the image IMG.
 build-installer: $(KUSTOMIZE) ## Write dist/install.yaml, which installs everything with one kubectl apply.
 	@mkdir -p dist
 	@$(manifests-with-image) > dist/install.yaml
+
+.PHONY: release-dry-run
+release-dry-run: ## Make all that the release VERSION consists of in bin/release/VERSION, check it, and publish nothing.
+	@go run -C hack/release . --version '$(VERSION)' $(RELEASE_FLAGS)
+
+.PHONY: release
+release: ## The same from a clean checkout that is tagged VERSION, and push image and chart to REGISTRY.
+	@go run -C hack/release . --version '$(VERSION)' --final --push '$(REGISTRY)' $(RELEASE_FLAGS)
 
 ##@ Cluster of the current kubeconfig
 

@@ -21,8 +21,8 @@ type Metrics struct {
 	duration  *prometheus.HistogramVec
 	lateness  prometheus.Histogram
 	unsaved   prometheus.Gauge
-	notified  *prometheus.CounterVec
 	nudges    *prometheus.CounterVec
+	notified  *prometheus.CounterVec
 }
 
 // New registers the metrics.
@@ -50,13 +50,13 @@ func New(registry prometheus.Registerer) *Metrics {
 			Name: "tokenkeeper_unsaved_rotations",
 			Help: "Rotated refresh tokens held in memory (and in the spool, if there is one) because the API server has not accepted them yet.",
 		}),
-		notified: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tokenkeeper_notifications_total",
-			Help: "Tries to send a notification to --notify-url: sent, failed (it is tried again) or dropped (it is given up).",
-		}, []string{"result"}),
 		nudges: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tokenkeeper_nudges_total",
 			Help: "Pods that were to be nudged to see a new token, by result: nudged, gone, forbidden, refused, failed, dropped.",
+		}, []string{"result"}),
+		notified: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tokenkeeper_notifications_total",
+			Help: "Tries to send a notification to --notify-url: sent, failed (it is tried again) or dropped (it is given up).",
 		}, []string{"result"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -65,7 +65,7 @@ func New(registry prometheus.Registerer) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version.String()},
 	})
 	build.Set(1)
-	registry.MustRegister(build, m.refreshes, m.requests, m.duration, m.lateness, m.unsaved, m.notified, m.nudges)
+	registry.MustRegister(build, m.refreshes, m.requests, m.duration, m.lateness, m.unsaved, m.nudges, m.notified)
 	return m
 }
 

@@ -226,8 +226,8 @@ func TestHelpTextsAreSentences(t *testing.T) {
 	m := New(registry)
 	m.Refreshed("shop", "Refreshed")
 	m.Exchanged("shop", "200", time.Second)
-	m.Notified("sent")
 	m.Nudged("nudged")
+	m.Notified("sent")
 	stalled := v1alpha1.TokenCredential{}
 	stalled.Status.LastRefreshTime, stalled.Status.FailedAttempts = &metav1.Time{Time: noon}, 1
 	stalled.Status.ExpirationTime, stalled.Status.RefreshTokenExpirationTime = &metav1.Time{Time: noon}, &metav1.Time{Time: noon}
