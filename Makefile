@@ -150,12 +150,12 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check the code: mistakes, import directions, API conventions.
-	@$(GOLANGCI_LINT) run
-	@for module in $(LINT_MODULES); do (cd $$module; $(GOLANGCI_LINT) run); done
+	@$(GOLANGCI_LINT) run --allow-parallel-runners
+	@for module in $(LINT_MODULES); do (cd $$module; $(GOLANGCI_LINT) run --allow-parallel-runners); done
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.
-	@$(GOLANGCI_LINT) run --fix
+	@$(GOLANGCI_LINT) run --allow-parallel-runners --fix
 
 .PHONY: verify
 verify: $(CONTROLLER_GEN) $(KUSTOMIZE) $(CRD_REF_DOCS) ## Check that generated files, formatting, headers and go.mod are up to date.
