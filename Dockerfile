@@ -10,6 +10,8 @@ ARG BASE_IMAGE=gcr.io/distroless/static:nonroot
 FROM ${BUILD_IMAGE} AS build
 ARG TARGETOS
 ARG TARGETARCH
+# The version that the program says: v0.1.0.
+ARG VERSION
 WORKDIR /src
 
 # Modules first: they change less often than the code.
@@ -20,7 +22,7 @@ COPY api/ api/
 COPY cmd/ cmd/
 COPY internal/ internal/
 RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH:-amd64} \
-    go build -trimpath -ldflags="-s -w" -o /manager ./cmd
+    go build -trimpath -ldflags="-s -w -X github.com/tokenkeeper/tokenkeeper/internal/version.release=${VERSION}" -o /manager ./cmd
 
 # Certificates of public authorities, a user that is not root, and nothing else.
 FROM ${BASE_IMAGE}

@@ -6,14 +6,21 @@
 IMAGE_FLAGS ?=
 # IMG is the manager's image.
 IMG ?= ghcr.io/tokenkeeper/tokenkeeper:latest
-# VERSION is what the program of an image says of itself (default: nothing, a development build).
-VERSION ?=
 # CONTAINER_TOOL builds and pushes the image: docker, podman or nerdctl.
 CONTAINER_TOOL ?= docker
 # CONFIG is what is installed: config/default, config/hardened, or a folder of yours.
 CONFIG ?= config/default
 # KUBECTL talks to the cluster that the current kubeconfig names.
 KUBECTL ?= kubectl
+# VERSION is what is built or released, such as v0.1.0 (default: what git knows).
+VERSION ?=
+# REGISTRY is where make release pushes image and chart.
+REGISTRY ?= ghcr.io/tokenkeeper
+# RELEASE_FLAGS are further flags of hack/release (--help lists them).
+RELEASE_FLAGS ?=
+# KUBERNETES is the version to test against, such as 1.30 or 1.30.14 (default: the one
+# that hack/controlplane pins).
+KUBERNETES ?=
 # PKG are the packages to test, TEST_FLAGS further flags for go test.
 PKG ?= ./...
 TEST_FLAGS ?=
@@ -52,7 +59,7 @@ SHELL := /usr/bin/env bash
 
 # TEST_MODULES are tests that need libraries which are no part of the operator's module;
 # LINT_MODULES are all such modules. test/e2e needs a cluster: `make e2e`.
-TEST_MODULES := hack/image test/chart test/gitops test/oauth
+TEST_MODULES := hack/image hack/release test/alerts test/chart test/gitops test/oauth
 LINT_MODULES := $(TEST_MODULES) test/e2e
 
 BIN := $(CURDIR)/bin
@@ -62,8 +69,11 @@ CRD_REF_DOCS := $(BIN)/crd-ref-docs
 GOLANGCI_LINT := $(BIN)/golangci-lint
 GOVULNCHECK := $(BIN)/govulncheck
 
+# says-version has a program say VERSION, where one is given.
+says-version = $(if $(VERSION),-ldflags "-X github.com/tokenkeeper/tokenkeeper/internal/version.release=$(VERSION)")
+
 # with-control-plane begins a recipe line that needs etcd and kube-apiserver.
-with-control-plane = assets="$$(go run ./hack/controlplane)"; export KUBEBUILDER_ASSETS="$$assets";
+with-control-plane = assets="$$(go run ./hack/controlplane $(KUBERNETES))"; export KUBEBUILDER_ASSETS="$$assets";
 
 ##@ Start here
 
@@ -78,7 +88,7 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 	@$(with-control-plane) go build -o bin/demo ./hack/demo; exec bin/demo --manager bin/manager $(DEMO_FLAGS)
 
 .PHONY: test
-test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them.
+test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them; KUBERNETES=1.30 for another version of it.
 	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)$(if $(ALL),; \
 		for module in $(TEST_MODULES); do go test -C $$module $(RACE) -timeout 10m $(TEST_FLAGS) ./...; done)
 
@@ -140,12 +150,12 @@ fmt: $(GOLANGCI_LINT) ## Format the code.
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check the code: mistakes, import directions, API conventions.
-	@$(GOLANGCI_LINT) run
-	@for module in $(LINT_MODULES); do (cd $$module; $(GOLANGCI_LINT) run); done
+	@$(GOLANGCI_LINT) run --allow-parallel-runners
+	@for module in $(LINT_MODULES); do (cd $$module; $(GOLANGCI_LINT) run --allow-parallel-runners); done
 
 .PHONY: lint-fix
 lint-fix: $(GOLANGCI_LINT) ## Check the code, and repair what can be repaired.
-	@$(GOLANGCI_LINT) run --fix
+	@$(GOLANGCI_LINT) run --allow-parallel-runners --fix
 
 .PHONY: verify
 verify: $(CONTROLLER_GEN) $(KUSTOMIZE) $(CRD_REF_DOCS) ## Check that generated files, formatting, headers and go.mod are up to date.
@@ -186,17 +196,17 @@ provider-docs: ## Generate docs/providers from the built-in providers.
 
 .PHONY: control-plane
 control-plane: ## Fetch or build etcd, kube-apiserver and kubectl, and print where they are.
-	@go run ./hack/controlplane
+	@go run ./hack/controlplane $(KUBERNETES)
 
 ##@ Build
 
 .PHONY: build
 build: ## Build the manager: bin/manager.
-	@go build -o bin/manager ./cmd
+	@go build $(says-version) -o bin/manager ./cmd
 
 .PHONY: plugin
 plugin: ## Build the kubectl plugin: bin/kubectl-tokencredential. Put it on the PATH.
-	@go build -o bin/kubectl-tokencredential ./cmd/kubectl-tokencredential
+	@go build $(says-version) -o bin/kubectl-tokencredential ./cmd/kubectl-tokencredential
 
 .PHONY: run
 run: ## Run the manager here, against the cluster of the current kubeconfig.
@@ -204,7 +214,7 @@ run: ## Run the manager here, against the cluster of the current kubeconfig.
 
 .PHONY: image
 image: ## Build the manager's image, IMG.
-	$(CONTAINER_TOOL) build --tag $(IMG) $(IMAGE_FLAGS) .
+	$(CONTAINER_TOOL) build --tag $(IMG) $(if $(VERSION),--build-arg VERSION=$(VERSION)) $(IMAGE_FLAGS) .
 
 .PHONY: image-archive
 image-archive: ## Build the manager's image without a container engine, as an OCI layout: dist/image.
@@ -222,6 +232,14 @@ render: $(KUSTOMIZE) ## Print what CONFIG installs, with the image IMG.
 build-installer: $(KUSTOMIZE) ## Write dist/install.yaml, which installs everything with one kubectl apply.
 	@mkdir -p dist
 	@$(manifests-with-image) > dist/install.yaml
+
+.PHONY: release-dry-run
+release-dry-run: ## Make all that the release VERSION consists of in bin/release/VERSION, check it, and publish nothing.
+	@go run -C hack/release . --version '$(VERSION)' $(RELEASE_FLAGS)
+
+.PHONY: release
+release: ## The same from a clean checkout that is tagged VERSION, and push image and chart to REGISTRY.
+	@go run -C hack/release . --version '$(VERSION)' --final --push '$(REGISTRY)' $(RELEASE_FLAGS)
 
 ##@ Cluster of the current kubeconfig
 

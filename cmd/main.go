@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -50,10 +51,25 @@ func main() {
 	ctrl.Log.Info("TokenKeeper starts", "version", version.String())
 	ctx := ctrl.SetupSignalHandler()
 	paceCollector(ctx)
-	if err := run(ctx, options); err != nil {
+	err := run(ctx, options)
+	if errors.Is(err, controller.ErrPutBack) {
+		ctrl.Log.Info("the manager begins again, with empty caches", "why", err.Error())
+		err = beginAgain()
+	}
+	if err != nil {
 		ctrl.Log.Error(err, "the manager stops")
 		os.Exit(1)
 	}
+}
+
+// beginAgain puts the same program, as it was started, in the place of this process. It
+// returns only where that fails.
+func beginAgain() error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(program, os.Args, os.Environ()) //nolint:gosec // it is this very program
 }
 
 // run sets the manager up and runs it until ctx ends.
@@ -66,6 +82,10 @@ func run(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
+	notifier, err := options.notifier(clock.RealClock{})
+	if err != nil {
+		return err
+	}
 	spool, err := spool.Open(options.spoolDir)
 	if err != nil {
 		return err
@@ -74,6 +94,7 @@ func run(ctx context.Context, options options) error {
 	err = controller.SetupWithManager(ctx, mgr, controller.Options{
 		BuiltInProviders:  options.builtInProviders,
 		Egress:            calls,
+		Notifier:          notifier,
 		Clock:             clock.RealClock{},
 		Holder:            spool.Holder(holder(uuid.NewString())),
 		Spool:             spool,
@@ -83,6 +104,7 @@ func run(ctx context.Context, options options) error {
 		Concurrency:       options.concurrency,
 		Registry:          metrics.Registry,
 		CredentialMetrics: options.credentialMetrics,
+		NudgePods:         options.nudgePods,
 	})
 	if err != nil {
 		return err

@@ -133,6 +133,8 @@ const (
 	RevokedEvent = "Revoked"
 	// RevocationFailedEvent: it could not be, and the credential was let go all the same.
 	RevocationFailedEvent = "RevocationFailed"
+	// PodsNotNudgedEvent: target.nudgePods is true, and the operator may not nudge pods.
+	PodsNotNudgedEvent = "PodsNotNudged"
 	// ImperfectReplyEvent: something else was wrong with a reply that brought a token.
 	ImperfectReplyEvent = "ImperfectReply"
 )

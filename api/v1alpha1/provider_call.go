@@ -132,17 +132,21 @@ type ProviderResponse struct {
 	// +optional
 	TokenType Expression `json:"tokenType,omitempty"`
 
-	// expiresIn is the access token's lifetime in seconds, as a number, a
-	// numeric string, or a duration.
+	// expiresIn is the access token's lifetime: seconds, as a number or a numeric
+	// string, or a length or a moment in any notation that has one meaning.
 	// +optional
 	ExpiresIn Expression `json:"expiresIn,omitempty"`
 
-	// expiresAt is when the access token expires: a timestamp, an RFC 3339
-	// string, or seconds since 1970. It wins over expiresIn.
+	// expiresAt is when the access token expires: a timestamp, a number since 1970 (in
+	// seconds or smaller units, by its magnitude), or a moment in any notation that has
+	// one meaning, such as those of RFC 3339 and RFC 1123. It wins over expiresIn,
+	// unless it has passed and that has not.
 	// +optional
 	ExpiresAt Expression `json:"expiresAt,omitempty"`
 
-	// refreshTokenExpiresIn is the refresh token's lifetime, as in expiresIn.
+	// refreshTokenExpiresIn is the refresh token's lifetime, as in expiresIn. Default,
+	// where refreshTokenExpiresAt is not given either: refresh_expires_in,
+	// refresh_token_expires_in or x_refresh_token_expires_in of the body.
 	// +optional
 	RefreshTokenExpiresIn Expression `json:"refreshTokenExpiresIn,omitempty"`
 
@@ -164,10 +168,18 @@ type ProviderResponse struct {
 	// +kubebuilder:validation:MaxItems=64
 	Failures []FailureRule `json:"failures,omitempty"`
 
+	// standardFailures adds the rules of a standard behind those of failures. OAuth2
+	// has those of an OAuth 2.0 token endpoint: the codes of RFC 6749 section 5.2 and
+	// its kin, wherever in a reply they stand, and what HTTP's statuses prove. Default:
+	// the rules of failures alone.
+	// +optional
+	StandardFailures StandardFailures `json:"standardFailures,omitempty"`
+
 	// retryAfter in a failed reply: how long to wait before the next call, in
 	// seconds as a number or a numeric string, or as a duration; or the moment of the
-	// next call, as a timestamp, its text, or seconds since 1970. The later of this
-	// and the header Retry-After counts, up to a day.
+	// next call, as in expiresAt. The later of this and the header Retry-After counts,
+	// up to a day. Default: where the reply says RateLimited, what servers commonly
+	// send in place of that header.
 	// +optional
 	RetryAfter Expression `json:"retryAfter,omitempty"`
 
@@ -176,6 +188,13 @@ type ProviderResponse struct {
 	// +optional
 	Message Expression `json:"message,omitempty"`
 }
+
+// StandardFailures names the standard that a provider's refusals follow.
+// +kubebuilder:validation:Enum=OAuth2
+type StandardFailures string
+
+// OAuth2Failures are those of an OAuth 2.0 token endpoint.
+const OAuth2Failures StandardFailures = "OAuth2"
 
 // FailureReason is what a failure rule may conclude.
 // +kubebuilder:validation:Enum=ReauthorizationRequired;AppRejected;RequestRejected;RateLimited;ProviderUnavailable;SendAgain

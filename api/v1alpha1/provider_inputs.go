@@ -46,8 +46,8 @@ type ProviderInputs struct {
 	ClientCertificate InputRequirement `json:"clientCertificate,omitempty"`
 
 	// serviceAccountToken asks for a token of the service account that
-	// serviceAccountName names; expressions have it as serviceAccountToken. A new
-	// one is made for each exchange.
+	// serviceAccountName names; expressions have it as serviceAccountToken. One is
+	// kept for 80 % of its life, then the next is made.
 	// +optional
 	ServiceAccountToken *ServiceAccountTokenInput `json:"serviceAccountToken,omitempty"`
 

@@ -32,6 +32,14 @@ type Target struct {
 	// token_type, expires_at and each output of the provider.
 	// +optional
 	Template *TargetTemplate `json:"template,omitempty"`
+
+	// nudgePods, when true, has the pods that mount the target as a volume see a
+	// new token within seconds, where a kubelet takes up to 90: the operator sets
+	// the annotation tokenkeeper.io/nudged-at on each of them, once for each
+	// token. It restarts nothing. The operator needs its flag --nudge-pods for
+	// it, and whoever sets this field the right to patch pods.
+	// +optional
+	NudgePods bool `json:"nudgePods,omitempty"`
 }
 
 // TargetTemplate shapes the target Secret.

@@ -27,6 +27,10 @@ const (
 	// began.
 	AttemptAnnotation = "tokenkeeper.io/attempt"
 
+	// NudgedAtAnnotation is on a pod that mounts a target with nudgePods: when it was last
+	// changed so that its kubelet looks at its volumes at once.
+	NudgedAtAnnotation = "tokenkeeper.io/nudged-at"
+
 	// ManagedByLabel marks what the operator wrote; its value is ManagedBy.
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 

@@ -22,7 +22,7 @@ const chart = "charts/tokenkeeper"
 var copies = map[string][]string{
 	"crds":      {"crd/bases/*.yaml"},
 	"admission": {"admission/policy.yaml", "admission/binding.yaml"},
-	"manager":   {"rbac/role.yaml", "rbac/leader_election_role.yaml", "rbac/digest_key_role.yaml", "rbac/metrics_auth_role.yaml"},
+	"manager":   {"rbac/role.yaml", "rbac/leader_election_role.yaml", "rbac/digest_key_role.yaml", "rbac/metrics_auth_role.yaml", "nudge-pods/nudge_pods_role.yaml"},
 	"observe":   {"prometheus/rules.yaml", "grafana/tokenkeeper.json"},
 	"people":    {"rbac/metrics_reader_role.yaml", "rbac/tokencredential_*_role.yaml", "rbac/clustertokenprovider_*_role.yaml"},
 }

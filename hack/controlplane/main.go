@@ -11,7 +11,9 @@
 //     pin, put into the same store, so that it is done once for a machine and
 //     not once for a checkout.
 //
-// With --node it also builds what a node runs beside them, for hack/node.
+// With --node it also builds what a node runs beside them, for hack/node. An argument asks
+// for another Kubernetes, such as 1.30 or 1.30.14: KUBEBUILDER_ASSETS is then ignored, and
+// what is built comes from the module of that version.
 //
 // The folder is the only thing on standard output; progress goes to standard
 // error. It needs Go (and git, for modules that a proxy does not serve) alone.
@@ -21,26 +23,25 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 )
 
-// kubernetesMinor is the release line whose binaries serve; which patch of it is
-// built is pinned in kubernetes/go.mod.
-const kubernetesMinor = "1.36"
+// usual is the Kubernetes whose binaries serve where none is asked for; which patch of it
+// is built is pinned in kubernetes/go.mod.
+var usual = version{minor: 36, patch: anyPatch}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	folder, err := assets(ctx)
-	if err == nil && slices.Contains(os.Args[1:], "--node") {
-		err = addNode(ctx, folder)
-	}
+	isNode := flag.Bool("node", false, "build the programs of a node too")
+	flag.Parse()
+	folder, err := prepare(ctx, flag.Arg(0), *isNode)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "controlplane:", err)
 		os.Exit(1)
@@ -48,9 +49,24 @@ func main() {
 	fmt.Println(folder)
 }
 
-// assets finds the folder, and fills it if that is needed.
-func assets(ctx context.Context) (string, error) {
-	if given := os.Getenv("KUBEBUILDER_ASSETS"); given != "" {
+// prepare has everything in place that is asked for: the usual version, or another.
+func prepare(ctx context.Context, asked string, isNode bool) (folder string, err error) {
+	wanted, given := usual, os.Getenv("KUBEBUILDER_ASSETS")
+	if asked != "" {
+		given = ""
+		if wanted, err = parseVersion(asked); err != nil {
+			return "", err
+		}
+	}
+	if folder, err = assets(ctx, wanted, given); err == nil && isNode {
+		err = addNode(ctx, folder, wanted)
+	}
+	return folder, err
+}
+
+// assets finds the folder, unless it is given, and fills it if that is needed.
+func assets(ctx context.Context, wanted version, given string) (string, error) {
+	if given != "" {
 		if missing := missingBinaries(given); len(missing) > 0 {
 			return "", fmt.Errorf("KUBEBUILDER_ASSETS is %s, which lacks %v: add them, or unset it to have them fetched", given, missing)
 		}
@@ -60,7 +76,7 @@ func assets(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if folder, ok := store.find(); ok {
+	if folder, ok := store.find(wanted); ok {
 		return folder, nil
 	}
 
@@ -69,16 +85,16 @@ func assets(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	if folder, ok := store.find(); ok { // somebody else has just filled it
+	if folder, ok := store.find(wanted); ok { // somebody else has just filled it
 		return folder, nil
 	}
-	return fill(ctx, store)
+	return fill(ctx, store, wanted)
 }
 
 // fill downloads or builds the binaries into a temporary folder of the store and
 // moves it into place whole, so that a killed run leaves nothing that looks
 // complete. The caller holds the store's lock.
-func fill(ctx context.Context, store *store) (string, error) {
+func fill(ctx context.Context, store *store, wanted version) (string, error) {
 	work, err := store.workFolder()
 	if err != nil {
 		return "", err
@@ -90,13 +106,13 @@ func fill(ctx context.Context, store *store) (string, error) {
 	}
 
 	started := time.Now()
-	folder, downloadErr := download(ctx, root, work)
+	folder, downloadErr := download(ctx, root, work, wanted)
 	if downloadErr != nil {
 		if ctx.Err() != nil {
 			return "", errors.New("interrupted")
 		}
 		say("Ready-made binaries cannot be downloaded here (%v): building them from Go modules instead.", downloadErr)
-		if folder, err = build(ctx, root, work); err != nil {
+		if folder, err = build(ctx, root, work, wanted); err != nil {
 			return "", err
 		}
 	}

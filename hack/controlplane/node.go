@@ -16,7 +16,7 @@ var nodePrograms = []string{"kube-controller-manager", "kube-scheduler", "kubele
 
 // addNode builds the programs of a node into the folder of the others, each once for a
 // machine.
-func addNode(ctx context.Context, folder string) error {
+func addNode(ctx context.Context, folder string, wanted version) error {
 	missing := []string{}
 	for _, name := range nodePrograms {
 		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
@@ -30,8 +30,12 @@ func addNode(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
-	source := filepath.Join(root, "hack", "controlplane", "kubernetes")
-	version, err := output(ctx, source, "go", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
+	work, err := os.MkdirTemp("", "tokenkeeper-node-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	in, built, err := kubernetesSource(ctx, filepath.Join(root, "hack", "controlplane", "kubernetes"), work, wanted)
 	if err != nil {
 		return err
 	}
@@ -39,8 +43,8 @@ func addNode(ctx context.Context, folder string) error {
 		// Renamed into place whole, so that a killed run leaves nothing that looks complete.
 		program := filepath.Join(folder, name)
 		part := program + ".part"
-		if err := run(ctx, source, fmt.Sprintf("[%d/%d] Building %s %s (minutes the first time)", i+1, len(missing), name, version),
-			"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", versionFlags(version), "-o", part, "k8s.io/kubernetes/cmd/"+name); err != nil {
+		if err := run(ctx, in.folder, fmt.Sprintf("[%d/%d] Building %s %s (minutes the first time)", i+1, len(missing), name, built.module()),
+			"go", "build", "-mod="+in.mod, "-trimpath", "-buildvcs=false", "-ldflags", versionFlags(built), "-o", part, "k8s.io/kubernetes/cmd/"+name); err != nil {
 			return err
 		}
 		if err := os.Rename(part, program); err != nil {

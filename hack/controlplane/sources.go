@@ -27,8 +27,8 @@ const (
 
 // download asks setup-envtest for the release line's newest binaries, and gives
 // the folder with them. Its error is short, for people.
-func download(ctx context.Context, root, work string) (string, error) {
-	line := kubernetesMinor + ".x"
+func download(ctx context.Context, root, work string, wanted version) (string, error) {
+	line := wanted.pattern()
 	say("Looking for ready-made control plane binaries, Kubernetes %s ...", line)
 	tools := filepath.Join(root, "tools")
 	if err := run(ctx, tools, "Preparing setup-envtest", "go", "build", "-o", filepath.Join(work, "setup-envtest"),
@@ -42,7 +42,7 @@ func download(ctx context.Context, root, work string) (string, error) {
 	switch {
 	case err != nil:
 		return "", errors.New("the list of releases cannot be reached")
-	case !strings.Contains(list, kubernetesMinor+"."):
+	case !strings.Contains(list, wanted.line()+"."):
 		return "", fmt.Errorf("no release of %s is offered for this machine", line)
 	}
 	fetching, cancel := context.WithTimeout(ctx, downloadTimeout)
@@ -55,29 +55,35 @@ func download(ctx context.Context, root, work string) (string, error) {
 	return folder, nil
 }
 
-// build compiles the binaries from the pinned modules, and gives the folder with
+// build compiles the binaries from Go modules, and gives the folder with
 // them. A machine of 2 cores takes about 5 minutes the first time, a minute once
 // Go's build cache is warm.
-func build(ctx context.Context, root, work string) (string, error) {
+func build(ctx context.Context, root, work string, wanted version) (string, error) {
 	sources := filepath.Join(root, "hack", "controlplane")
-	version, err := output(ctx, filepath.Join(sources, "kubernetes"), "go", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
+	etcd := source{folder: filepath.Join(sources, "etcd"), mod: "readonly"}
+	kubernetes, built, err := kubernetesSource(ctx, filepath.Join(sources, "kubernetes"), work, wanted)
 	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(work, strings.TrimPrefix(version, "v")+platformSuffix())
+	version := built.module()
+	folder := filepath.Join(work, built.pattern()+platformSuffix())
 	if err := os.Mkdir(folder, 0o750); err != nil {
 		return "", err
 	}
-	steps := []struct{ what, module, target, flags string }{
-		{"etcd (about a minute the first time)", "etcd", "go.etcd.io/etcd/server/v3", "-s -w"},
-		{"kube-apiserver " + version + " (about 5 minutes the first time)", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", versionFlags(version)},
-		{"kubectl " + version + " (about half a minute)", "kubernetes", "k8s.io/kubernetes/cmd/kubectl", versionFlags(version)},
+	steps := []struct {
+		what          string
+		in            source
+		target, flags string
+	}{
+		{"etcd (about a minute the first time)", etcd, "go.etcd.io/etcd/server/v3", "-s -w"},
+		{"kube-apiserver " + version + " (about 5 minutes the first time)", kubernetes, "k8s.io/kubernetes/cmd/kube-apiserver", versionFlags(built)},
+		{"kubectl " + version + " (about half a minute)", kubernetes, "k8s.io/kubernetes/cmd/kubectl", versionFlags(built)},
 	}
 	for i, step := range steps {
 		// A program of a module's root would be called v3, after its path.
 		program := filepath.Join(folder, binaries[i])
-		if err := run(ctx, filepath.Join(sources, step.module), fmt.Sprintf("[%d/%d] Building %s", i+1, len(steps), step.what),
-			"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", step.flags, "-o", program, step.target); err != nil {
+		if err := run(ctx, step.in.folder, fmt.Sprintf("[%d/%d] Building %s", i+1, len(steps), step.what),
+			"go", "build", "-mod="+step.in.mod, "-trimpath", "-buildvcs=false", "-ldflags", step.flags, "-o", program, step.target); err != nil {
 			return "", err
 		}
 	}
@@ -86,10 +92,9 @@ func build(ctx context.Context, root, work string) (string, error) {
 
 // versionFlags makes the programs say their own version; without them they call
 // themselves v0.0.0.
-func versionFlags(version string) string {
+func versionFlags(built version) string {
 	const at = " -X k8s.io/component-base/version."
-	number := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
-	return "-s -w" + at + "gitVersion=" + version + at + "gitMajor=" + number[0] + at + "gitMinor=" + number[1]
+	return "-s -w" + at + "gitVersion=" + built.module() + at + "gitMajor=1" + at + fmt.Sprintf("gitMinor=%d", built.minor)
 }
 
 // run runs a command in a folder and says what it does while it lasts; what the

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -52,36 +51,21 @@ func storeFolder(system string, getenv func(string) string) (string, error) {
 	return filepath.Join(data, "kubebuilder-envtest"), nil
 }
 
-// find gives the complete folder with the newest patch of the release line.
-func (s *store) find() (string, bool) {
+// find gives the complete folder with the newest version that serves.
+func (s *store) find(wanted version) (string, bool) {
 	entries, err := os.ReadDir(filepath.Join(s.folder, "k8s"))
 	if err != nil {
 		return "", false
 	}
-	newest, newestPatch := "", -1
+	complete := []string{}
 	for _, entry := range entries {
-		folder := filepath.Join(s.folder, "k8s", entry.Name())
-		patch, ok := patchOf(entry.Name())
-		if ok && patch > newestPatch && len(missingBinaries(folder)) == 0 {
-			newest, newestPatch = folder, patch
+		text, ok := strings.CutSuffix(entry.Name(), platformSuffix())
+		if ok && len(missingBinaries(filepath.Join(s.folder, "k8s", entry.Name()))) == 0 {
+			complete = append(complete, text)
 		}
 	}
-	return newest, newest != ""
-}
-
-// patchOf reads the patch number from a folder's name, if that is of the release
-// line and for this machine: 3 from "1.36.3-linux-amd64".
-func patchOf(name string) (int, bool) {
-	version, ok := strings.CutSuffix(name, platformSuffix())
-	if !ok {
-		return 0, false
-	}
-	patch, ok := strings.CutPrefix(version, kubernetesMinor+".")
-	if !ok {
-		return 0, false
-	}
-	number, err := strconv.Atoi(patch)
-	return number, err == nil
+	newest, ok := wanted.newest(complete)
+	return filepath.Join(s.folder, "k8s", newest.pattern()+platformSuffix()), ok
 }
 
 // platformSuffix ends the name of every folder for this machine.

@@ -61,6 +61,7 @@ func TestFind(t *testing.T) {
 	here := platformSuffix()
 	cases := map[string]struct {
 		reason  string
+		asked   string // 1.36 where it is empty
 		folders map[string][]string
 		want    string
 	}{
@@ -78,15 +79,39 @@ func TestFind(t *testing.T) {
 			reason:  "the tests are written for one minor, and programs run on one platform",
 			folders: map[string][]string{"1.35.1" + here: binaries, "1.36.1-plan9-mips": binaries, "1.360.1" + here: binaries},
 		},
+		"one patch serves where it is asked for": {
+			reason:  "a matrix names its versions",
+			asked:   "v1.30.4",
+			folders: map[string][]string{"1.30.14" + here: binaries, "1.30.4" + here: binaries, "1.36.3" + here: binaries},
+			want:    "1.30.4" + here,
+		},
+		"another patch does not": {
+			reason:  "what is tested is what was asked for",
+			asked:   "1.30.4",
+			folders: map[string][]string{"1.30.14" + here: binaries},
+		},
+		"the newest patch of a line that is asked for": {
+			reason:  "who names a minor wants its fixes",
+			asked:   "1.30",
+			folders: map[string][]string{"1.30.14" + here: binaries, "1.30.4" + here: binaries, "1.36.3" + here: binaries},
+			want:    "1.30.14" + here,
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := &store{folder: t.TempDir()}
+			wanted := usual
+			if c.asked != "" {
+				var err error
+				if wanted, err = parseVersion(c.asked); err != nil {
+					t.Fatal(err)
+				}
+			}
 			for folder, programs := range c.folders {
 				fillFolder(t, filepath.Join(s.folder, "k8s", folder), programs)
 			}
-			found, ok := s.find()
+			found, ok := s.find(wanted)
 			if ok != (c.want != "") {
 				t.Fatalf("%s\nfound %q", c.reason, found)
 			}
@@ -96,6 +121,28 @@ func TestFind(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestParseVersion(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"1.30": "1.30.x", "1.30.14": "1.30.14", "v1.36.3": "1.36.3",
+		"": "", "1": "", "1.30.": "", "1.30.x": "", "2.30": "", "1.36.0-rc.1": "", "../1.30": "",
+	} {
+		got, err := parseVersion(text)
+		if (err == nil) != (want != "") || err == nil && got.pattern() != want {
+			t.Errorf("%q is read as %q (%v), want %q", text, got.pattern(), err, want)
+		}
+	}
+}
+
+func TestOwnModuleReplacesPathsByWhatIsPublished(t *testing.T) {
+	t.Parallel()
+	theirs := "module k8s.io/kubernetes\n\ngo 1.22.0\n\nrequire k8s.io/api v0.0.0\n\nreplace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n)\n"
+	want := "module kubernetes.local\n\nrequire k8s.io/kubernetes v1.30.14\n\ngo 1.22.0\n\nrequire k8s.io/api v0.0.0\n\nreplace (\n\tk8s.io/api => k8s.io/api v0.30.14\n)\n"
+	if diff := cmp.Diff(want, ownModule(theirs, version{minor: 30, patch: 14})); diff != "" {
+		t.Errorf("a module cannot see the paths of one that it requires\n-want +got:\n%s", diff)
 	}
 }
 
@@ -118,7 +165,7 @@ func TestPlaceMovesOnlyWhatIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found, ok := s.find(); !ok || found != placed {
+	if found, ok := s.find(usual); !ok || found != placed {
 		t.Errorf("find gave %q, %v after place put %q", found, ok, placed)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -74,4 +75,17 @@ func layer(files []file, at time.Time) (v1.Layer, error) {
 	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(packed.Bytes())), nil
 	}, tarball.WithCompressedCaching, tarball.WithMediaType("application/vnd.oci.image.layer.v1.tar+gzip"))
+}
+
+// modulesOfFiles are the modules that the files were taken from: this program carries them.
+func modulesOfFiles() []*debug.Module {
+	found := []*debug.Module{}
+	if own, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range own.Deps {
+			if module.Path == "golang.org/x/crypto/x509roots/fallback" {
+				found = append(found, module)
+			}
+		}
+	}
+	return found
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/tokenkeeper/tokenkeeper/hack/image/program"
 )
 
 // spdxType is the media type of a bill of materials
@@ -34,16 +36,20 @@ type platformImage struct {
 }
 
 // buildPlatform compiles the program and puts it into an image.
-func buildPlatform(ctx context.Context, o options, from origin, platform, work string) (*platformImage, error) {
+func buildPlatform(ctx context.Context, o options, from origin, platform string) (*platformImage, error) {
 	system, architecture, ok := strings.Cut(platform, "/")
 	if !ok || system != "linux" {
 		return nil, fmt.Errorf("images are for linux/ARCHITECTURE, such as linux/amd64")
 	}
-	built, err := compile(ctx, o, system, architecture, work)
+	fmt.Fprintf(os.Stderr, "Building the program for %s (minutes the first time) ...\n", platform)
+	built, err := program.Source{Folder: o.source, Package: o.program, Version: o.version}.Compile(ctx, system, architecture)
 	if err != nil {
 		return nil, err
 	}
-	bill, err := billOfMaterials(o, from, platform, built)
+	bill, err := built.Bill(program.About{
+		Name: o.name, Version: cmp.Or(o.version, "devel"), Platform: platform, Created: from.created,
+		Tool: "tokenkeeper-image", Beside: modulesOfFiles(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +62,12 @@ func buildPlatform(ctx context.Context, o options, from origin, platform, work s
 
 // assemble makes an image of the files around the program, which seldom change, and the
 // program.
-func assemble(o options, from origin, platform v1.Platform, built *program) (v1.Image, error) {
+func assemble(o options, from origin, platform v1.Platform, built *program.Program) (v1.Image, error) {
 	base, err := layer(baseFiles(), from.created)
 	if err != nil {
 		return nil, err
 	}
-	top, err := layer([]file{{name: o.name, mode: 0o755, content: built.bytes}}, from.created)
+	top, err := layer([]file{{name: o.name, mode: 0o755, content: built.Bytes}}, from.created)
 	if err != nil {
 		return nil, err
 	}

@@ -90,14 +90,9 @@ func run(ctx context.Context, o options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	work, err := os.MkdirTemp("", "tokenkeeper-image-")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = os.RemoveAll(work) }()
 	built := make([]*platformImage, 0, len(o.platforms))
 	for _, platform := range o.platforms {
-		image, err := buildPlatform(ctx, o, origin, platform, work)
+		image, err := buildPlatform(ctx, o, origin, platform)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", platform, err)
 		}

@@ -114,7 +114,7 @@ func (r *Reconciler) call(ctx context.Context, job refresh.Job, goal delivery.Go
 		return r.delivery.DryRun(ctx, job.Credential, goal, delivery.AfterClaim)
 	}
 	job.Published = func(digest string) token.Validity {
-		return r.delivery.Targets.ValidityOf(digest, goal.View.Mark, job.Credential.UID)
+		return goal.View.Mark.ValidityOf(r.Targets.Key, digest, job.Credential.UID)
 	}
 	if !facts.Token.IsZero() && !facts.Now.Before(facts.Due) {
 		r.Metrics.Started(facts.Now.Sub(facts.Due))

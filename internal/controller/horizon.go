@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/horizon"
 )
@@ -23,77 +24,75 @@ import (
 // put back is noticed before it has come as far again, also while nothing is claimed.
 const horizonPeriod = 10 * time.Second
 
+// ErrPutBack ends a manager whose cluster was put back to an earlier revision. Its caches
+// would show nothing of what is written until the cluster has come as far again: whoever
+// runs it begins again, with empty ones.
+var ErrPutBack = errors.New("the cluster was put back to an earlier revision")
+
 // horizonWatch notices, also while nothing is written, that the cluster was put back to an
-// earlier revision, and wakes all credentials: their states may have been overtaken.
+// earlier revision.
 type horizonWatch struct {
 	horizon *horizon.Horizon
-	// live reads from the API server, cached all credentials that are watched.
-	live, cached client.Reader
+	// began is where the cluster was last put back to before the caches were filled.
+	began string
+	// live reads from the API server.
+	live client.Reader
 	// namespace to ask for; empty: all may be asked for.
 	namespace string
-	waker     *waker
 }
 
 // watchHorizon has a refresher know how far the cluster has come, from before its first
 // refresh.
-func watchHorizon(ctx context.Context, mgr ctrl.Manager, refresher *refresh.Refresher, waker *waker, options Options) error {
+func watchHorizon(ctx context.Context, mgr ctrl.Manager, refresher *refresh.Refresher, options Options) error {
 	known, err := horizon.Open(options.Spool.Directory(), refresher.States.Cluster)
 	if err != nil {
 		return err
 	}
 	refresher.Horizon = known
-	watch := &horizonWatch{horizon: known, live: mgr.GetAPIReader(), cached: mgr.GetClient(), waker: waker}
+	watch := &horizonWatch{horizon: known, live: mgr.GetAPIReader()}
 	if len(options.Namespaces) > 0 {
 		watch.namespace = options.Namespaces[0]
 	}
-	if _, err := watch.look(ctx); err != nil { // all credentials are looked at now anyway
+	if err := watch.look(ctx); err != nil {
 		return fmt.Errorf("see how far the cluster has come: %w", err)
 	}
+	watch.began = known.Restored()
 	return mgr.Add(watch)
 }
 
-// Start implements manager.Runnable.
+// Start implements manager.Runnable. It fails with ErrPutBack.
 func (w *horizonWatch) Start(ctx context.Context) error {
-	wait.UntilWithContext(ctx, func(ctx context.Context) {
-		wentBack, err := w.look(ctx)
-		if wentBack {
-			err = errors.Join(err, w.wakeAll(ctx))
+	err := wait.PollUntilContextCancel(ctx, horizonPeriod, false, func(ctx context.Context) (bool, error) {
+		if err := w.look(ctx); err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Info("whether the cluster was put back to an earlier revision cannot be seen; it is tried again", "why", problem.OneLine(err))
 		}
-		if err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "whether the cluster was put back to an earlier revision cannot be seen; it is tried again")
+		if w.horizon.Restored() != w.began { // a claim may have shown it, too
+			return false, ErrPutBack
 		}
-	}, horizonPeriod)
-	return nil
+		return false, nil
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // NeedLeaderElection is false: a process that waits for its lease remembers too.
 func (w *horizonWatch) NeedLeaderElection() bool { return false }
 
-// look asks for the revision that the cluster is at, which any consistent list tells, and
-// reports whether the cluster has gone back to it.
-func (w *horizonWatch) look(ctx context.Context) (bool, error) {
+// look asks for the revision that the cluster is at, which any consistent list tells.
+func (w *horizonWatch) look(ctx context.Context) error {
 	before := w.horizon.Newest()
 	var one v1alpha1.TokenCredentialList
 	if err := w.live.List(ctx, &one, client.InNamespace(w.namespace), client.Limit(1)); err != nil {
-		return false, err
+		return err
 	}
 	wentBack, err := w.horizon.Passed(before, one.ResourceVersion)
 	if wentBack {
 		log.FromContext(ctx).Info("the cluster was put back to an earlier revision: refresh tokens that may have been spent since are held until a person says how to go on",
 			"revision", one.ResourceVersion, "seen", before)
 	}
-	return wentBack, err
-}
-
-func (w *horizonWatch) wakeAll(ctx context.Context) error {
-	var all v1alpha1.TokenCredentialList
-	if err := w.cached.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("wake all credentials: %w", err)
-	}
-	for i := range all.Items {
-		w.waker.wake(client.ObjectKeyFromObject(&all.Items[i]))
-	}
-	return nil
+	return err
 }
 
 // mayBePutBack reports whether a credential's state was put back with the cluster, and the

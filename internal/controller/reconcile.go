@@ -23,6 +23,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/nudge"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
@@ -52,6 +53,7 @@ type Parts struct {
 	Targets   *target.Publisher
 	Reports   *report.Lane
 	Hosts     *pace.Hosts
+	Nudges    *nudge.Lane // nil: turned off
 	Metrics   *metrics.Metrics
 	Clock     clock.PassiveClock
 }
@@ -66,7 +68,7 @@ type Reconciler struct {
 	referrers *referrers
 	ahead     ahead
 	retries   retries
-	leaving   leaving
+	revoker   revoker
 }
 
 // NewReconciler makes a reconciler that has seen nothing yet.
@@ -85,6 +87,7 @@ func NewReconciler(parts Parts) *Reconciler {
 		remover:   &delivery.Remover{Credentials: parts.Client, Secrets: secrets.Metadata, Live: parts.Live, Targets: parts.Targets},
 		referrers: known,
 		retries:   newRetries(),
+		revoker:   revoker{client: parts.Client, refresher: parts.Refresher, reports: parts.Reports, clock: parts.Clock},
 	}
 }
 
@@ -104,9 +107,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	case err != nil:
 		return ctrl.Result{}, err
 	case !cached.DeletionTimestamp.IsZero():
-		return r.revoke(ctx, cached)
+		return r.revoker.revoke(ctx, cached)
 	}
-	r.holdForRevocation(ctx, cached)
+	r.revoker.hold(ctx, cached)
 	if err := r.remover.RemoveEarlier(ctx, request.NamespacedName); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -181,7 +184,7 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	delivered := r.delivery.Deliver(ctx, delivery.Job{
 		Credential: credential, Inputs: in, Goal: goal, Record: acted.result.Record, Token: atHand, IsNew: acted.refreshed(),
 	})
-	report = delivered.ReportTo(report)
+	report = r.nudge(credential, delivered, delivered.ReportTo(report))
 	report.Due = renewalOf(job, goal, acted, credential.RefreshRequested() && !report.Handled)
 	if acted.pause != nil {
 		return stopped(report, acted.pause)
@@ -242,6 +245,6 @@ func (r *Reconciler) forget(ctx context.Context, credential types.NamespacedName
 	r.delivery.Forget(credential)
 	r.ahead.deleted(credential, r.Clock.Now())
 	r.retries.forget(credential)
-	r.leaving.forget(credential)
+	r.revoker.leaving.forget(credential)
 	return r.remover.Remove(ctx, credential)
 }

@@ -11,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -19,6 +20,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 )
 
@@ -70,10 +72,19 @@ func (l *leaving) forget(credential types.NamespacedName) {
 	delete(l.known, credential)
 }
 
-// holdForRevocation has the API server keep a credential whose deletion is to revoke its
+// revoker ends the grants of credentials that are being deleted, where they ask for it.
+type revoker struct {
+	client    client.Client
+	refresher *refresh.Refresher
+	reports   *report.Lane
+	clock     clock.PassiveClock
+	leaving   leaving
+}
+
+// hold has the API server keep a credential whose deletion is to revoke its
 // grant, and no other. Where that fails it is tried again with the next reconcile, and
 // keeps nobody from a token.
-func (r *Reconciler) holdForRevocation(ctx context.Context, cached *v1alpha1.TokenCredential) {
+func (r *revoker) hold(ctx context.Context, cached *v1alpha1.TokenCredential) {
 	if cached.Spec.RevokeOnDeletion == controllerutil.ContainsFinalizer(cached, v1alpha1.RevokeFinalizer) {
 		return
 	}
@@ -89,17 +100,17 @@ func (r *Reconciler) holdForRevocation(ctx context.Context, cached *v1alpha1.Tok
 }
 
 // patchFinalizers changes nothing else, and only what is as it was read.
-func (r *Reconciler) patchFinalizers(ctx context.Context, next, before *v1alpha1.TokenCredential) error {
-	return client.IgnoreNotFound(r.Client.Patch(ctx, next, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
+func (r *revoker) patchFinalizers(ctx context.Context, next, before *v1alpha1.TokenCredential) error {
+	return client.IgnoreNotFound(r.client.Patch(ctx, next, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
 }
 
 // revoke ends the grant of a credential that is being deleted, where it asks for that, and
 // lets it go: also where the provider does not do it, after a few tries.
-func (r *Reconciler) revoke(ctx context.Context, cached *v1alpha1.TokenCredential) (ctrl.Result, error) {
+func (r *revoker) revoke(ctx context.Context, cached *v1alpha1.TokenCredential) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(cached, v1alpha1.RevokeFinalizer) {
 		return ctrl.Result{}, nil
 	}
-	key, now := client.ObjectKeyFromObject(cached), r.Clock.Now()
+	key, now := client.ObjectKeyFromObject(cached), r.clock.Now()
 	if known := r.leaving.of(key); now.Before(known.next) {
 		return requeueAt(known.next, now), nil
 	}
@@ -109,9 +120,9 @@ func (r *Reconciler) revoke(ctx context.Context, cached *v1alpha1.TokenCredentia
 	case cached.Spec.Suspend:
 		return ctrl.Result{}, r.letGo(ctx, cached, status.NotRevoked(cached, problem.New("", "spec.suspend forbids calls")))
 	}
-	r.Refresher.InFlight.Add(1)
-	defer r.Refresher.InFlight.Done()
-	revoked, err := r.Refresher.Revoke(ctx, r.Reports.Current(cached))
+	r.refresher.InFlight.Add(1)
+	defer r.refresher.InFlight.Done()
+	revoked, err := r.refresher.Revoke(ctx, r.reports.Current(cached))
 	var pause *refresh.Pause
 	switch {
 	case err == nil && revoked:
@@ -136,14 +147,14 @@ func (r *Reconciler) revoke(ctx context.Context, cached *v1alpha1.TokenCredentia
 }
 
 // letGo has the API server delete the credential, and says why not as it was asked to.
-func (r *Reconciler) letGo(ctx context.Context, cached *v1alpha1.TokenCredential, events ...status.Event) error {
+func (r *revoker) letGo(ctx context.Context, cached *v1alpha1.TokenCredential, events ...status.Event) error {
 	next := cached.DeepCopy()
 	controllerutil.RemoveFinalizer(next, v1alpha1.RevokeFinalizer)
 	if err := r.patchFinalizers(ctx, next, cached); err != nil {
 		return err
 	}
 	for _, event := range events {
-		r.Reports.Events.Record(ctx, cached, event)
+		r.reports.Events.Record(ctx, cached, event)
 	}
 	return nil
 }

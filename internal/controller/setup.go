@@ -27,6 +27,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/notify"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	fairqueue "github.com/tokenkeeper/tokenkeeper/internal/pace/queue"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
@@ -47,6 +48,8 @@ type Options struct {
 	BuiltInProviders []string
 	// Egress calls providers.
 	Egress egress.Caller
+	// Notifier tells a webhook of credentials that need a person; nil: there is none.
+	Notifier *notify.Notifier
 	// Clock tells the time.
 	Clock clock.PassiveClock
 	// Holder names this process in the claims it makes; no other process has
@@ -66,6 +69,9 @@ type Options struct {
 	Concurrency int
 	// Registry takes the metrics.
 	Registry prometheus.Registerer
+	// NudgePods has the pods that mount a target see a new token within seconds, where its
+	// credential asks for it.
+	NudgePods bool
 	// CredentialMetrics adds gauges for each credential.
 	CredentialMetrics bool
 }
@@ -99,7 +105,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
-	if err := watchHorizon(ctx, mgr, credentials.Refresher, watches.waker, options); err != nil {
+	if err := watchHorizon(ctx, mgr, credentials.Refresher, options); err != nil {
 		return err
 	}
 	workers := newWorkers(options.Concurrency)
@@ -155,10 +161,18 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 	hosts := pace.NewHosts(options.Concurrency, waker.wake)
 	recorder := report.NewRecorder(mgr, options.Clock)
 	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, TokensWait: hosts.Crowded}
-	if err := errors.Join(mgr.Add(outliving(options.InFlight, lane)), mgr.Add(outliving(options.InFlight, recorder))); err != nil {
+	counters := metrics.New(options.Registry)
+	if notifier := options.Notifier; notifier != nil {
+		notifier.Cluster, notifier.Count = states.Cluster, counters.Notified
+		lane.Statuses = notifier
+	}
+	if err := errors.Join(mgr.Add(outliving(options.InFlight, reporting(lane, options.Notifier))), mgr.Add(outliving(options.InFlight, recorder))); err != nil {
 		return nil, nil, err
 	}
-	counters := metrics.New(options.Registry)
+	nudges, err := newNudges(mgr, options, gatherer.Secrets, hosts, counters)
+	if err != nil {
+		return nil, nil, err
+	}
 	reconciler := NewReconciler(Parts{
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
@@ -166,6 +180,7 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 		Targets: targets,
 		Reports: lane,
 		Hosts:   hosts,
+		Nudges:  nudges,
 		Metrics: counters,
 		Clock:   options.Clock,
 		Refresher: &refresh.Refresher{
@@ -194,6 +209,23 @@ func sweeping(options Options) manager.RunnableFunc {
 		wait.UntilWithContext(ctx, func(context.Context) { options.Spool.Sweep(options.Clock.Now()) }, time.Hour)
 		return nil
 	}
+}
+
+// reporting runs the lane, and what is told of its statuses a little longer.
+func reporting(lane *report.Lane, notifier *notify.Notifier) manager.Runnable {
+	if notifier == nil {
+		return lane
+	}
+	return manager.RunnableFunc(func(ctx context.Context) error {
+		notifyCtx, end := context.WithCancel(context.WithoutCancel(ctx))
+		defer end()
+		var notifying sync.WaitGroup
+		notifying.Go(func() { notifier.Start(notifyCtx) })
+		err := lane.Start(ctx)
+		end()
+		notifying.Wait()
+		return err
+	})
 }
 
 // outliving has the process wait for a runnable, also where its manager does not: one

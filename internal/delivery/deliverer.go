@@ -90,6 +90,8 @@ type Delivery struct {
 	// Repaired is true where a target that somebody had changed or deleted was written
 	// again, for the first time in a series.
 	Repaired bool
+	// Written is true where the token was written into the target now.
+	Written bool
 	// Again is when to come again for this; zero: no time is planned.
 	Again time.Time
 }

@@ -79,6 +79,7 @@ func (d *Deliverer) publish(ctx context.Context, job Job) Delivery {
 	if isPaced || drifted {
 		d.repairs.Note(key)
 	}
+	done.Written = lacks == lacksContent && written.Holds
 	done.Target, done.Repaired = targetOf(credential, written), drifted && count == 0 && written.Holds
 	if !written.Holds {
 		done.Publication = problem.New(v1alpha1.TargetConflictReason,

@@ -165,6 +165,33 @@ func TestARepairIsToldOnceInASeries(t *testing.T) {
 	}
 }
 
+// TestWhatWasWrittenIsTold looks whether a token was written, for whom that matters.
+func TestWhatWasWrittenIsTold(t *testing.T) {
+	t.Parallel()
+	first, second := tokenOf("first", noon), tokenOf("second", noon.Add(time.Minute))
+	for _, each := range []struct {
+		name, reason string
+		change       func(s *scene)
+		token        token.Token
+		isNew, want  bool
+	}{
+		{"a new token", "it is in the target now", func(*scene) {}, second, true, true},
+		{"a repair", "the target had lost it", func(s *scene) { s.remove() }, first, false, true},
+		{"labels alone", "the token is as it was", func(s *scene) { s.edit(func(target *corev1.Secret) { delete(target.Labels, "app") }) }, token.Token{}, false, false},
+		{"nothing", "there is nothing to write", func(*scene) {}, first, false, false},
+		{"a refusal", "it is not in the target", func(s *scene) { s.refused = true }, second, true, false},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			each.change(s)
+			if done := s.deliver(each.token, each.isNew); done.Written != each.want {
+				t.Errorf("written: %t, want %t\nreason: %s", done.Written, each.want, each.reason)
+			}
+		})
+	}
+}
+
 // TestARepairThatIsRefusedIsToldWhenItIsMade has the API server refuse the first write.
 func TestARepairThatIsRefusedIsToldWhenItIsMade(t *testing.T) {
 	t.Parallel()

@@ -177,6 +177,7 @@ func TestAReplyMayBeLargerWhereTheFlagSaysSo(t *testing.T) {
 
 func TestAFlawOfACodingIsTold(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a Content-Encoding that is not true")
 	for name, test := range map[string]struct{ encoding, body, want string }{
 		"none":                     {"", "{}", ""},
 		"identity":                 {"identity", "{}", ""},

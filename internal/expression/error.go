@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/common/types"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/keys"
 )
 
 // Error is a problem with an expression, at its place in the field that holds
@@ -65,6 +67,10 @@ func evaluationMessage(err error) (message string, missing bool) {
 	var safe safeError
 	if errors.As(err, &safe) {
 		return safe.Error(), false
+	}
+	var ofKey keys.Error
+	if errors.As(err, &ofKey) {
+		return ofKey.Error(), false
 	}
 	text := err.Error()
 	for _, known := range []struct {

@@ -12,6 +12,8 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
 // syntaxError says why CEL could not parse an expression: by the slips that people make,
@@ -156,7 +158,7 @@ func (x *explainer) selection(selection ast.SelectExpr, kind string) string {
 		what = "what stands before the dot"
 	}
 	message := fmt.Sprintf("%s is of type %s, which has no fields", what, kind)
-	if foreign, is := foreignFunctions[plain(selection.FieldName())]; is && foreign.ours == "size" || selection.FieldName() == "size" {
+	if foreign, is := foreignFunctions[spelling.Plain(selection.FieldName())]; is && foreign.ours == "size" || selection.FieldName() == "size" {
 		return message + fmt.Sprintf(": write size(%s)", what)
 	}
 	return message

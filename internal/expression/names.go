@@ -7,49 +7,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
-// plain is a name as people confuse it with others: redirect_uri, redirectURI.
-func plain(name string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
-}
-
-// nearest gives the name that was most likely meant, or "". A third of it may be wrong.
+// nearest gives the name that was most likely meant, or "". CEL's own variables are none.
 func nearest(name string, known []string) string {
-	best, least := "", 1+max(1, min(3, len(plain(name))/3))
-	for _, each := range slices.Sorted(slices.Values(known)) {
-		if strings.HasPrefix(each, "@") {
-			continue
-		}
-		if distance := distance(plain(name), plain(each)); distance < least && distance < len(plain(each)) {
-			best, least = each, distance
-		}
-	}
-	return best
-}
-
-// distance is how many letters must be changed, added, dropped or swapped with their
-// neighbour to make one text of the other (optimal string alignment).
-func distance(a, b string) int {
-	before, last, row := []int(nil), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := 1
-			if a[i-1] == b[j-1] {
-				change = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, make([]int, len(b)+1)
-	}
-	return last[len(b)]
+	return spelling.Nearest(name, slices.DeleteFunc(slices.Clone(known), func(each string) bool { return strings.HasPrefix(each, "@") }))
 }
 
 // unknownName says what may have been meant by a name that no variable has. behind is
@@ -87,7 +51,7 @@ func (e *Environment) meant(name string) string {
 	if near := nearest(name, slices.Collect(maps.Keys(e.variables))); near != "" {
 		return near
 	}
-	if alias := aliases[plain(name)]; alias != "" && len(e.variables["app"].fields) > 0 {
+	if alias := aliases[spelling.Plain(name)]; alias != "" && len(e.variables["app"].fields) > 0 {
 		return alias
 	}
 	for _, variable := range slices.Sorted(maps.Keys(e.variables)) {
@@ -123,7 +87,7 @@ func (e *Environment) unknownFunction(name string) string {
 	}
 	last := name[strings.LastIndex(name, ".")+1:]
 	for _, each := range []string{name, last} {
-		their, is := foreignFunctions[plain(each)]
+		their, is := foreignFunctions[spelling.Plain(each)]
 		if is && (their.ours == "" || their.ours == "uuid" || e.env.Functions()[their.ours] != nil) {
 			return ": write " + their.write
 		}

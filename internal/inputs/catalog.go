@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
 // Catalog finds providers by reference, compiled.
@@ -63,7 +63,7 @@ func NewCatalog(reader client.Reader, specs map[string]v1alpha1.ClusterTokenProv
 	for _, name := range allowed {
 		spec, known := specs[name]
 		if !known {
-			return nil, fmt.Errorf("--builtin-providers: there is no built-in provider %q; there are %s", name, names(specs))
+			return nil, fmt.Errorf("--builtin-providers: there is no built-in provider %q%s", name, meant(spelling.Near(name, slices.Collect(maps.Keys(specs)), mostSuggested)))
 		}
 		catalog.builtIns[name] = sync.OnceValues(func() (*provider.Provider, error) { return provider.Compile(name, spec) })
 	}
@@ -91,9 +91,7 @@ func (c *Catalog) Find(ctx context.Context, credential *v1alpha1.TokenCredential
 		if builtIn, ok := c.builtIns[reference.Name]; ok {
 			return findBuiltIn(builtIn, key)
 		}
-		return Provider{}, problem.New(v1alpha1.ProviderNotFoundReason,
-			"there is no built-in provider %q: spec.providerRef.name may be %s, or set spec.providerRef.kind to ClusterTokenProvider",
-			reference.Name, names(c.builtIns))
+		return Provider{}, c.unknownBuiltIn(ctx, credential.Namespace, reference.Name)
 	case v1alpha1.ClusterProvider:
 		return c.findDescribed(ctx, credential.Namespace, reference.Name, key)
 	default:
@@ -116,8 +114,7 @@ func (c *Catalog) findDescribed(ctx context.Context, namespace, name, key string
 	described := &v1alpha1.ClusterTokenProvider{}
 	err := c.Reader.Get(ctx, client.ObjectKey{Name: name}, described)
 	if apierrors.IsNotFound(err) {
-		return Provider{}, problem.New(v1alpha1.ProviderNotFoundReason,
-			"there is no ClusterTokenProvider %q: create it, or name another in spec.providerRef.name", name)
+		return Provider{}, c.unknownDescribed(ctx, namespace, name)
 	}
 	if err != nil {
 		return Provider{}, problem.Reading(err, fmt.Sprintf("the ClusterTokenProvider %q", name))
@@ -162,8 +159,4 @@ func (c *Catalog) Forget(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.compiled, name)
-}
-
-func names[V any](of map[string]V) string {
-	return strings.Join(slices.Sorted(maps.Keys(of)), ", ")
 }

@@ -37,6 +37,9 @@ func (d described) Get(_ context.Context, key client.ObjectKey, object client.Ob
 	return nil
 }
 
+// List implements client.Reader: it holds nothing to suggest.
+func (d described) List(context.Context, client.ObjectList, ...client.ListOption) error { return d.err }
+
 func providerOf(t testing.TB, uid types.UID, generation int64, spec string) *v1alpha1.ClusterTokenProvider {
 	t.Helper()
 	provider := &v1alpha1.ClusterTokenProvider{Spec: specOf(t, spec)}

@@ -17,6 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // shopProvider takes everything that a provider may take.
@@ -80,6 +81,7 @@ func fullCluster() *cluster {
 // TestGatherReadsTheSecrets changes one thing about a credential of which all is well.
 func TestGatherReadsTheSecrets(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "marks around a value in a Secret")
 	type read struct{ AppKey, AppSecret, Seed, Email, Password, AppMissing, SeedMissing, LoginMissing string }
 	well := read{AppKey: "key", AppSecret: "secret", Seed: "token", Email: "a@example", Password: "word"}
 	with := func(change func(*read)) read { changed := well; change(&changed); return changed }
@@ -110,6 +112,11 @@ func TestGatherReadsTheSecrets(t *testing.T) {
 			c.put("app", "4", map[string]string{"app_key": "\xff\xfek\x00e\x00y\x00\r\x00\n\x00", "app_secret": "\xfe\xff\x00s\x00e\x00c\x00r\x00e\x00t"})
 			c.put("seed", "5", map[string]string{"refresh_token": "\xff\xfet\x00o\x00k\x00e\x00n\x00"})
 			c.put("login", "6", map[string]string{"email": "\ufeff\ufeffa@example\r\n", "password": "\xff\xfew\x00o\x00r\x00d\x00"})
+		}, well},
+		{"marks of no width, as a clipboard brings them", "a page that shows a token shows none of them", func(c *cluster, _ *v1alpha1.TokenCredential) {
+			c.put("app", "4", map[string]string{"app_key": "\u200bkey", "app_secret": "secret\u200b\n"})
+			c.put("seed", "5", map[string]string{"refresh_token": "\u2060token\ufeff\n"})
+			c.put("login", "6", map[string]string{"email": "\u200ea@example\u200e", "password": "word\u200b"})
 		}, well},
 		{"white space around", "no token has any; a password may", func(c *cluster, _ *v1alpha1.TokenCredential) {
 			c.put("seed", "5", map[string]string{"refresh_token": "\t token \n"})
@@ -195,8 +202,8 @@ func TestGatherSaysWhatIsWrong(t *testing.T) {
 		want         string // the reason of the API
 		says         []string
 	}{
-		{"an unknown built-in", "the message lists those that there are", func(_ *cluster, credential *v1alpha1.TokenCredential) { credential.Spec.ProviderRef.Name = "shpo" },
-			v1alpha1.ProviderNotFoundReason, []string{`"shpo"`, "bare, shop", "spec.providerRef.name"}},
+		{"an unknown built-in", "the message says which was meant, and lists a few whole", func(_ *cluster, credential *v1alpha1.TokenCredential) { credential.Spec.ProviderRef.Name = "shpo" },
+			v1alpha1.ProviderNotFoundReason, []string{`"shpo"`, "did you mean shop?", "there are bare, shop", "spec.providerRef.name", "kubectl tokencredential providers"}},
 		{"a kind of provider that a newer CRD knows", "it is not taken for the default", func(_ *cluster, credential *v1alpha1.TokenCredential) {
 			credential.Spec.ProviderRef.Kind = "TokenProvider"
 		}, v1alpha1.InvalidParametersReason, []string{`"TokenProvider"`, "ClusterTokenProvider", "upgrade"}},

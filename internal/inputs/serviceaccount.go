@@ -6,6 +6,7 @@ package inputs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,10 @@ const (
 	// usedShare of a token's life is how long it is used, in percent, as kubelets do: what
 	// is left is time for the provider to judge it.
 	usedShare = 80
+
+	// ownAudiencesFor is how long the names of the API server hold, which change where it is
+	// started anew with other flags.
+	ownAudiencesFor = time.Hour
 )
 
 // ServiceAccounts makes tokens of service accounts (the TokenRequest API), and keeps each
@@ -53,6 +58,10 @@ type ServiceAccounts struct {
 	known  *lru.Cache[accountToken, issued]
 	asking singleflight.Group
 	asked  *turnstile.Turnstile
+
+	mu       sync.Mutex
+	own      []string // audiences of the API server
+	ownUntil time.Time
 }
 
 // accountToken names a token: whose it is, for whom, and for how long it was asked for.
@@ -94,10 +103,15 @@ func audienceOf(wanted *provider.ServiceAccountToken, parameters map[string]stri
 		return "", problem.New(v1alpha1.InvalidParametersReason, "%s", problem.OneLine(err))
 	}
 	if strings.Contains(audience, "kubernetes.default") || audience == "api" {
-		return "", problem.New(v1alpha1.InvalidParametersReason,
-			"the audience %q is this cluster's API server, so the provider could act here as the service account: the provider's spec.inputs.serviceAccountToken.audience, or the parameter in it, must name the provider", audience)
+		return "", ofThisCluster(audience)
 	}
 	return audience, nil
+}
+
+// ofThisCluster says that an audience is this cluster's API server.
+func ofThisCluster(audience string) *problem.Problem {
+	return problem.New(v1alpha1.InvalidParametersReason,
+		"the audience %q is this cluster's API server, so the provider could act here as the service account: the provider's spec.inputs.serviceAccountToken.audience, or the parameter in it, must name the provider", audience)
 }
 
 // missingServiceAccount says that a provider needs a service account and none is named.
@@ -138,12 +152,17 @@ func (s *ServiceAccounts) make(ctx context.Context, of accountToken) (secret.Tex
 		return secret.Text{}, err
 	}
 	defer leave()
+	own, err := s.ownAudiences(ctx, of)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	if slices.Contains(own, of.audience) {
+		return secret.Text{}, ofThisCluster(of.audience)
+	}
 	now := s.Clock.Now()
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: of.namespace, Name: of.name}}
-	seconds := int64(of.expiration / time.Second)
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{of.audience}, ExpirationSeconds: &seconds}}
-	if err := s.Client.SubResource("token").Create(ctx, account, request); err != nil {
-		return secret.Text{}, notMade(err, of)
+	request, err := s.request(ctx, of, []string{of.audience})
+	if err != nil {
+		return secret.Text{}, err
 	}
 	token := secret.New(request.Status.Token)
 	life := of.expiration
@@ -152,6 +171,38 @@ func (s *ServiceAccounts) make(ctx context.Context, of accountToken) (secret.Tex
 	}
 	s.cache().Put(of, issued{token, now.Add(life * usedShare / 100)}, entryOverhead+len(request.Status.Token)+len(of.audience))
 	return token, nil
+}
+
+// ownAudiences are what the API server takes for its own: its issuer, unless it was started
+// with other names, which no object of the cluster tells. Where a token is asked for
+// without an audience, it fills them in; that token is not kept.
+func (s *ServiceAccounts) ownAudiences(ctx context.Context, of accountToken) ([]string, error) {
+	now := s.Clock.Now()
+	s.mu.Lock()
+	own, fresh := s.own, now.Before(s.ownUntil)
+	s.mu.Unlock()
+	if fresh {
+		return own, nil
+	}
+	request, err := s.request(ctx, of, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.own, s.ownUntil = request.Spec.Audiences, now.Add(ownAudiencesFor)
+	return s.own, nil
+}
+
+// request asks for a token, and gives the answer.
+func (s *ServiceAccounts) request(ctx context.Context, of accountToken, audiences []string) (*authenticationv1.TokenRequest, error) {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: of.namespace, Name: of.name}}
+	seconds := int64(of.expiration / time.Second)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &seconds}}
+	if err := s.Client.SubResource("token").Create(ctx, account, request); err != nil {
+		return nil, notMade(err, of)
+	}
+	return request, nil
 }
 
 // notMade says why there is no token. No reason of it is for a person of the credential

@@ -42,6 +42,10 @@ func (i *issuer) SubResource(name string) client.SubResourceClient {
 // Create implements client.SubResourceClient.
 func (i *issuer) Create(_ context.Context, account, object client.Object, _ ...client.SubResourceCreateOption) error {
 	request := object.(*authenticationv1.TokenRequest)
+	if len(request.Spec.Audiences) == 0 { // it fills in its own
+		request.Spec.Audiences = []string{"https://issuer.example", "https://cluster.example"}
+		return i.fails
+	}
 	life := time.Duration(*request.Spec.ExpirationSeconds) * time.Second
 	i.asked = append(i.asked, fmt.Sprintf("%s/%s for %s, %s", account.GetNamespace(), account.GetName(), strings.Join(request.Spec.Audiences, ","), life))
 	if i.fails != nil {
@@ -142,6 +146,8 @@ func TestWhatKeepsATokenOfAServiceAccountFromBeingMade(t *testing.T) {
 		{"there is no such account", "the message names it", apierrors.NewNotFound(accounts, "robot"), "", v1alpha1.PersistBlockedReason, `no service account "robot"`, false},
 		{"the API server is away", "it is tried again soon", errors.New("connection refused: canary"), "", v1alpha1.PersistBlockedReason, "could not be reached", true},
 		{"an audience of this cluster", "the provider could act here with it", nil, "kubernetes.default.svc", v1alpha1.InvalidParametersReason, "API server", false},
+		{"the issuer of this cluster", "whatever the API server is called, it knows it", nil, "issuer.example", v1alpha1.InvalidParametersReason, "API server", false},
+		{"another name of this cluster", "it may have more than one", nil, "cluster.example", v1alpha1.InvalidParametersReason, "API server", false},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()

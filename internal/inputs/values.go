@@ -125,18 +125,16 @@ func seedIn(from *Values, ref *v1alpha1.RefreshTokenSecretReference) secret.Text
 	return secret.New(strings.TrimSpace(trimmed(raw).Reveal())) // no token begins or ends with white space
 }
 
-// byteOrderMark is what some editors put before a text in UTF-8.
-const byteOrderMark = "\ufeff"
+// invisible are marks of no width that nobody types: the byte order mark, which some editors
+// put before a text in UTF-8, and what comes along when a value is copied from a page.
+const invisible = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
 
-// trimmed drops what an editor or echo leaves around a value: byte order marks
-// before it and line feeds after it, neither of which a key or token has. A text that its
-// mark says to be in UTF-16, as PowerShell writes it, is read as that.
+// trimmed drops what an editor, echo or a clipboard leaves around a value: marks of no width,
+// and line feeds after it, none of which a key or token has. A text that its mark says to
+// be in UTF-16, as PowerShell writes it, is read as that.
 func trimmed(value []byte) secret.Text {
-	text := string(fromUTF16(value))
-	for strings.HasPrefix(text, byteOrderMark) {
-		text = strings.TrimPrefix(text, byteOrderMark)
-	}
-	return secret.New(strings.TrimRight(text, "\r\n"))
+	text := strings.TrimLeft(string(fromUTF16(value)), invisible)
+	return secret.New(strings.TrimRight(text, "\r\n"+invisible))
 }
 
 // fromUTF16 gives the UTF-8 of a text whose byte order mark says that it is in UTF-16. A

@@ -18,6 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
 func (p *plugin) providers() *cobra.Command {
@@ -126,10 +127,16 @@ func (p *plugin) specOf(ctx context.Context, name string) (spec v1alpha1.Cluster
 	if err := p.list(ctx, list); err != nil {
 		return spec, "", fmt.Errorf("no built-in provider is named %q, and the cluster's cannot be read: %w", name, err)
 	}
+	known := slices.Collect(maps.Keys(specs))
 	for _, each := range list.Items {
 		if each.Name == name {
 			return each.Spec, v1alpha1.ClusterProvider, nil
 		}
+		known = append(known, each.Name)
 	}
-	return spec, "", fmt.Errorf("there is no provider %q: `kubectl tokencredential providers` lists them", name)
+	meant := ""
+	if near := spelling.Near(name, known, 3); len(near) > 0 {
+		meant = " (did you mean " + strings.Join(near, " or ") + "?)"
+	}
+	return spec, "", fmt.Errorf("there is no provider %q%s: `kubectl tokencredential providers` lists them", name, meant)
 }

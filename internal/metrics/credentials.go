@@ -29,6 +29,10 @@ var (
 		"Unix time at which the access token in the target Secret expires.", credentialLabels, nil)
 	refreshTokenExpirationDesc = prometheus.NewDesc("tokenkeeper_refresh_token_expiration_timestamp_seconds",
 		"Unix time at which the refresh token expires; absent while unknown.", credentialLabels, nil)
+	lastRefreshDesc = prometheus.NewDesc("tokenkeeper_credential_last_refresh_timestamp_seconds",
+		"Unix time at which the current access token was obtained.", credentialLabels, nil)
+	failedDesc = prometheus.NewDesc("tokenkeeper_credential_failed_attempts",
+		"Attempts to refresh that failed in a row; absent while none has, or while the credential is suspended.", credentialLabels, nil)
 	readyDesc = prometheus.NewDesc("tokenkeeper_credential_ready",
 		"Whether the target Secret holds an unexpired access token (1) or not (0), by the reason of the condition Ready.", append(credentialLabels, "reason"), nil)
 	stalledDesc = prometheus.NewDesc("tokenkeeper_credential_stalled",
@@ -50,6 +54,8 @@ func list(from client.Reader, into client.ObjectList) bool {
 func (c *CredentialCollector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- expirationDesc
 	descs <- refreshTokenExpirationDesc
+	descs <- lastRefreshDesc
+	descs <- failedDesc
 	descs <- readyDesc
 	descs <- stalledDesc
 }
@@ -74,6 +80,10 @@ func collect(credential *v1alpha1.TokenCredential, metrics chan<- prometheus.Met
 	}
 	at(expirationDesc, credential.Status.ExpirationTime)
 	at(refreshTokenExpirationDesc, credential.Status.RefreshTokenExpirationTime)
+	at(lastRefreshDesc, credential.Status.LastRefreshTime)
+	if failed := credential.Status.FailedAttempts; failed > 0 && !credential.Spec.Suspend {
+		metrics <- prometheus.MustNewConstMetric(failedDesc, prometheus.GaugeValue, float64(failed), labels...)
+	}
 	if ready := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.ReadyCondition); ready != nil {
 		value := 0.0
 		if ready.Status == metav1.ConditionTrue {

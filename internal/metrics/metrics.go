@@ -21,6 +21,8 @@ type Metrics struct {
 	duration  *prometheus.HistogramVec
 	lateness  prometheus.Histogram
 	unsaved   prometheus.Gauge
+	nudges    *prometheus.CounterVec
+	notified  *prometheus.CounterVec
 }
 
 // New registers the metrics.
@@ -48,6 +50,14 @@ func New(registry prometheus.Registerer) *Metrics {
 			Name: "tokenkeeper_unsaved_rotations",
 			Help: "Rotated refresh tokens held in memory (and in the spool, if there is one) because the API server has not accepted them yet.",
 		}),
+		nudges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tokenkeeper_nudges_total",
+			Help: "Pods that were to be nudged to see a new token, by result: nudged, gone, forbidden, refused, failed, dropped.",
+		}, []string{"result"}),
+		notified: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tokenkeeper_notifications_total",
+			Help: "Tries to send a notification to --notify-url: sent, failed (it is tried again) or dropped (it is given up).",
+		}, []string{"result"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "tokenkeeper_build_info",
@@ -55,7 +65,7 @@ func New(registry prometheus.Registerer) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version.String()},
 	})
 	build.Set(1)
-	registry.MustRegister(build, m.refreshes, m.requests, m.duration, m.lateness, m.unsaved)
+	registry.MustRegister(build, m.refreshes, m.requests, m.duration, m.lateness, m.unsaved, m.nudges, m.notified)
 	return m
 }
 
@@ -73,5 +83,11 @@ func (m *Metrics) Refreshed(provider, result string) {
 // Started observes how late a refresh began.
 func (m *Metrics) Started(late time.Duration) { m.lateness.Observe(max(late, 0).Seconds()) }
 
+// Notified counts what becomes of notifications.
+func (m *Metrics) Notified(result string) { m.notified.WithLabelValues(result).Inc() }
+
 // Unsaved implements refresh.Metrics.
 func (m *Metrics) Unsaved(change int) { m.unsaved.Add(float64(change)) }
+
+// Nudged counts a nudge of a pod by its result.
+func (m *Metrics) Nudged(result string) { m.nudges.WithLabelValues(result).Inc() }

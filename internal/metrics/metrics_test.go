@@ -101,6 +101,8 @@ func TestWorkIsCounted(t *testing.T) {
 			m.Started(2 * time.Second)
 			m.Started(-time.Minute)
 		}, map[string]string{"refresh_lateness_seconds{}": "2 times, 2"}},
+		{"pods that were nudged", "each by its result", func(m *Metrics) { m.Nudged("nudged"); m.Nudged("nudged"); m.Nudged("gone") },
+			map[string]string{"nudges_total{result=nudged}": "2", "nudges_total{result=gone}": "1"}},
 		{"rotations that wait", "those that were saved are taken off", func(m *Metrics) { m.Unsaved(1); m.Unsaved(1); m.Unsaved(-1) },
 			map[string]string{"unsaved_rotations{}": "1"}},
 	} {
@@ -125,6 +127,10 @@ func TestCredentialsAreReadFromTheCache(t *testing.T) {
 		change(&c.Status)
 		return c
 	}
+	suspended := func(c v1alpha1.TokenCredential) v1alpha1.TokenCredential {
+		c.Spec.Suspend = true
+		return c
+	}
 	condition := func(kind string, status metav1.ConditionStatus, reason string) metav1.Condition {
 		return metav1.Condition{Type: kind, Status: status, Reason: reason}
 	}
@@ -138,12 +144,17 @@ func TestCredentialsAreReadFromTheCache(t *testing.T) {
 		{"one that nothing is known of", "what is not known is absent, not zero", cache{credentials: []v1alpha1.TokenCredential{credential(func(*v1alpha1.TokenCredentialStatus) {})}}, map[string]string{}},
 		{"one that is fresh", "both tokens' ends are known", cache{credentials: []v1alpha1.TokenCredential{credential(func(s *v1alpha1.TokenCredentialStatus) {
 			s.ExpirationTime, s.RefreshTokenExpirationTime = &metav1.Time{Time: time.Unix(1000, 0)}, &metav1.Time{Time: time.Unix(2000, 0)}
+			s.LastRefreshTime = &metav1.Time{Time: time.Unix(500, 0)}
 			s.Conditions = []metav1.Condition{condition(v1alpha1.ReadyCondition, metav1.ConditionTrue, "TokenValid")}
 		})}}, map[string]string{
 			"credential_expiration_timestamp_seconds{" + of + ",provider=shop}":    "1000",
+			"credential_last_refresh_timestamp_seconds{" + of + ",provider=shop}":  "500",
 			"refresh_token_expiration_timestamp_seconds{" + of + ",provider=shop}": "2000",
 			"credential_ready{" + of + ",provider=shop,reason=TokenValid}":         "1",
 		}},
+		{"one whose attempts fail", "an alert can name it", cache{credentials: []v1alpha1.TokenCredential{credential(func(s *v1alpha1.TokenCredentialStatus) { s.FailedAttempts = 3 })}},
+			map[string]string{"credential_failed_attempts{" + of + ",provider=shop}": "3"}},
+		{"one that is suspended after failures", "nothing is tried, so nothing fails", cache{credentials: []v1alpha1.TokenCredential{suspended(credential(func(s *v1alpha1.TokenCredentialStatus) { s.FailedAttempts = 3 }))}}, map[string]string{}},
 		{"one that a person must look after, with a token that still serves", "both can be alerted on", cache{credentials: []v1alpha1.TokenCredential{credential(func(s *v1alpha1.TokenCredentialStatus) {
 			s.Conditions = []metav1.Condition{
 				condition(v1alpha1.ReadyCondition, metav1.ConditionTrue, "TokenValid"),
@@ -215,7 +226,10 @@ func TestHelpTextsAreSentences(t *testing.T) {
 	m := New(registry)
 	m.Refreshed("shop", "Refreshed")
 	m.Exchanged("shop", "200", time.Second)
+	m.Nudged("nudged")
+	m.Notified("sent")
 	stalled := v1alpha1.TokenCredential{}
+	stalled.Status.LastRefreshTime, stalled.Status.FailedAttempts = &metav1.Time{Time: noon}, 1
 	stalled.Status.ExpirationTime, stalled.Status.RefreshTokenExpirationTime = &metav1.Time{Time: noon}, &metav1.Time{Time: noon}
 	stalled.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ReadyCondition}, {Type: v1alpha1.StalledCondition}}
 	registry.MustRegister(&CredentialCollector{Reader: cache{credentials: []v1alpha1.TokenCredential{stalled}}},
@@ -234,8 +248,12 @@ func TestHelpTextsAreSentences(t *testing.T) {
 	if diff := cmp.Diff([]string{
 		"tokenkeeper_build_info",
 		"tokenkeeper_credential_expiration_timestamp_seconds",
+		"tokenkeeper_credential_failed_attempts",
+		"tokenkeeper_credential_last_refresh_timestamp_seconds",
 		"tokenkeeper_credential_ready",
 		"tokenkeeper_credential_stalled",
+		"tokenkeeper_notifications_total",
+		"tokenkeeper_nudges_total",
 		"tokenkeeper_oldest_open_attempt_seconds",
 		"tokenkeeper_open_attempts",
 		"tokenkeeper_provider_requests_total",

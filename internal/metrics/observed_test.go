@@ -23,6 +23,7 @@ const (
 	rulesFile     = "../../config/prometheus/rules.yaml"
 	dashboardFile = "../../config/grafana/tokenkeeper.json"
 	runbooks      = "../../docs/runbooks"
+	metricsPage   = "../../docs/metrics.md"
 )
 
 type rule struct {
@@ -102,6 +103,40 @@ func TestEveryMetricThatIsNamedExists(t *testing.T) {
 				t.Errorf("%s names %s, which nobody serves", where, name)
 			}
 		}
+	}
+}
+
+// TestEveryMetricIsExplained holds docs/metrics.md to what is served: a row for each of our
+// metrics, with its labels, and none for another.
+func TestEveryMetricIsExplained(t *testing.T) {
+	t.Parallel()
+	own := prometheus.NewRegistry()
+	New(own)
+	own.MustRegister(&CredentialCollector{}, &AttemptCollector{})
+	var want []string
+	for _, text := range described(own) {
+		name := regexp.MustCompile(`fqName: "(\w+)"`).FindStringSubmatch(text)[1]
+		labels := regexp.MustCompile(`variableLabels: \{([^}]*)\}`).FindStringSubmatch(text)[1]
+		if name == "tokenkeeper_build_info" { // its label is constant
+			labels = "version"
+		}
+		if labels != "" {
+			name += "{" + labels + "}"
+		}
+		want = append(want, name)
+	}
+	page, err := os.ReadFile(metricsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(tokenkeeper_[^`]+)` \\|").FindAllStringSubmatch(string(page), -1) {
+		rows = append(rows, row[1])
+	}
+	slices.Sort(want)
+	slices.Sort(rows)
+	if !slices.Equal(want, rows) {
+		t.Errorf("docs/metrics.md has rows for\n%s\nwant\n%s", strings.Join(rows, "\n"), strings.Join(want, "\n"))
 	}
 }
 

@@ -191,12 +191,17 @@ func (h *Hosts) Admitted(who types.NamespacedName) bool {
 	return h.admitted.who[who] != nil
 }
 
-// Crowded reports whether credentials wait for a slot while calls come and go: then the API
-// server is busy with tokens. Who waits for hosts that do not answer makes no crowd.
+// crowdSize is how many wait for a slot, for each worker, before all else gives way to their
+// tokens: some seconds' worth. A few hundred have theirs soon, whatever else is done.
+const crowdSize = 8
+
+// Crowded reports whether many credentials wait for a slot while calls come and go: then
+// the API server is busy with tokens for a while. Who waits for hosts that do not answer
+// makes no crowd.
 func (h *Hosts) Crowded() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.waiting.who) > 0 && 4*h.slots.quick.inFlight >= h.slots.workers
+	return len(h.waiting.who) >= crowdSize*h.slots.workers && 4*h.slots.quick.inFlight >= h.slots.workers
 }
 
 // Tick passes on the slots of those who were woken and did not come.

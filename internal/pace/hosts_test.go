@@ -291,7 +291,12 @@ func TestCrowded(t *testing.T) {
 		crowded("nobody waits", false)
 		n++
 	}
-	crowded("one waits for calls that are quick so far", true)
+	for range crowdSize*8 - 1 {
+		crowded("those who wait have their tokens soon", false)
+		n++
+		g.Enter("host", waiterOf(Renewal, "team", n), g.now)
+	}
+	crowded("many wait for calls that are quick so far", true)
 	g.now = g.now.Add(slowAfter)
 	g.Tick(g.now)
 	crowded("the calls have turned out slow", false)

@@ -16,6 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // asksAgain is a provider that may refuse a request and say what it needs for another.
@@ -49,6 +50,7 @@ func reply(status int, body string, header ...string) provider.Reply {
 
 func TestARefusalThatBringsStateIsSentAgain(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "state that only a refusal brings")
 	type want struct {
 		reason    string
 		sendAgain bool

@@ -62,6 +62,12 @@ func (c *compiler) response(field string, spec v1alpha1.ProviderResponse) respon
 		r.tokenType = c.expression(field+".tokenType", "body.token_type", e.Scalar)
 	}
 	r.outputs = c.outputs(field+".outputs", spec.Outputs)
+	switch spec.StandardFailures {
+	case "", v1alpha1.OAuth2Failures:
+		r.standardFailures = spec.StandardFailures != ""
+	default:
+		c.problem(field+".standardFailures", "write OAuth2, or leave it out")
+	}
 	for i, rule := range spec.Failures {
 		r.failures = append(r.failures, c.failure(fmt.Sprintf("%s.failures[%d]", field, i), rule))
 	}

@@ -237,6 +237,7 @@ refresh: {request: {url: "https://${parameters.site}/"}, response: {accessToken:
 		"an empty value is not set":    {map[string]string{"site": "a.b", "path": "", "scope": ""}, map[string]string{"site": "a.b", "path": "token"}, ""},
 		"a missing one says what":      {nil, nil, "set spec.parameters.site: the host name of the site"},
 		"a broken pattern says what":   {map[string]string{"site": "canary/"}, nil, "spec.parameters.site must match `^[a-z.]+$`: the host name of the site"},
+		"a slip":                       {map[string]string{"site": "shop.example.com", "scpoe": "x"}, nil, "remove spec.parameters.scpoe: provider example does not take it (it takes site, path, scope): did you mean scope?"},
 		"an unknown one, and all else": {map[string]string{"sight": "x"}, nil, "set spec.parameters.site: the host name of the site\nremove spec.parameters.sight: provider example does not take it (it takes site, path, scope)"},
 	}
 	for name, c := range cases {

@@ -208,8 +208,9 @@ func (w *warner) spending(response string, spec v1alpha1.ProviderResponse) {
 		return slices.ContainsFunc(spec.Failures, func(rule v1alpha1.FailureRule) bool { return string(rule.Reason) == reason })
 	}
 	switch {
+	case spec.StandardFailures != "":
 	case len(spec.Failures) == 0:
-		w.warn(field, "without a rule the outcome of every refused call is unknown, and the credential waits for a person: say which replies prove that nothing was spent, such as {when: body.error == \"invalid_grant\", reason: ReauthorizationRequired}")
+		w.warn(field, "without a rule the outcome of every refused call is unknown, and the credential waits for a person: say which replies prove that nothing was spent, such as {when: body.error == \"invalid_grant\", reason: ReauthorizationRequired}, or take those of RFC 6749 (standardFailures: OAuth2)")
 	case !hasReason(v1alpha1.ReauthorizationRequiredReason):
 		w.warn(field, "no rule says ReauthorizationRequired: a refresh token that is no longer accepted would not be recognized")
 	}

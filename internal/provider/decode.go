@@ -21,7 +21,7 @@ import (
 var byteOrderMark = []byte("\ufeff")
 
 // jsonp is a JSON value in a call, as in callback( {...} );
-var jsonp = regexp.MustCompile(`(?s)^(?:/\*\*/\s*)?[A-Za-z_$][\w$.]*\s*\(\s*([{\[].*[}\]])\s*\)\s*;?$`)
+var jsonp = regexp.MustCompile(`(?s)^(?:/\*\*/\s*)?[A-Za-z_$][\w$.]*\s*\(\s*([{\[].*[}\]]|"[^"]*")\s*\)\s*;?$`)
 
 // formName is a name that a form's field may have: a body that looks like a form
 // has only such names.
@@ -110,12 +110,24 @@ func trim(body []byte) []byte {
 	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), byteOrderMark))
 }
 
-// fromUTF16 turns a body in UTF-16, as its byte order mark tells, into UTF-8.
+// fromUTF16 turns a body in UTF-16 into UTF-8. Its byte order mark tells, or else the zeros
+// in one half of its first characters: what holds tokens begins with some of ASCII (RFC
+// 4627 section 3).
 func fromUTF16(body []byte) []byte {
-	if !bytes.HasPrefix(body, []byte{0xff, 0xfe}) && !bytes.HasPrefix(body, []byte{0xfe, 0xff}) || len(body)%2 != 0 {
+	if len(body) < 4 || len(body)%2 != 0 {
 		return body
 	}
-	plain, err := unicode.UTF16(unicode.BigEndian, unicode.ExpectBOM).NewDecoder().Bytes(body)
+	order, mark := unicode.BigEndian, unicode.ExpectBOM
+	switch {
+	case bytes.HasPrefix(body, []byte{0xff, 0xfe}), bytes.HasPrefix(body, []byte{0xfe, 0xff}):
+	case body[0] == 0 && body[1] != 0 && body[2] == 0 && body[3] != 0:
+		mark = unicode.IgnoreBOM
+	case body[0] != 0 && body[1] == 0 && body[2] != 0 && body[3] == 0:
+		order, mark = unicode.LittleEndian, unicode.IgnoreBOM
+	default:
+		return body
+	}
+	plain, err := unicode.UTF16(order, mark).NewDecoder().Bytes(body)
 	if err != nil {
 		return body
 	}

@@ -5,6 +5,8 @@ package provider
 
 import (
 	"bytes"
+	"errors"
+	"html"
 	"regexp"
 	"strings"
 
@@ -29,11 +31,12 @@ func (e *Exchange) contentOf(reply Reply) content {
 	body := stripped(reply.Body, e.call.response.prefix)
 	c := content{decoded: decode(body, e.call.response.format), flaw: reply.Flaw}
 	switch {
-	case c.kind == isJSON && len(c.rest) == 0, c.kind == isForm:
+	case c.kind == isForm:
+	case c.kind == isJSON && len(c.rest) == 0 && (!isList(c.value) || e.holdsToken(reply, c.value)):
 	case c.kind == isJSON && e.holdsToken(reply, c.value):
 		c.addFlaw("other text follows its JSON")
 	default:
-		inner, flaw := e.within(reply, body)
+		inner, flaw := e.inside(reply, body, c.decoded)
 		if flaw == "" || c.kind == isJSON && !e.holdsToken(reply, inner.value) {
 			break
 		}
@@ -45,6 +48,30 @@ func (e *Exchange) contentOf(reply Reply) content {
 	}
 	return c
 }
+
+func isList(value any) bool {
+	_, is := value.([]any)
+	return is
+}
+
+// inside looks for what a body holds in the texts that it may stand for: the body itself,
+// the text that is the whole of its JSON (some servers encode twice), and what a page
+// shows, whose quotes are escaped.
+func (e *Exchange) inside(reply Reply, body []byte, whole decoded) (found decoded, flaw string) {
+	found, flaw = e.within(reply, body)
+	if text, isText := whole.value.(string); isText && flaw == "" && text != string(body) {
+		found, flaw = e.within(reply, []byte(text))
+	}
+	if escapedQuote.Match(body) && (flaw == "" || !e.holdsToken(reply, found.value)) {
+		if shown, why := e.within(reply, []byte(html.UnescapeString(string(body)))); why != "" {
+			found, flaw = shown, why
+		}
+	}
+	return found, flaw
+}
+
+// escapedQuote is a quote as it is written in a page.
+var escapedQuote = regexp.MustCompile(`&(?:quot|#34|#x22);`)
 
 func (c *content) addFlaw(flaw string) { c.flaw = strings.TrimPrefix(c.flaw+", and "+flaw, ", and ") }
 
@@ -78,7 +105,11 @@ var opening = regexp.MustCompile(`\{\s*"|\[\s*\{`)
 // the first object, which may say why there is none. The flaw is empty where there is
 // nothing.
 func (e *Exchange) within(reply Reply, text []byte) (found decoded, flaw string) {
-	const inText = "its JSON stands in the midst of other text"
+	const (
+		inText = "its JSON stands in the midst of other text"
+		inList = "its JSON is a list where an object is wanted"
+		byHand = "its JSON is not valid, and was read as it is most likely meant"
+	)
 	tried := 0
 	for range maxCandidates {
 		at := opening.FindIndex(text)
@@ -88,16 +119,23 @@ func (e *Exchange) within(reply Reply, text []byte) (found decoded, flaw string)
 		text = text[at[0]:]
 		tried += len(text)
 		value, rest, err := jsontext.Decode(text)
+		why := inText
 		if err != nil {
-			text = text[1:]
-			continue
+			if value, rest, err = decodeMended(text); err != nil {
+				text = text[1:]
+				continue
+			}
+			why = byHand
 		}
 		document := decoded{value: trimKeys(value), kind: isJSON, ends: true}
 		if e.holdsToken(reply, document.value) {
-			return document, inText
+			return document, why
+		}
+		if list, is := value.([]any); is && len(list) == 1 && e.holdsToken(reply, list[0]) {
+			return decoded{value: list[0], kind: isJSON, ends: true}, inList
 		}
 		if _, isObject := value.(map[string]any); isObject && flaw == "" {
-			found, flaw = document, inText
+			found, flaw = document, why
 		}
 		text = rest
 	}
@@ -106,6 +144,18 @@ func (e *Exchange) within(reply Reply, text []byte) (found decoded, flaw string)
 	}
 	return found, flaw
 }
+
+// decodeMended reads JSON that is not valid, of which it is clear how it is meant. What
+// would go on behind it does not count.
+func decodeMended(text []byte) (value any, rest []byte, err error) {
+	mended, changed := jsontext.Mend(text)
+	if !changed {
+		return nil, nil, errNotMended
+	}
+	return jsontext.Decode(mended)
+}
+
+var errNotMended = errors.New("it is not JSON, and nothing in it can be mended")
 
 // formWithin looks for a form that holds a token among other text. The last word of a body
 // that was cut short may be half of one.

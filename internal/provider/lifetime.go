@@ -6,7 +6,6 @@ package provider
 import (
 	"fmt"
 	"math"
-	"net/http"
 	"strings"
 	"time"
 
@@ -39,7 +38,7 @@ func (r *reader) readLifetimes(outcome *Outcome) {
 		grant.ExpiresAt = now.Add(access.life)
 	}
 
-	refresh := r.stated(statement{"refreshTokenExpiresAt", response.refreshTokenExpiresAt, r.until}, statement{"refreshTokenExpiresIn", response.refreshTokenExpiresIn, r.within})
+	refresh := r.refreshStated()
 	switch {
 	case refresh.kind == statesLife:
 		if refresh.life < token.ShortestRefresh {
@@ -59,6 +58,28 @@ func (r *reader) readLifetimes(outcome *Outcome) {
 	}
 	outcome.LifetimeIgnored = access.ignored || refresh.ignored
 	outcome.remark(access.remark, refresh.remark)
+}
+
+// refreshEnds are the members in which servers state how long a refresh token lives. No RFC
+// has one: Keycloak and its kin, GitHub and LinkedIn, Intuit.
+var refreshEnds = []string{"refresh_expires_in", "refresh_token_expires_in", "x_refresh_token_expires_in"}
+
+// refreshStated gives the lifetime that a reply states of its refresh token: where the
+// description says, or else where servers commonly state it.
+func (r *reader) refreshStated() lifetime {
+	response := &r.call.response
+	if response.refreshTokenExpiresAt != nil || response.refreshTokenExpiresIn != nil {
+		return r.stated(statement{"refreshTokenExpiresAt", response.refreshTokenExpiresAt, r.until}, statement{"refreshTokenExpiresIn", response.refreshTokenExpiresIn, r.within})
+	}
+	body, _ := r.variables[bodyVariable].(map[string]any)
+	for _, name := range refreshEnds {
+		if value, has := body[name]; has && r.call.role == grants {
+			if read := r.within(value); read.kind == statesLife {
+				return read
+			}
+		}
+	}
+	return lifetime{}
 }
 
 // statement is a field of a reply that may state a lifetime.
@@ -146,7 +167,7 @@ const unreadable = "that cannot be read"
 // is one too, where it is written as one, or is a number that is far too long for a
 // length.
 func (r *reader) within(value any) lifetime {
-	number, ok := numberOf(value)
+	number, ok := numberOf(unwrapped(value))
 	if !ok {
 		return r.written(value)
 	}
@@ -166,7 +187,7 @@ func (r *reader) within(value any) lifetime {
 // until reads a lifetime as it is stated by its end: a moment, or a number since 1970. A
 // length is one too, where it is written with its unit.
 func (r *reader) until(value any) lifetime {
-	number, ok := numberOf(value)
+	number, ok := numberOf(unwrapped(value))
 	if ok && number == 0 {
 		return bounded(0)
 	}
@@ -178,6 +199,7 @@ func (r *reader) until(value any) lifetime {
 
 // written reads a lifetime that is no number.
 func (r *reader) written(value any) lifetime {
+	value = unwrapped(value)
 	switch value := value.(type) {
 	case time.Duration:
 		return bounded(value)
@@ -199,6 +221,27 @@ func (r *reader) written(value any) lifetime {
 		return bounded(length)
 	}
 	return lifetime{remark: unreadable}
+}
+
+// wrappings are the members in which serializers keep a moment or a length: protobuf and
+// Firestore, Java, MongoDB's extended JSON.
+var wrappings = []string{"seconds", "_seconds", "epochSecond", "$date", "$numberLong"}
+
+// unwrapped is what an object holds that stands for one number or one text.
+func unwrapped(value any) any {
+	for range 2 { // {"$date": {"$numberLong": "1795694400000"}}
+		object, is := value.(map[string]any)
+		if !is {
+			return value
+		}
+		for _, name := range wrappings {
+			if member, has := object[name]; has {
+				value = member
+				break
+			}
+		}
+	}
+	return value
 }
 
 // notZero tells an end that comes just now from a length of 0, which states nothing.
@@ -235,70 +278,4 @@ func numberOf(value any) (number float64, ok bool) {
 		return timetext.Number(value)
 	}
 	return 0, false
-}
-
-// longestPause is how long a provider may ask to wait: a header of a thousand days must
-// not put a credential to sleep for good.
-const longestPause = 24 * time.Hour
-
-// retryAfter reads the header of that name: seconds or an HTTP date (RFC 9110 section
-// 10.2.3), a fraction of seconds too, as some servers send. Where it comes more than
-// once, or as a list, the longest counts.
-func retryAfter(header http.Header, now time.Time) time.Duration {
-	longest := time.Duration(0)
-	for _, value := range header.Values("Retry-After") {
-		longest = max(longest, pauseOf(value, now))
-	}
-	return longest
-}
-
-// pauseOf reads how long a provider asks to wait: a number of seconds, a duration, or a
-// moment in any notation, a number since 1970 among them; of a list the longest. What
-// cannot be read, or has passed, is 0; more than longestPause is longestPause.
-func pauseOf(value any, now time.Time) time.Duration {
-	pause := time.Duration(0)
-	switch value := value.(type) {
-	case time.Duration:
-		pause = value
-	case time.Time:
-		pause = value.Sub(now)
-	case []any:
-		for _, each := range value {
-			pause = max(pause, pauseOf(each, now))
-		}
-	case string:
-		pause = writtenPause(value, now)
-	default:
-		if number, ok := numberOf(value); ok {
-			pause = countedPause(number, now)
-		}
-	}
-	return max(0, min(pause, longestPause))
-}
-
-// countedPause reads a number: of seconds, or since 1970 where that is about now.
-func countedPause(number float64, now time.Time) time.Duration {
-	if moment, ok := timetext.Epoch(number, now, longestLifetime); ok {
-		return moment.Sub(now)
-	}
-	return timetext.Seconds(number)
-}
-
-func writtenPause(text string, now time.Time) time.Duration {
-	if number, ok := timetext.Number(text); ok {
-		return countedPause(number, now)
-	}
-	if moment, _, ok := timetext.Moment(text); ok {
-		return moment.Sub(now)
-	}
-	if length, ok := timetext.Span(text, now); ok {
-		return length
-	}
-	longest := time.Duration(0)
-	if parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' }); len(parts) > 1 && len(parts) <= 16 {
-		for _, part := range parts {
-			longest = max(longest, writtenPause(strings.TrimSpace(part), now))
-		}
-	}
-	return longest
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
 // parameter is a compiled parameter.
@@ -115,7 +116,11 @@ func (p *Provider) Parameters(given map[string]string) (map[string]string, error
 			continue
 		}
 		if !slices.Contains(names, name) {
-			problems = append(problems, fmt.Errorf("remove spec.parameters.%s: provider %s does not take it (%s)", name, p.Name, known))
+			meant := ""
+			if near := spelling.Nearest(name, names); near != "" {
+				meant = ": did you mean " + near + "?"
+			}
+			problems = append(problems, fmt.Errorf("remove spec.parameters.%s: provider %s does not take it (%s)%s", name, p.Name, known, meant))
 		}
 	}
 	if len(problems) > 0 {

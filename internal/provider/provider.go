@@ -148,6 +148,7 @@ type response struct {
 	refreshTokenExpiresAt *expression.Expression
 	outputs               map[string]*expression.Expression
 	failures              []failure
+	standardFailures      bool // whether the standard ones follow
 	retryAfter            *expression.Expression
 	message               *expression.Expression
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/standard"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -161,7 +162,7 @@ type reader struct {
 	call      *Call
 	exchange  *Exchange
 	status    int
-	location  string // where the reply sends the request on to
+	header    http.Header
 	variables map[string]any
 	// unusable says why what the reply holds cannot be used; empty: it can.
 	unusable string
@@ -178,7 +179,7 @@ func (e *Exchange) reader(reply Reply, body any) *reader {
 	variables[headersVariable] = func() any { return headersOf(reply.Header) } // made when an expression asks
 	variables[bodyVariable] = body
 	variables[expression.BudgetKey] = expression.NewBudget()
-	return &reader{call: e.call, exchange: e, status: reply.Status, location: reply.Header.Get("Location"), variables: variables}
+	return &reader{call: e.call, exchange: e, status: reply.Status, header: reply.Header, variables: variables}
 }
 
 // headersOf gives headers by lower-case name.
@@ -349,13 +350,17 @@ func (r *reader) judge(grant token.Grant) (reason, message string) {
 	return r.call.unknown(), explained
 }
 
-// rule gives the reason of the first failure rule that matches, or "".
+// rule gives the reason of the first failure rule that matches, the description's own
+// before the standard ones, or "".
 func (r *reader) rule() string {
 	for i, failure := range r.call.response.failures {
 		if failure.when.True(r.variables) {
 			r.matched = &r.call.response.failures[i]
 			return failure.reason
 		}
+	}
+	if r.call.response.standardFailures {
+		return standard.Reason(r.status, r.variables[headersVariable], r.variables[bodyVariable], r.variables[expression.BudgetKey])
 	}
 	return ""
 }

@@ -93,7 +93,8 @@ func TestReplies(t *testing.T) {
 		"no body":                            {"no token", 200, "", tokens{"OutcomeUnknown", "", ""}},
 		"a truncated body":                   {"what else was there is not known", 200, `{"access_token":"a","refresh_tok`, tokens{"OutcomeUnknown", "a", ""}},
 		"JSON 10,001 deep":                   {"refused, without a crash", 200, deep, tokens{"OutcomeUnknown", "", ""}},
-		"JSON in a list":                     {"not what the description says", 200, `[{"access_token":"a"}]`, tokens{"OutcomeUnknown", "", ""}},
+		"JSON in a list":                     {"the one object in it is meant", 200, `[{"access_token":"a"}]`, tokens{"Refreshed", "a", ""}},
+		"JSON in a list of two":              {"nobody knows which is meant", 200, `[{"access_token":"a"},{"access_token":"b"}]`, tokens{"OutcomeUnknown", "", ""}},
 		"a byte order mark":                  {"it is skipped", 200, "\ufeff{\"access_token\":\"a\"}", tokens{"Refreshed", "a", ""}},
 		"white space, a prefix, white space": {"all skipped", 200, " \n#\n {\"access_token\":\"a\"}\n", tokens{"Refreshed", "a", ""}},
 		"a prefix and a byte order mark":     {"in any order", 200, "\ufeff#\ufeff{\"access_token\":\"a\"}", tokens{"Refreshed", "a", ""}},
@@ -196,6 +197,12 @@ func TestLifetimes(t *testing.T) {
 		"a duration of Go":                     {"it has its unit", `,"expires_in":"60s"`, want{time.Minute, false}},
 		"a duration of ISO 8601":               {"it has its unit", `,"expires_in":"PT1M"`, want{time.Minute, false}},
 		"a duration for a moment":              {"it has its unit", `,"expires_at":"PT1M"`, want{time.Minute, false}},
+		"a moment of protobuf":                 {"an object of seconds", `,"expires_at":{"seconds":1767323105,"nanos":0}`, want{time.Minute, false}},
+		"a moment of Java":                     {"an object of seconds", `,"expires_at":{"epochSecond":1767323105,"nano":0}`, want{time.Minute, false}},
+		"a moment of a document store":         {"an object of a date", `,"expires_at":{"$date":"2026-01-02T03:05:05Z"}`, want{time.Minute, false}},
+		"a moment of it, in milliseconds":      {"an object of a number, in an object", `,"expires_at":{"$date":{"$numberLong":"1767323105000"}}`, want{time.Minute, false}},
+		"a length of protobuf":                 {"an object of seconds", `,"expires_in":{"seconds":"60"}`, want{time.Minute, false}},
+		"an object of something else":          {"no use", `,"expires_in":{"value":60}`, ignored},
 		"a date of two meanings":               {"November or December", `,"expires_at":"11/12/2026 12:00:00"`, ignored},
 		"eleven years":                         {"beyond ten years", `,"expires_in":"P11Y"`, ignored},
 		"a moment and a span":                  {"the moment wins", `,"expires_at":1767323105,"expires_in":1800`, want{time.Minute, false}},
@@ -222,6 +229,7 @@ func TestLifetimes(t *testing.T) {
 
 func TestATokenThatHasEndedIsNotUsed(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a token that is born dead")
 	for _, members := range []string{
 		`"expires_in":-3`, `"expires_in":"-3"`, `"expires_in":"-PT3S"`, `"expires_at":"2026-01-02T03:04:02Z"`, `"expires_at":1767323042`,
 		`"expires_at":"2026-01-02T03:04:05Z"`, `"expires_at":"2026-01-02T03:04:02Z","expires_in":-3`, `"expires_at":"2026-01-02T03:04:02Z","expires_in":0`,
@@ -238,6 +246,7 @@ func TestATokenThatHasEndedIsNotUsed(t *testing.T) {
 
 func TestWhatIsWrongWithALifetimeIsTold(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "an end in a notation of its own")
 	for members, want := range map[string]string{
 		`,"expires_in":3600`:                           "",
 		`,"expires_in":0`:                              "the reply states a lifetime (expiresIn) of 0, so 1h0m0s is assumed",
@@ -277,8 +286,33 @@ func TestRefreshTokenLifetime(t *testing.T) {
 	}
 }
 
+func TestARefreshTokensEndIsFoundWhereServersStateIt(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a refresh token that ends before its access token")
+	silent := strings.Replace(singleUse, "    refreshTokenExpiresIn: body.?refresh_expires_in\n", "", 1)
+	for members, c := range map[string]struct {
+		where string
+		want  time.Duration
+	}{
+		`"refresh_expires_in":20`:                              {"Keycloak", 20 * time.Second},
+		`"refresh_token_expires_in":"15897600"`:                {"GitHub", 15897600 * time.Second},
+		`"x_refresh_token_expires_in":8726400`:                 {"Intuit", 8726400 * time.Second},
+		`"refresh_expires_in":0,"refresh_token_expires_in":60`: {"0 states nothing", time.Minute},
+		`"refresh_expires_in":0`:                               {"Keycloak's offline tokens", -1},
+		`"refresh_expires_in":-1`:                              {"without an end, as some write it", -1},
+		`"refresh_expires_in":"never"`:                         {"it says nothing that can be used", -1},
+		`"expires_in":20`:                                      {"it is the other token's", -1},
+	} {
+		got := read(t, silent, 200, `{"access_token":"a","refresh_token":"r",`+members+`}`)
+		if end := got.Grant.RefreshTokenExpiresAt; (c.want < 0) != end.IsZero() || c.want > 0 && !end.Equal(now.Add(c.want)) || got.Reason != "Refreshed" {
+			t.Errorf("%s: the refresh token ends at %v, want in %v\nwhere it was met: %s", members, end, c.want, c.where)
+		}
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a pause in a notation that RFC 9110 does not know")
 	for header, want := range map[string]time.Duration{
 		"":                                   0,
 		"30":                                 30 * time.Second,
@@ -313,6 +347,41 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// TestAPauseThatTheDescriptionDoesNotPointTo has replies as servers send them that do not
+// know Retry-After, or know others' names for it.
+func TestAPauseThatTheDescriptionDoesNotPointTo(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a pause that Retry-After does not state")
+	limited := strings.Replace(singleUse, "    failures:\n", "    failures:\n    - {when: status == 429, reason: RateLimited}\n", 1)
+	for name, c := range map[string]struct {
+		reason, header, value, body string
+		status                      int
+		want                        time.Duration
+	}{
+		"seconds since 1970":       {"video and social networks count so", "X-Rate-Limit-Reset", "1767323345", `{}`, 429, 5 * time.Minute},
+		"milliseconds since 1970":  {"billing services count so", "X-RateLimit-Reset", "1767323345000", `{}`, 429, 5 * time.Minute},
+		"seconds from now":         {"the drafts of the IETF", "RateLimit-Reset", "90", `{}`, 429, 90 * time.Second},
+		"a structured header":      {"an earlier draft", "RateLimit", "limit=10, remaining=0, reset=15", `{}`, 429, 15 * time.Second},
+		"a later structure":        {"a later draft", "RateLimit", `"default";r=0;t=15`, `{}`, 429, 15 * time.Second},
+		"a quota alone":            {"it says nothing of when", "RateLimit", "10;w=60", `{}`, 429, 0},
+		"a fraction of seconds":    {"chat services", "X-RateLimit-Reset-After", "1.5", `{}`, 429, 1500 * time.Millisecond},
+		"milliseconds":             {"clouds", "Retry-After-Ms", "2500", `{}`, 429, 2500 * time.Millisecond},
+		"the body":                 {"chat services", "", "", `{"message":"slow","retry_after":4.2}`, 429, 4200 * time.Millisecond},
+		"the body's error":         {"frameworks nest it", "", "", `{"error":{"retryAfter":"30"}}`, 429, 30 * time.Second},
+		"beside Retry-After":       {"the header that is meant for it wins", "Retry-After", "5", `{"retry_after":900}`, 429, 5 * time.Second},
+		"no limit was met":         {"such headers come with every reply", "X-RateLimit-Reset", "90", `{"error":"invalid_grant"}`, 400, 0},
+		"a moment that has passed": {"nothing to wait for", "X-RateLimit-Reset", "1767323000", `{}`, 429, 0},
+	} {
+		reply := provider.Reply{Status: c.status, Header: http.Header{}, Body: []byte(c.body)}
+		if c.header != "" {
+			reply.Header.Set(c.header, c.value)
+		}
+		if got := compile(t, limited).Refresh.Begin(inputs(), now, "id").Read(reply); got.RetryAfter != c.want {
+			t.Errorf("%s: %v, want %v\nreason: %s", name, got.RetryAfter, c.want, c.reason)
+		}
+	}
+}
+
 func TestAProviderIsQuotedWithoutAMessageInItsDescription(t *testing.T) {
 	t.Parallel()
 	silent := strings.Replace(singleUse, "    message: body.?message\n", "", 1)
@@ -338,6 +407,7 @@ func TestAProviderIsQuotedWithoutAMessageInItsDescription(t *testing.T) {
 
 func TestARedirectIsToldWithoutWhatMayBeSecret(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a redirect from the token endpoint")
 	const known = "which sends the request on to "
 	for location, want := range map[string]string{
 		"https://id.example/oauth/token/": known + "https://id.example/oauth/token/,",

@@ -12,10 +12,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-)
 
-// userAgent is sent unless a description says otherwise.
-const userAgent = "tokenkeeper"
+	"github.com/tokenkeeper/tokenkeeper/internal/version"
+)
 
 // Request builds what is to be sent. Its error says what the description or the
 // inputs lack, and holds no secret.
@@ -46,7 +45,7 @@ func (e *Exchange) Request(ctx context.Context) (*http.Request, error) {
 		request.Header.Set("Content-Type", contentType)
 	}
 	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", userAgent)
+	request.Header.Set("User-Agent", version.UserAgent())
 	if err := e.authenticate(request.Header); err != nil {
 		return nil, err
 	}

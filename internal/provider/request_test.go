@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // onTheWire writes a request as HTTP/1.1 does, with the lines of its head and its body.
@@ -44,6 +45,7 @@ func onTheWire(t *testing.T, request *http.Request) (head []string, body string)
 
 func TestHeadersAreSpelledAsTheyAreWritten(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a request that is spelled in its own way")
 	p := compile(t, `
 refresh:
   request:
@@ -65,6 +67,7 @@ refresh:
 
 func TestAListRepeatsItsKey(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a request that is spelled in its own way")
 	p := compile(t, `
 inputs: {parameters: [{name: scopes}]}
 refresh:

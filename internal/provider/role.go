@@ -65,6 +65,8 @@ func (c *Call) unknown() string {
 func (r *reader) conclude(outcome *Outcome) {
 	if value, ok := r.value(r.call.response.retryAfter); ok {
 		outcome.RetryAfter = max(outcome.RetryAfter, pauseOf(value, r.exchange.now))
+	} else if outcome.Reason == v1alpha1.RateLimitedReason && outcome.RetryAfter == 0 {
+		outcome.RetryAfter = limited(r.header, r.variables[bodyVariable], r.exchange.now)
 	}
 	if outcome.Reason == string(v1alpha1.SendAgain) {
 		r.sendAgain(outcome)

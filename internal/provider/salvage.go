@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"slices"
@@ -44,8 +45,8 @@ func (e *Exchange) salvage(reply Reply, why error, outcome *Outcome) {
 }
 
 // remains are what can be read of a body, from each place where JSON may begin, of the
-// members that tokens may be in; then as a form. Where a value of a form ends is known of
-// a whole one alone.
+// members that tokens may be in; then as a form. The last value of a form that was cut
+// short may be half of one: nothing shows where it ends.
 func (e *Exchange) remains(reply Reply) iter.Seq[any] {
 	return func(yield func(any) bool) {
 		body := stripped(reply.Body, e.call.response.prefix)
@@ -57,12 +58,16 @@ func (e *Exchange) remains(reply Reply) iter.Seq[any] {
 			}
 			text = text[at[0]:]
 			tried += len(text)
-			if !yield(trimKeys(jsontext.DecodePartial(text, e.call.response.mayHoldToken))) {
+			mended, _ := jsontext.Mend(text)
+			if !yield(trimKeys(jsontext.DecodePartial(mended, e.call.response.mayHoldToken))) {
 				return
 			}
 			text = text[1:]
 		}
-		if !reply.CutShort && looksLikeForm(body) {
+		if reply.CutShort {
+			body = body[:max(0, bytes.LastIndexByte(body, '&'))]
+		}
+		if len(body) > 0 && looksLikeForm(body) {
 			yield(pairsOf(string(body), e.call.response.mayHoldToken))
 		}
 	}

@@ -4,6 +4,8 @@
 package provider_test
 
 import (
+	"encoding/json"
+	"html"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -11,12 +13,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 const both = `{"access_token":"a","refresh_token":"next"`
 
 func TestTokensAreSalvagedFromAReplyThatIsNotWhole(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "tokens in a reply that breaks off")
 	cases := map[string]struct {
 		reason   string
 		body     string
@@ -43,9 +47,13 @@ func TestTokensAreSalvagedFromAReplyThatIsNotWhole(t *testing.T) {
 			"a reply that was announced shorter than it is, is not whole either",
 			both + `,"expires_`, false, tokens{"OutcomeUnknown", "a", "next"},
 		},
-		"a comma too many": {
+		"a name without quotes": {
 			"what no parser takes may come with every reply",
-			both + `,}`, false, tokens{"OutcomeUnknown", "a", "next"},
+			both + `,x:1}`, false, tokens{"OutcomeUnknown", "a", "next"},
+		},
+		"a line feed in a text before the tokens, and cut short": {
+			"what can be mended is, and what is whole is kept",
+			"{\"note\":\"a\nb\"," + both[1:] + `,"expires_in":36`, true, tokens{"OutcomeUnknown", "a", "next"},
 		},
 		"behind a prefix": {
 			"what comes before the first brace does not matter",
@@ -61,8 +69,16 @@ func TestTokensAreSalvagedFromAReplyThatIsNotWhole(t *testing.T) {
 			tokens{Reason: "OutcomeUnknown", Refresh: "next"},
 		},
 		"a form that was cut short": {
-			"nothing shows where a value of a form ends, so half a token could be taken for one",
-			`access_token=a&refresh_token=nex`, true, tokens{Reason: "OutcomeUnknown"},
+			"nothing shows where the last value of a form ends, so half a token could be taken for one",
+			`access_token=a&refresh_token=nex`, true, tokens{"OutcomeUnknown", "a", ""},
+		},
+		"a form that was cut short behind the tokens": {
+			"a pair that another follows is whole",
+			`access_token=a&refresh_token=next&expires_in=36`, true, tokens{"OutcomeUnknown", "a", "next"},
+		},
+		"a form of one pair that was cut short": {
+			"half a token could be taken for one",
+			`refresh_token=nex`, true, tokens{Reason: "OutcomeUnknown"},
 		},
 	}
 	for name, c := range cases {
@@ -81,10 +97,12 @@ func TestTokensAreSalvagedFromAReplyThatIsNotWhole(t *testing.T) {
 // whole: a PHP server that shows its warnings, a proxy that counts wrongly.
 func TestAnImperfectFrameCostsNoToken(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "tokens in an imperfect frame")
 	const (
 		whole  = both + `,"expires_in":60}`
 		amid   = "the frame of the provider's reply is wrong: its JSON stands in the midst of other text"
 		follow = "the frame of the provider's reply is wrong: other text follows its JSON"
+		byHand = "the frame of the provider's reply is wrong: its JSON is not valid, and was read as it is most likely meant"
 		ended  = "the frame of the provider's reply is wrong: it ended before the end that was announced, and behind what it holds"
 	)
 	utf16Of := func(text string) string {
@@ -94,28 +112,45 @@ func TestAnImperfectFrameCostsNoToken(t *testing.T) {
 		}
 		return string(body)
 	}
+	utf16Bare := func(text string) string { return utf16Of(text)[2:] }
+	encoded, err := json.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cases := map[string]struct {
 		reason   string
 		body     string
 		cutShort bool
 		remark   string
 	}{
-		"announced longer than it is":       {"JSON shows its own end", whole, true, ended},
-		"a warning before it":               {"a server that shows its warnings", "<br />\n<b>Warning</b>:  Undefined array key \"x\" in <b>/srv/token.php</b> on line <b>3</b><br />\n" + whole, false, amid},
-		"a stack trace before it":           {"braces that hold no JSON", "Notice: x in {closure}()\n#0 {main}\n" + whole, false, amid},
-		"JSON without a token first":        {"what holds the tokens counts", `{"level":"warning"}` + "\n" + whole, false, amid},
-		"a page around it":                  {"a gateway's wrapping", "<html><body><pre>" + whole + "</pre></body></html>", false, amid},
-		"a page behind it":                  {"a gateway's footer", whole + "<html></html>", false, follow},
-		"a guard against scripts":           {"as some servers send before all JSON", ")]}',\n" + whole, false, amid},
-		"a loop against scripts":            {"as some servers send before all JSON", "while(1);" + whole, false, amid},
-		"the prefix twice":                  {"it is stripped once, and the rest is other text", "##" + whole, false, amid},
-		"JSONP":                             {"it is a notation", "cb(" + whole + ")", false, ""},
-		"JSONP behind a comment":            {"as frameworks write it", "/**/cb(" + whole + ");", false, ""},
-		"a warning, and cut short":          {"both at once", "Warning: x\n" + whole, true, amid + ", and it ended before the end that was announced, and behind what it holds"},
-		"UTF-16":                            {"a byte order mark says so", utf16Of(whole), false, ""},
-		"a form in a text":                  {"a warning before it", "Warning: a=b\naccess_token=a&refresh_token=next&expires_in=60\n", false, "the frame of the provider's reply is wrong: its form stands in the midst of other text"},
-		"a form in a page":                  {"a gateway's wrapping", "<p>access_token=a&refresh_token=next&expires_in=60</p>", false, "the frame of the provider's reply is wrong: its form stands in the midst of other text"},
-		"a form before text, and cut short": {"white space shows its end", "access_token=a&refresh_token=next&expires_in=60\n<ht", true, "the frame of the provider's reply is wrong: its form stands in the midst of other text, and it ended before the end that was announced, and behind what it holds"},
+		"JSON that was encoded twice":         {"a framework encodes what an action has encoded", string(encoded), false, amid},
+		"JSON in a page, with escaped quotes": {"a framework that escapes what it shows", "<pre>" + html.EscapeString(whole) + "</pre>", false, amid},
+		"JSON in XML":                         {"an old web service", `<?xml version="1.0"?><string xmlns="http://x.example/">` + whole + `</string>`, false, amid},
+		"headers before it":                   {"a gateway that sends them twice", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + whole, false, amid},
+		"chunks that were not undone":         {"a proxy that forgets half of its work", "4c\r\n" + whole + "\r\n0\r\n\r\n", false, amid},
+		"an event":                            {"a server that streams", "data: " + whole + "\n\n", false, amid},
+		"zeros behind it":                     {"a buffer that was sent whole", whole + "\x00\x00\x00", false, follow},
+		"a list around it":                    {"a server that answers in lists", "[" + whole + "]", false, "the frame of the provider's reply is wrong: its JSON is a list where an object is wanted"},
+		"a line feed in a text":               {"JSON that was written by hand", "{\"note\":\"a\nb\"," + whole[1:], false, byHand},
+		"an escape that there is not":         {"JSON that was written by hand", `{"note":"it\'s",` + whole[1:], false, byHand},
+		"a comma too many":                    {"JSON that was written by hand", both + `,"expires_in":60,}`, false, byHand},
+		"UTF-16 without a mark":               {"an old server of Windows", utf16Bare(whole), false, ""},
+		"announced longer than it is":         {"JSON shows its own end", whole, true, ended},
+		"a warning before it":                 {"a server that shows its warnings", "<br />\n<b>Warning</b>:  Undefined array key \"x\" in <b>/srv/token.php</b> on line <b>3</b><br />\n" + whole, false, amid},
+		"a stack trace before it":             {"braces that hold no JSON", "Notice: x in {closure}()\n#0 {main}\n" + whole, false, amid},
+		"JSON without a token first":          {"what holds the tokens counts", `{"level":"warning"}` + "\n" + whole, false, amid},
+		"a page around it":                    {"a gateway's wrapping", "<html><body><pre>" + whole + "</pre></body></html>", false, amid},
+		"a page behind it":                    {"a gateway's footer", whole + "<html></html>", false, follow},
+		"a guard against scripts":             {"as some servers send before all JSON", ")]}',\n" + whole, false, amid},
+		"a loop against scripts":              {"as some servers send before all JSON", "while(1);" + whole, false, amid},
+		"the prefix twice":                    {"it is stripped once, and the rest is other text", "##" + whole, false, amid},
+		"JSONP":                               {"it is a notation", "cb(" + whole + ")", false, ""},
+		"JSONP behind a comment":              {"as frameworks write it", "/**/cb(" + whole + ");", false, ""},
+		"a warning, and cut short":            {"both at once", "Warning: x\n" + whole, true, amid + ", and it ended before the end that was announced, and behind what it holds"},
+		"UTF-16":                              {"a byte order mark says so", utf16Of(whole), false, ""},
+		"a form in a text":                    {"a warning before it", "Warning: a=b\naccess_token=a&refresh_token=next&expires_in=60\n", false, "the frame of the provider's reply is wrong: its form stands in the midst of other text"},
+		"a form in a page":                    {"a gateway's wrapping", "<p>access_token=a&refresh_token=next&expires_in=60</p>", false, "the frame of the provider's reply is wrong: its form stands in the midst of other text"},
+		"a form before text, and cut short":   {"white space shows its end", "access_token=a&refresh_token=next&expires_in=60\n<ht", true, "the frame of the provider's reply is wrong: its form stands in the midst of other text, and it ended before the end that was announced, and behind what it holds"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -155,6 +190,7 @@ func TestARefusalInAnImperfectFrameIsARefusal(t *testing.T) {
 
 func TestATokenMayBeTheWholeReply(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a token that is the whole reply")
 	lone := `
 login:
   request: {url: "https://x.example/token"}
@@ -174,6 +210,7 @@ login:
 		`""`:                "",
 		`"tok" and more`:    `"tok" and more`,
 		`"tok`:              `"tok`,
+		`cb("tok");`:        "tok",
 		`eyJhbGciOi.e30.c2`: "eyJhbGciOi.e30.c2",
 	} {
 		outcome := compile(t, lone).Login.Begin(inputs(), now, "id").Read(provider.Reply{Status: 200, Body: []byte(body)})

@@ -23,7 +23,7 @@ func (r *reader) explain(grant token.Grant) string {
 		explained += ": " + safe
 	}
 	if isRedirect(r.status) {
-		explained += ", " + redirection(r.location, secrets)
+		explained += ", " + redirection(r.header.Get("Location"), secrets)
 	}
 	return explained
 }

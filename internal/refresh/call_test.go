@@ -18,6 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func digestOf(token string) string { return secret.New(token).Digest() }
@@ -252,6 +253,7 @@ func TestAWindowThatHasClosedMeanwhileEndsAResend(t *testing.T) {
 // TestALoginTakesThePlaceOfAToken logs in where the refresh token does not serve.
 func TestALoginTakesThePlaceOfAToken(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "an unknown outcome where a login is at hand")
 	for _, each := range []struct {
 		name, reason string
 		answers      []func() (*egress.Reply, error)

@@ -16,6 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // cached is a reply of a server that keeps a token until its end.
@@ -27,6 +28,7 @@ func cached(access, members string) func() (*egress.Reply, error) {
 // its end, as those of client credentials do.
 func TestATokenThatIsGivenAgainNeverOutlivesItsKnownEnd(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "an access token that is given again")
 	known := token.Validity{IssuedAt: noon.Add(-8 * time.Second), ExpiresAt: noon.Add(4 * time.Second)}
 	for name, c := range map[string]struct {
 		reason   string

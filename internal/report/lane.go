@@ -28,6 +28,8 @@ type Lane struct {
 	Client client.Client
 	Live   client.Reader
 	Events Events
+	// Statuses is told of each status that was written; nil: nobody is.
+	Statuses Statuses
 	// TokensWait reports whether credentials wait for a call to their provider. While they
 	// do, statuses are written no faster than yieldingRate. nil: nobody waits.
 	TokensWait func() bool
@@ -43,6 +45,11 @@ type Lane struct {
 // is ending: then until ctx ends at most.
 type Events interface {
 	Record(ctx context.Context, credential *v1alpha1.TokenCredential, event status.Event)
+}
+
+// Statuses is told of a status that was written, and of the one before. It does not wait.
+type Statuses interface {
+	Wrote(before *v1alpha1.TokenCredentialStatus, written *v1alpha1.TokenCredential)
 }
 
 // Current returns a credential with its latest status: as it is in the cache, or as
@@ -106,10 +113,14 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 		return ctx.Err()
 	}
 	var err error
+	var before *v1alpha1.TokenCredentialStatus // what is known to have been reported
 	for range maxRebases {
 		next, base := l.book.begin(key, known)
 		if next == nil {
 			return nil
+		}
+		if before == nil {
+			before = &base.Status
 		}
 		written := base.DeepCopy()
 		next.status.DeepCopyInto(&written.Status)
@@ -120,9 +131,8 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 		switch {
 		case err == nil:
 			l.book.end(key, known, next, written.ResourceVersion)
-			for _, event := range next.events {
-				l.Events.Record(ctx, next.credential, event)
-			}
+			written.Spec = next.credential.Spec
+			l.emit(ctx, next, before, written)
 			return nil
 		case apierrors.IsNotFound(err):
 			l.book.drop(key, known)
@@ -137,6 +147,16 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 		}
 	}
 	return err
+}
+
+// emit says what a status that was written calls for.
+func (l *Lane) emit(ctx context.Context, next *pending, before *v1alpha1.TokenCredentialStatus, written *v1alpha1.TokenCredential) {
+	for _, event := range next.events {
+		l.Events.Record(ctx, next.credential, event)
+	}
+	if l.Statuses != nil {
+		l.Statuses.Wrote(before, written)
+	}
 }
 
 // rebase looks at what another process has written.

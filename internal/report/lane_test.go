@@ -6,6 +6,7 @@ package report
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -458,5 +459,42 @@ func TestWhatCameInWhileAStatusWasComputed(t *testing.T) {
 	w.do(w.Write(t.Context(), shop))
 	if got, want := w.get(shop.Name).Status.RefreshCount, int64(305); got != want {
 		t.Errorf("the status counts %d, want %d: what the reconcile found, on top of what has come in", got, want)
+	}
+}
+
+// told notes what the lane says of written statuses.
+type told struct{ all []string }
+
+// Wrote implements Statuses.
+func (s *told) Wrote(before *v1alpha1.TokenCredentialStatus, written *v1alpha1.TokenCredential) {
+	s.all = append(s.all, fmt.Sprintf("%s at %s: %d to %d", written.Name, written.Spec.ProviderRef.Name, before.RefreshCount, written.Status.RefreshCount))
+}
+
+// TestWhatWasWrittenIsSaid looks at what follows a written status, also where the API server
+// has it and its reply was lost: then the change is said at the next try.
+func TestWhatWasWrittenIsSaid(t *testing.T) {
+	t.Parallel()
+	w, said := newWorld(t), &told{}
+	w.Lane.Statuses = said
+	add := func(count int64) {
+		cached := w.get(shop.Name)
+		cached.Spec.ProviderRef.Name = "xiaomi"
+		w.add(cached, count)
+	}
+	add(1)
+	w.do(w.Write(t.Context(), shop))
+	add(2)
+	w.before = once(func() error {
+		w.overwrite(2)
+		return errors.New("the connection is lost")
+	})
+	if err := w.Write(t.Context(), shop); err == nil {
+		t.Fatal("the write seems to have gone well")
+	}
+	w.do(w.Write(t.Context(), shop))
+	// On top of what it finds the second try adds 200 (see update).
+	want := []string{"shop at xiaomi: 0 to 1", "shop at xiaomi: 1 to 202"}
+	if diff := cmp.Diff(want, said.all); diff != "" {
+		t.Errorf("what was said (-want +got):\n%s", diff)
 	}
 }

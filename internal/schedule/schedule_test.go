@@ -343,6 +343,7 @@ func TestATokenThatWasGivenAgainIsRenewedAtItsEnd(t *testing.T) {
 
 func TestARenewalComesBeforeTheEndOfTheGrant(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a refresh token that ends before its access token")
 	issued := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	hour := token.Validity{IssuedAt: issued, ExpiresAt: issued.Add(time.Hour)}
 	for grant, c := range map[time.Duration]struct {

@@ -45,6 +45,8 @@ func Events(credential *v1alpha1.TokenCredential, next *v1alpha1.TokenCredential
 		add(report.Repaired, func() Event { return repaired(credential) })
 		return events
 	}
+	isNew := old.ObservedGeneration != next.ObservedGeneration || old.LastRefreshTime == nil
+	add(report.isNotNudged() && isNew, func() Event { return notNudged(report.Notice) })
 	add(report.SeedIgnored && inputsHaveChanged(old, report), func() Event { return seedIgnored(credential) })
 	add(hasNewRemark(old, next), func() Event { return remarked(report, next.LastAttempt.Message) })
 	if isPublished(old, next, report) {
@@ -160,6 +162,10 @@ func seedIgnored(credential *v1alpha1.TokenCredential) Event {
 func repaired(credential *v1alpha1.TokenCredential) Event {
 	return Event{corev1.EventTypeNormal, v1alpha1.TargetRepairedEvent, actionPublish,
 		fmt.Sprintf("the Secret %q had been changed or deleted and was written again", credential.TargetName())}
+}
+
+func notNudged(notice *problem.Problem) Event {
+	return Event{corev1.EventTypeWarning, v1alpha1.PodsNotNudgedEvent, actionPublish, notice.Message}
 }
 
 func shortLifetime(lifetime time.Duration) Event {

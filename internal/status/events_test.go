@@ -44,6 +44,10 @@ func TestEvents(t *testing.T) {
 		report.WriteBack = blocked
 		return report
 	}
+	notNudged := func(report Report) Report {
+		report.Notice = problemOf(v1alpha1.PodsNotNudgedEvent)
+		return report
+	}
 	of := func(report Report, change func(*Report)) Report {
 		change(&report)
 		return report
@@ -110,6 +114,9 @@ func TestEvents(t *testing.T) {
 		{"a spent seed while the API server blocks", fresh(), writeBackFails(spentSeed), []string{spent, failed}, "somebody has put it back"},
 		{"a spent seed while the API server goes on blocking", fresh().reported(writeBackFails(spentSeed)), writeBackFails(spentSeed), nil, "not at each retry"},
 		{"a target that was repaired", fresh(), of(seen(noon), func(report *Report) { report.Repaired = true }), []string{v1alpha1.TargetRepairedEvent}, "somebody has changed it"},
+		{"a first token of which nobody is nudged", created(), notNudged(obtained(noon)), []string{v1alpha1.PodsNotNudgedEvent, refreshed}, "whoever asked for it must know"},
+		{"another token of which nobody is nudged", created().reported(notNudged(obtained(noon))), notNudged(obtained(later)), nil, "it is reported once, and stays in Ready"},
+		{"nudges that are asked for by an edit", fresh().edited(func(*v1alpha1.TokenCredential) {}), notNudged(seen(noon)), []string{v1alpha1.PodsNotNudgedEvent}, "whoever asked for it must know"},
 		{"a pause behind the adoption of a seed", fresh(), Report{Paused: true, SeedAdopted: true, Repaired: true}, []string{v1alpha1.SeedAdoptedEvent, v1alpha1.TargetRepairedEvent}, "what was done is done once"},
 		{"a pause", fresh(), Report{Paused: true, SeedIgnored: true, Inputs: "other"}, nil, "what it has found is found again"},
 	} {

@@ -137,6 +137,11 @@ func (r *Report) problems(old *v1alpha1.TokenCredentialStatus) []*problem.Proble
 // which is tried again.
 func (r *Report) IsBlocked() bool { return len(r.blocked()) > 0 }
 
+// isNotNudged reports whether a credential asks for nudges of its pods and gets none.
+func (r *Report) isNotNudged() bool {
+	return r.Notice != nil && r.Notice.Reason == v1alpha1.PodsNotNudgedEvent
+}
+
 // IsTransient reports whether it refused nothing of that, and could not serve it.
 func (r *Report) IsTransient() bool {
 	return !slices.ContainsFunc(r.blocked(), func(p *problem.Problem) bool { return !p.Transient })

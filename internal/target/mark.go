@@ -134,29 +134,29 @@ func ReadMark(annotations map[string]string, uid types.UID) (mark Mark, ok bool)
 // tokenScope is where the digest of an access token stands.
 func tokenScope(uid types.UID) string { return MarkKey(uid) + "/token" }
 
-// ValidityOf the token of a plain digest, where a target is marked with it; zero: the mark is of another token, or
-// does not say of which.
-func (p *Publisher) ValidityOf(plain string, mark Mark, uid types.UID) token.Validity {
-	if plain == "" || mark.Token != p.Key.Of(tokenScope(uid), plain) {
+// ValidityOf the token of a plain digest, where a target is marked with it; zero: the mark
+// is of another token, or does not say of which.
+func (m Mark) ValidityOf(key digest.Key, plain string, uid types.UID) token.Validity {
+	if plain == "" || m.Token != key.Of(tokenScope(uid), plain) {
 		return token.Validity{}
 	}
-	return mark.Validity
+	return m.Validity
 }
 
-// digest names data that was rendered from a template, in the mark of a credential.
-func (p *Publisher) digest(template *render.Template, data map[string][]byte, uid types.UID) string {
-	return template.Shape() + "-" + p.Key.Of(MarkKey(uid), render.DataDigest(data))
+// digestOf names data that was rendered from a template, in the mark of a credential.
+func digestOf(key digest.Key, template *render.Template, data map[string][]byte, uid types.UID) string {
+	return template.Shape() + "-" + key.Of(MarkKey(uid), render.DataDigest(data))
 }
 
 // holds reports whether a mark's digest is of this data. One that was made with a key
 // that is lost since is believed until the next token: to ask a provider for another
 // one for that alone would be worse than not to see what somebody else has written.
-func (p *Publisher) holds(marked string, data map[string][]byte, uid types.UID) bool {
+func holds(key digest.Key, marked string, data map[string][]byte, uid types.UID) bool {
 	_, written, _ := strings.Cut(marked, "-")
-	if written != "" && !digest.IsPlain(written) && !p.Key.Made(written) {
+	if written != "" && !digest.IsPlain(written) && !key.Made(written) {
 		return len(data) > 0
 	}
-	return p.Key.Is(written, MarkKey(uid), render.DataDigest(data))
+	return key.Is(written, MarkKey(uid), render.DataDigest(data))
 }
 
 // HasPlainMark reports whether an earlier version marked a Secret, so that anybody can

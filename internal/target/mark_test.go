@@ -126,7 +126,7 @@ func TestAMarkIsComparedUnderEachKey(t *testing.T) {
 		"of another credential": {"a digest tells nothing but in its place", func(s *scene, _ v1alpha1.CreationPolicy) {
 			s.change("somebody", func(secret *corev1.Secret) {
 				mark, _ := ReadMark(secret.Annotations, s.credential.UID)
-				mark.Digest = s.digest(s.template, secret.Data, "another")
+				mark.Digest = digestOf(s.Key, s.template, secret.Data, "another")
 				secret.Annotations[MarkKey(s.credential.UID)] = mark.Encode()
 			})
 		}, false, false},

@@ -100,7 +100,7 @@ func (p *Publisher) Publish(ctx context.Context, credential *v1alpha1.TokenCrede
 // marked is the content with its mark.
 func (p *Publisher) marked(credential *v1alpha1.TokenCredential, template *render.Template, content render.Content, mark Mark) render.Content {
 	mark.Token = p.Key.Of(tokenScope(credential.UID), mark.Token)
-	mark.Digest, mark.Set = p.digest(template, content.Data, credential.UID), template.Set()
+	mark.Digest, mark.Set = digestOf(p.Key, template, content.Data, credential.UID), template.Set()
 	content.Annotations = cloned(content.Annotations)
 	content.Annotations[MarkKey(credential.UID)] = mark.Encode()
 	return content

@@ -76,7 +76,7 @@ func (p *Publisher) look(credential *v1alpha1.TokenCredential, template *render.
 	if view.Mark.IsZero() {
 		view.Holds = live.ResourceVersion == known
 	} else {
-		view.Holds = p.holds(view.Mark.Digest, ownData(credential, template, live), credential.UID)
+		view.Holds = holds(p.Key, view.Mark.Digest, ownData(credential, template, live), credential.UID)
 	}
 	view.compareWith(template, credential)
 	differing := slices.Clone(view.Undressed)

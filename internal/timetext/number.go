@@ -40,7 +40,7 @@ func Epoch(number float64, now time.Time, most time.Duration) (moment time.Time,
 
 // dateJSON is the notation of .NET's older serializers: /Date(1795694400000)/, with an
 // offset that changes nothing.
-var dateJSON = regexp.MustCompile(`^\\?/?Date\((-?\d{1,15})(?:[+-]\d{4})?\)\\?/?$`)
+var dateJSON = regexp.MustCompile(`^\\?/?(?:new )?Date\((-?\d{1,15})(?:[+-]\d{4})?\)\\?/?$`)
 
 // wrapped reads milliseconds since 1970 in a wrapping.
 func wrapped(text string) (moment time.Time, ok bool) {

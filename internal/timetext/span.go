@@ -16,7 +16,7 @@ var (
 	// left out, each part may be.
 	iso = regexp.MustCompile(`^([+-])?P(?:([+-]?\d+)Y)?(?:([+-]?\d+)M)?(?:([+-]?\d+)W)?(?:([+-]?\d+(?:[.,]\d+)?)D)?(?:T(?:([+-]?\d+(?:[.,]\d+)?)H)?(?:([+-]?\d+(?:[.,]\d+)?)M)?(?:([+-]?\d+(?:[.,]\d+)?)S)?)?$`)
 	// counted is a number with its unit: 3600s, 1.5 hours.
-	counted = regexp.MustCompile(`^\s*,?\s*(?:and\s+)?(\d+(?:\.\d+)?)\s*([A-Za-zµμ]+)\.?`)
+	counted = regexp.MustCompile(`^\s*,?\s*(?:and\s+)?(\d+(?:\.\d+)?)\s*([A-Za-zµμ]+)(?:\(s\))?\.?`)
 	// dialled is hours, minutes and seconds with days before them, as .NET and Python
 	// write them: 1.02:03:04, 1 day, 2:03:04.
 	dialled = regexp.MustCompile(`^(?:(\d{1,5})(?:\.| days?, ))?(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?$`)
@@ -32,6 +32,7 @@ var units = map[string]time.Duration{
 	"h": time.Hour, "hr": time.Hour, "hrs": time.Hour, "hour": time.Hour, "hours": time.Hour,
 	"d": day, "day": day, "days": day,
 	"w": 7 * day, "week": 7 * day, "weeks": 7 * day,
+	"S": time.Second, "H": time.Hour, "D": day, "W": 7 * day,
 	"y": 365 * day, "year": 365 * day, "years": 365 * day,
 }
 

@@ -8,6 +8,9 @@ import (
 	"runtime/debug"
 )
 
+// unknown is the version of a build that knows nothing of itself, such as a test.
+const unknown = "devel"
+
 // release is set by the linker: -X github.com/tokenkeeper/tokenkeeper/internal/version.release=v0.1.0
 var release string
 
@@ -19,9 +22,21 @@ func String() string {
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "devel"
+		return unknown
 	}
 	return describe(info)
+}
+
+// UserAgent is how TokenKeeper names itself to providers (RFC 9110, section 10.1.5), so that
+// those who run one can tell a bad release, and find whom to tell of it. A build that does not
+// know its version names the product alone.
+func UserAgent() string { return userAgent(String()) }
+
+func userAgent(version string) string {
+	if version == unknown {
+		return "tokenkeeper"
+	}
+	return "tokenkeeper/" + version + " (+https://github.com/tokenkeeper/tokenkeeper)"
 }
 
 func describe(info *debug.BuildInfo) string {
@@ -38,5 +53,5 @@ func describe(info *debug.BuildInfo) string {
 	if version := info.Main.Version; commit == "" && version != "" && version != "(devel)" {
 		return version // installed by go install
 	}
-	return "devel" + commit + changed
+	return unknown + commit + changed
 }

@@ -31,3 +31,16 @@ func TestDescribe(t *testing.T) {
 		t.Error("a binary without a version")
 	}
 }
+
+func TestUserAgent(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]string{
+		"v0.1.0":                   "tokenkeeper/v0.1.0 (+https://github.com/tokenkeeper/tokenkeeper)",
+		"devel-0123456789ab+dirty": "tokenkeeper/devel-0123456789ab+dirty (+https://github.com/tokenkeeper/tokenkeeper)",
+		"devel":                    "tokenkeeper",
+	} {
+		if got := userAgent(version); got != want {
+			t.Errorf("%s calls itself %q, want %q", version, got, want)
+		}
+	}
+}

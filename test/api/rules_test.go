@@ -375,6 +375,7 @@ func responseValidations(response string) []validation {
 				`"ReauthorizationRequired", "AppRejected", "RequestRejected", "RateLimited", "ProviderUnavailable", "SendAgain"`})
 	}
 	validations = append(validations, enum(response+".format", "Auto", "JSON", "Form")...)
+	validations = append(validations, enum(response+".standardFailures", "OAuth2")...)
 	for _, field := range []string{
 		"success", "accessToken", "refreshToken", "tokenType", "expiresIn", "expiresAt",
 		"refreshTokenExpiresIn", "refreshTokenExpiresAt", "retryAfter", "message",

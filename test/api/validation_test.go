@@ -85,6 +85,7 @@ spec:
       refreshTokenExpiresAt: body.?refresh_expires_at
       outputs: {scope: "body.?scope"}
       failures: [{when: status == 429, reason: RateLimited}]
+      standardFailures: OAuth2
       retryAfter: body.?wait
       message: body.?error_description
   login: *call

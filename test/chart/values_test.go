@@ -42,6 +42,15 @@ func TestValues(t *testing.T) {
 				}
 				return hasArgs("--egress-ca-file=/provider-ca/bundle.pem")(t, o)
 			}},
+		{"a webhook for notifications", "its key is mounted where the flag says",
+			`notify: {url: "https://hooks.example.com/tokenkeeper", keySecret: {name: hooks, key: signing}}`,
+			func(t *testing.T, o objects) string {
+				volumes, _, _ := unstructured.NestedSlice(o.get(t, deployment).Object, "spec", "template", "spec", "volumes")
+				if !strings.Contains(fmt.Sprint(volumes), "secretName:hooks") {
+					return fmt.Sprintf("the volumes are %v", volumes)
+				}
+				return hasArgs("--notify-url=https://hooks.example.com/tokenkeeper", "--notify-key-file=/notify/signing")(t, o)
+			}},
 		{"some namespaces alone", "no role of the cluster lets the manager read a Secret",
 			`namespaces: [team-a, team-b]`,
 			func(t *testing.T, o objects) string {
@@ -82,6 +91,35 @@ func TestValues(t *testing.T) {
 			lacks("CustomResourceDefinition tokencredentials.tokenkeeper.io")},
 		{"without metrics", "nothing listens, and nothing is made for who would ask", `metrics: {enabled: false}`,
 			lacks("Service tokenkeeper-controller-manager-metrics-service", "ClusterRole tokenkeeper-metrics-auth-role")},
+		{"without nudges", "the right to pods is an opt-in", ``, func(t *testing.T, o objects) string {
+			for key, object := range o {
+				if strings.Contains(fmt.Sprint(object.Object["rules"]), "resources:[pods]") {
+					return key + " gives a right to pods"
+				}
+			}
+			if hasArgs("--nudge-pods")(t, o) == "" {
+				return "the manager has the flag"
+			}
+			return ""
+		}},
+		{"nudges", "the flag, and the right to list and patch pods, and no more", `nudgePods: {enabled: true}`, func(t *testing.T, o objects) string {
+			if got := fmt.Sprint(o.get(t, "ClusterRole tokenkeeper-nudge-pods").Object["rules"]); got != "[map[apiGroups:[] resources:[pods] verbs:[list patch]]]" {
+				return "the rules are " + got
+			}
+			o.get(t, "ClusterRoleBinding tokenkeeper-nudge-pods")
+			return hasArgs("--nudge-pods")(t, o)
+		}},
+		{"nudges in some namespaces alone", "the right is given there, and nowhere else", `{nudgePods: {enabled: true}, namespaces: [team-a]}`, func(t *testing.T, o objects) string {
+			if o["ClusterRole tokenkeeper-nudge-pods"] != nil || o["ClusterRoleBinding tokenkeeper-nudge-pods"] != nil {
+				return "the right is given in all namespaces"
+			}
+			for _, key := range []string{"Role tokenkeeper-nudge-pods", "RoleBinding tokenkeeper-nudge-pods"} {
+				if in := o.get(t, key).GetNamespace(); in != "team-a" {
+					return key + " is in " + in
+				}
+			}
+			return ""
+		}},
 		{"without the admission policy", "it is the cluster's admin who says so", `admissionPolicy: {enabled: false}`,
 			lacks("ValidatingAdmissionPolicy tokenkeeper-tokencredential-rights")},
 		{"alerts and dashboard", "what Prometheus and Grafana fill in is left to them",

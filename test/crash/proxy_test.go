@@ -30,9 +30,9 @@ import (
 type proxy struct {
 	t       *testing.T
 	address string
-	forward http.Handler
 
 	mu       sync.Mutex
+	forward  http.Handler
 	holds    []*hold
 	refusals []*refusal
 	// connected ends with the connections that are open.
@@ -44,30 +44,46 @@ type proxy struct {
 // all rights.
 func newProxy(t *testing.T) *proxy {
 	t.Helper()
-	transport, err := rest.TransportFor(apiserver.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	target, err := url.Parse(apiserver.Config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, address: "http://" + listener.Addr().String(), forward: &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:     transport,
-		FlushInterval: -1, // watches are to be heard of at once
-		ErrorLog:      log.New(io.Discard, "", 0),
-		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}}
+	p := &proxy{t: t, address: "http://" + listener.Addr().String()}
+	p.forwardTo(apiserver.Config)
 	p.connected, p.disconnect = context.WithCancel(context.Background())
 	server := &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 	return p
+}
+
+// forwardTo has the proxy stand between its pod and another API server.
+func (p *proxy) forwardTo(config *rest.Config) {
+	p.t.Helper()
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	target, err := url.Parse(config.Host)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forward = &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:     transport,
+		FlushInterval: -1, // watches are to be heard of at once
+		ErrorLog:      log.New(io.Discard, "", 0),
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+}
+
+// forwarder takes requests to the API server as it is now.
+func (p *proxy) forwarder() http.Handler {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.forward
 }
 
 // ServeHTTP takes a request to the API server, or does what a test has ordered.
@@ -86,17 +102,17 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case refused != nil:
 		refused.answer(w)
 	case held == nil:
-		p.forward.ServeHTTP(w, r)
+		p.forwarder().ServeHTTP(w, r)
 	case held.applied:
 		reply := httptest.NewRecorder()
-		p.forward.ServeHTTP(reply, r)
+		p.forwarder().ServeHTTP(reply, r)
 		held.wait(ctx)
 		maps.Copy(w.Header(), reply.Header())
 		w.WriteHeader(reply.Code)
 		_, _ = w.Write(reply.Body.Bytes())
 	default:
 		held.wait(ctx)
-		p.forward.ServeHTTP(w, r)
+		p.forwarder().ServeHTTP(w, r)
 	}
 }
 

@@ -44,7 +44,13 @@ type scene struct {
 // newScene makes a scene whose tokens live for the lifetime given.
 func newScene(t *testing.T, lifetime simulator.Duration, change ...func(*scene, *v1alpha1.TokenCredential)) *scene {
 	t.Helper()
-	s := &scene{Client: apiserver.NewClient(t), t: t, provider: simulator.New(simulator.DemoOptions(lifetime)), family: simulator.DemoXiaomiGrant}
+	return newSceneIn(t, apiserver.NewClient(t), lifetime, change...)
+}
+
+// newSceneIn makes it in the cluster of a client.
+func newSceneIn(t *testing.T, cluster client.Client, lifetime simulator.Duration, change ...func(*scene, *v1alpha1.TokenCredential)) *scene {
+	t.Helper()
+	s := &scene{Client: cluster, t: t, provider: simulator.New(simulator.DemoOptions(lifetime)), family: simulator.DemoXiaomiGrant}
 	_, err := s.provider.Add(simulator.Demo())
 	s.must(err)
 	s.server, err = s.provider.Start("")

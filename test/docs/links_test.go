@@ -138,19 +138,24 @@ func TestMakeTargetsExist(t *testing.T) {
 	}
 }
 
-// TestEveryReasonIsExplained looks for each reason of the API in the user guide.
+// TestEveryReasonIsExplained looks for each reason of the API in the user guide, and for
+// an entry of its own among those of troubleshooting.
 func TestEveryReasonIsExplained(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile(filepath.Join(root, "api/v1alpha1/conditions.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	guide := pages(t)[filepath.Join("docs", "user-guide.md")]
+	all := pages(t)
+	guide, troubles := all[filepath.Join("docs", "user-guide.md")], all[filepath.Join("docs", "troubleshooting.md")]
 	reasons := regexp.MustCompile(`Reason += "(\w+)"`).FindAllStringSubmatch(string(source), -1)
 	if len(reasons) < 20 {
 		t.Fatalf("%d reasons are found", len(reasons))
 	}
 	for _, reason := range reasons {
+		if !regexp.MustCompile(`(?m)^### (.*, )?` + reason[1] + `(,.*)?$`).MatchString(troubles) {
+			t.Errorf("docs/troubleshooting.md has no entry for the reason %s", reason[1])
+		}
 		if slices.Contains([]string{"Compiled", "LikelyMistake"}, reason[1]) { // a ClusterTokenProvider's
 			continue
 		}

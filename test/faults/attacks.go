@@ -49,6 +49,8 @@ func confusedDeputy() []Attack {
 		{"an edited URL that would send the live refresh token elsewhere", "nothing that the old origin gave or was given is sent; the credential stalls until the edit is undone, or a new seed begins another grant", "a state is bound to the origin (scheme, host, port) of its tokens"},
 		{"an issuer whose discovery names another host", "the live refresh token is not sent there; the credential stalls until a person begins another grant", "what was discovered when a grant began is bound with it"},
 		{"a service account named by who may not make its tokens", "refused", "the admission policy asks for create of serviceaccounts/token"},
+		{"a token of a service account for this cluster's API server", "none is made; the credential stalls and says why", "the operator asks the API server which audiences it takes for its own"},
+		{"pods nudged for who may not patch them", "refused", "the admission policy asks for patch of pods"},
 		{"a credential made again, with another URL, over a state that was kept", "nothing of the state is sent; the credential stalls", "a state is bound to the origin (scheme, host, port) of its tokens"},
 		{"a state Secret as target", "untouched", "state Secrets have a type of their own, which no target has"},
 		{"a namespace in a reference", "refused, or dropped, by the API server", "there is no such field: all references are to the credential's own namespace"},
@@ -87,6 +89,7 @@ func neighbours() []Attack {
 		{"hundreds of Secrets as large as may be", "other namespaces' values stay in memory", "the namespace that holds most makes room"},
 		{"Secrets of 1 MiB read by all workers at once", "8 of a namespace are read at once: inputs, states and targets", "a read waits for a slot of its namespace"},
 		{"templates without number", "one of a namespace is compiled at once, and other namespaces' stay compiled", "the namespace that has compiled most makes room"},
+		{"pods without number to be nudged for tokens that live for seconds", "tokens are served first, and another namespace's pods in turn", "nudges have a lane of their own, and a namespace's pods are looked for a tenth of the time at most"},
 		{"events without number", "another namespace's are posted in turn, and none of them is dropped", "namespaces take turns; the one of which most wait makes room"},
 		{"a Secret of 1 MiB", "only the values that credentials name are kept", "a value has at most 64 KiB"},
 	}

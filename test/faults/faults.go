@@ -36,6 +36,7 @@ func All() []Section {
 		{"Crash and API server", "", columns, crashes()},
 		{"Concurrency and time", "", columns, concurrency()},
 		{"Replies", "", columns, replies()},
+		{"What providers really send", aboutProviders, [2]string{"what was met", "what becomes of it"}, providers()},
 		{"Security", "", columns, security()},
 		{"In the cluster", aboutCluster, columns, cluster()},
 		{"When a credential stalls", aboutStalls, [2]string{"it stalls with", "the step that ends it"}, stalls()},

@@ -27,6 +27,8 @@ func apiErrors() []Fault {
 		{"a policy that denies the target", "found before anything is spent; the message names it"},
 		{"values of a newer CRD that this operator does not know", "told, not guessed; no call"},
 		{"etcd put back to an older revision under a living operator", "no spent token is sent; a person is told what to do"},
+		{"etcd put back to a snapshot under a living operator", "the cluster is seen to have gone back; what it put back is held, and a new seed cures it"},
+		{"etcd put back to a snapshot while the operator restarts in its pod", "the next process of the pod knows how far the cluster had come, and holds what was put back"},
 	}
 }
 

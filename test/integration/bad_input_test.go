@@ -229,9 +229,9 @@ func badProviders() []badInput {
 	describe := func(w *world) { w.describeProvider(nil) }
 	return []badInput{
 		{
-			name: "the built-in provider does not exist", reason: "a typing error is told with the names that there are",
+			name: "the built-in provider does not exist", reason: "a typing error is told with the name that was meant, and where all are",
 			spoil: refer(v1alpha1.BuiltInProvider, "xiaomy"), mend: refer(v1alpha1.BuiltInProvider, "xiaomi"),
-			condition: v1alpha1.ProviderNotFoundReason, says: []string{`"xiaomy"`, "xiaomi", "oauth2", "spec.providerRef.name"},
+			condition: v1alpha1.ProviderNotFoundReason, says: []string{`"xiaomy"`, "did you mean xiaomi?", "spec.providerRef.name", "kubectl tokencredential providers"},
 		},
 		{
 			name: "the ClusterTokenProvider does not exist", reason: "it may come at any time, and the credential must see it",

@@ -33,6 +33,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/notify"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 
 	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
@@ -67,10 +68,14 @@ type world struct {
 	ownNamespace string
 	// selector of the credentials that the operators work on; default: all.
 	selector labels.Selector
+	// nudgePods turns nudges of pods on.
+	nudgePods bool
 	// wire, where it is set, stands between the operators and the API server.
 	wire func(http.RoundTripper) http.RoundTripper
 	// way, where it is set, stands between the operators and the providers.
 	way func(egress.Caller) egress.Caller
+	// notifier, where it is set, makes what each operator tells a webhook by.
+	notifier func() *notify.Notifier
 }
 
 // newWorld makes a world in which the operator is not at work yet. Access tokens
@@ -158,7 +163,12 @@ func (w *world) start() *operator {
 	must(w.t, err)
 	w.metrics = prometheus.NewRegistry()
 	inFlight := &sync.WaitGroup{}
+	var notifier *notify.Notifier
+	if w.notifier != nil {
+		notifier = w.notifier()
+	}
 	must(w.t, controller.SetupWithManager(w.t.Context(), mgr, controller.Options{
+		Notifier:          notifier,
 		BuiltInProviders:  []string{"*"},
 		Egress:            calls,
 		Clock:             w.clock,
@@ -169,6 +179,7 @@ func (w *world) start() *operator {
 		Concurrency:       concurrency,
 		Registry:          w.metrics,
 		CredentialMetrics: true,
+		NudgePods:         w.nudgePods,
 	}))
 	ctx, cancel := context.WithCancel(context.Background())
 	o := &operator{t: w.t, stop: cancel, done: make(chan error, 1), inFlight: inFlight, ending: make(chan struct{})}

@@ -31,6 +31,12 @@ var all = []right{{"get", ""}, {"create", ""}, {"update", ""}}
 // accountPrefix marks a right to tokens of a service account.
 const accountPrefix = "serviceaccount/"
 
+// patchPods is the right to patch the pods of the namespace.
+var patchPods = right{"patch", podsOf}
+
+// podsOf marks a right to pods.
+const podsOf = "pods/"
+
 // accountToken is the right to make tokens of a service account.
 func accountToken(name string) right { return right{"create", accountPrefix + name} }
 
@@ -52,6 +58,9 @@ func tenant(t *testing.T, admin client.Client, namespace string, rights []right)
 		rule := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{r.verb}}
 		if account, isAccount := strings.CutPrefix(r.secret, accountPrefix); isAccount {
 			rule.Resources, r.secret = []string{"serviceaccounts/token"}, account
+		}
+		if r.secret == podsOf {
+			rule.Resources, r.secret = []string{"pods"}, ""
 		}
 		if r.secret != "" {
 			rule.ResourceNames = []string{r.secret}

@@ -135,20 +135,28 @@ func TestMounts(t *testing.T) {
 		now     int
 		sees    bool
 		says    string
+		nudged  time.Duration // after noon; 0: never
 	}{
-		{"a volume, soon after", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted("")}}, -60, 1, false, "within 30s"},
-		{"a volume, later", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted("")}}, -60, 2, true, "in its volume"},
-		{"a projected volume", corev1.PodSpec{Volumes: []corev1.Volume{projected}, Containers: []corev1.Container{mounted("")}}, -60, 2, true, "in its volume"},
-		{"a subPath", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted("token")}}, -60, 60, false, "subPath"},
-		{"a variable", corev1.PodSpec{Containers: []corev1.Container{variable}}, -60, 60, false, "environment"},
-		{"all as variables", corev1.PodSpec{InitContainers: []corev1.Container{all}}, -60, 60, false, "environment"},
-		{"a variable of a pod that started later", corev1.PodSpec{Containers: []corev1.Container{variable}}, 5, 60, true, "started with"},
-		{"both ways", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted(""), variable}}, -60, 60, false, "environment"},
-		{"not at all", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{{}}}, -60, 60, false, ""},
+		{"a volume, soon after", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted("")}}, -60, 1, false, "within 30s", 0},
+		{"a volume, later", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted("")}}, -60, 2, true, "in its volume", 0},
+		{"a volume of a pod that was nudged, at once", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted("")}}, -60, 0, false, "within 4s", time.Second},
+		{"a volume of a pod that was nudged, soon after", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted("")}}, -60, 1, true, "in its volume", time.Second},
+		{"a volume of a pod that was nudged for the token before", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted("")}}, -60, 1, false, "within 30s", -time.Minute},
+		{"a projected volume", corev1.PodSpec{Volumes: []corev1.Volume{projected}, Containers: []corev1.Container{mounted("")}}, -60, 2, true, "in its volume", 0},
+		{"a subPath", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted("token")}}, -60, 60, false, "subPath", 0},
+		{"a variable", corev1.PodSpec{Containers: []corev1.Container{variable}}, -60, 60, false, "environment", 0},
+		{"all as variables", corev1.PodSpec{InitContainers: []corev1.Container{all}}, -60, 60, false, "environment", 0},
+		{"a variable of a pod that started later", corev1.PodSpec{Containers: []corev1.Container{variable}}, 5, 60, true, "started with", 0},
+		{"both ways", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{mounted(""), variable}}, -60, 60, false, "environment", 0},
+		{"not at all", corev1.PodSpec{Volumes: []corev1.Volume{volume}, Containers: []corev1.Container{{}}}, -60, 60, false, "", 0},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
-			pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: each.spec, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+			annotations := map[string]string{}
+			if each.nudged != 0 {
+				annotations[v1alpha1.NudgedAtAnnotation] = noon.Add(each.nudged).Format(time.RFC3339Nano)
+			}
+			pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: annotations}, Spec: each.spec, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
 				{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: *at(each.started)}}}}}}
 			mounts := MountsOf([]corev1.Pod{pod}, secret, noon, noon.Add(time.Duration(each.now)*time.Minute))
 			if each.says == "" {

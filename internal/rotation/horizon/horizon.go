@@ -103,6 +103,17 @@ func (h *Horizon) Passed(before, revision string) (bool, error) {
 	return false, nil
 }
 
+// Restored is where the cluster stood when it was last seen to have gone back; empty: it
+// never was.
+func (h *Horizon) Restored() string {
+	if h == nil {
+		return ""
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known.Restored
+}
+
 // Precedes reports whether an object of a resourceVersion was put back with the cluster:
 // what it says may have been overtaken before.
 func (h *Horizon) Precedes(version string) bool {

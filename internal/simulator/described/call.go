@@ -71,7 +71,21 @@ func (l language) call(from v1alpha1.ProviderCall, known *known) (*call, error) 
 	for _, rule := range spec.Failures {
 		c.failures = append(c.failures, failure{compile(rule.When), string(rule.Reason)})
 	}
+	if spec.StandardFailures == v1alpha1.OAuth2Failures {
+		for _, rule := range oauth2 {
+			c.failures = append(c.failures, failure{compile(rule.When), string(rule.Reason)})
+		}
+	}
 	return c, problem
+}
+
+// oauth2 are refusals of RFC 6749 section 5.2, and one for each reason that has none there.
+var oauth2 = []v1alpha1.FailureRule{
+	{When: `body.error == "invalid_grant"`, Reason: v1alpha1.ReauthorizationRequiredReason},
+	{When: `body.error == "invalid_client"`, Reason: v1alpha1.AppRejectedReason},
+	{When: `body.error == "invalid_request"`, Reason: v1alpha1.RequestRejectedReason},
+	{When: `status == 429`, Reason: v1alpha1.RateLimitedReason},
+	{When: `body.error == "temporarily_unavailable"`, Reason: v1alpha1.ProviderUnavailableReason},
 }
 
 // grant works out a good reply; an empty refresh token is left out.

@@ -1,11 +1,13 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package keys
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"regexp"
@@ -13,13 +15,17 @@ import (
 	"strings"
 )
 
-// privateKey reads the first private key of a PEM, of PKCS #8, PKCS #1 or SEC 1, and checks
+// Private reads the first private key of a PEM, of PKCS #8, PKCS #1 or SEC 1, and checks
 // it. Blocks before it, such as a certificate or the parameters that openssl ecparam
 // writes, are passed over; a PEM whose line feeds were lost on its way is mended. The error
 // names what was found in its place.
-func privateKey(text string) (crypto.PrivateKey, error) {
+func Private(text string) (crypto.PrivateKey, error) {
 	if len(text) > maxPEM {
-		return nil, safeError(fmt.Sprintf("the key of a JWT has %d bytes, of at most %d", len(text), maxPEM))
+		return nil, Error(fmt.Sprintf("the key of a JWT has %d bytes, of at most %d", len(text), maxPEM))
+	}
+	text = decodedTwice(text)
+	if bare, err := bareKey(text); bare != nil || err != nil {
+		return bare, err
 	}
 	rest := []byte(mended(text))
 	var found []string
@@ -41,7 +47,7 @@ func privateKey(text string) (crypto.PrivateKey, error) {
 // keyIn gives the private key of a block; nil: it holds none.
 func keyIn(next *pem.Block) (crypto.PrivateKey, error) {
 	if bits := rsaBits(next.Bytes); bits > maxRSA {
-		return nil, safeError(fmt.Sprintf("the RSA key of a JWT has %d bits, of at most %d", bits, maxRSA))
+		return nil, Error(fmt.Sprintf("the RSA key of a JWT has %d bits, of at most %d", bits, maxRSA))
 	}
 	if key, err := x509.ParsePKCS8PrivateKey(next.Bytes); err == nil {
 		return checked(key)
@@ -60,6 +66,29 @@ func checked(key crypto.PrivateKey) (crypto.PrivateKey, error) {
 		return nil, err
 	}
 	return key, nil
+}
+
+// decodedTwice is the PEM in a text that is the base64 of one: a Secret's data is encoded
+// already, and who encodes it once more has the key all the same.
+func decodedTwice(text string) string {
+	if strings.Contains(text, "-----BEGIN") {
+		return text
+	}
+	if plain, err := base64.StdEncoding.DecodeString(noBase64.ReplaceAllString(text, "")); err == nil && bytes.Contains(plain, []byte("-----BEGIN")) {
+		return string(plain)
+	}
+	return text
+}
+
+// bareKey reads a key whose lines BEGIN and END were left out; nil: it is none.
+func bareKey(text string) (crypto.PrivateKey, error) {
+	if strings.Contains(text, "-----") {
+		return nil, nil
+	}
+	if der, err := base64.StdEncoding.DecodeString(noBase64.ReplaceAllString(escaped.Replace(text), "")); err == nil && len(der) > 0 {
+		return keyIn(&pem.Block{Bytes: der})
+	}
+	return nil, nil
 }
 
 // rowWidth is how long a line of a PEM is (RFC 7468 section 2).
@@ -122,13 +151,13 @@ func noKey(text string, found []string) error {
 	text = strings.TrimSpace(text)
 	switch {
 	case len(found) > 0:
-		return safeError(want + ", and holds " + strings.Join(found, " and "))
+		return Error(want + ", and holds " + strings.Join(found, " and "))
 	case text == "":
-		return safeError(want + ", and is empty")
+		return Error(want + ", and is empty")
 	case strings.HasPrefix(text, "{"):
-		return safeError(want + ", and is JSON: take the key out of it, or convert a JWK")
+		return Error(want + ", and is JSON: take the key out of it, or convert a JWK")
 	case strings.Contains(text, "-----BEGIN"):
-		return safeError(want + ", and its block is damaged or not whole")
+		return Error(want + ", and its block is damaged or not whole")
 	}
-	return safeError(want + ", and has no -----BEGIN line")
+	return Error(want + ", and has no -----BEGIN line")
 }

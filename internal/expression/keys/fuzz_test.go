@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package keys
 
 import (
 	"crypto/rsa"
@@ -18,7 +18,7 @@ func FuzzPrivateKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, der []byte) {
 		for _, each := range []string{text, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))} {
 			began := time.Now()
-			key, err := privateKey(each)
+			key, err := Private(each)
 			if took := time.Since(began); took > 2*time.Second {
 				t.Errorf("it took %s", took)
 			}

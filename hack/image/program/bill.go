@@ -1,18 +1,17 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package program
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
-	"debug/buildinfo"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,30 +22,40 @@ import (
 
 const unstated = "NOASSERTION" // SPDX's word
 
-// billOfMaterials lists what is in the image as SPDX 2.3
-// (https://spdx.github.io/spdx-spec/v2.3/): the program, the modules that the linker
-// recorded in it, Go's own library, and the module that the certificates come from.
-func billOfMaterials(o options, from origin, platform string, built *program) ([]byte, error) {
-	digest := sha256.Sum256(built.bytes)
+// About is what a bill of materials says of a program that the program does not know.
+type About struct {
+	Name     string // such as manager
+	Version  string
+	Platform string // such as linux/amd64
+	Created  time.Time
+	Tool     string          // that makes the bill
+	Beside   []*debug.Module // what files that go with the program were taken from
+}
+
+// Bill lists what a program is made of, and what goes with it, as SPDX 2.3
+// (https://spdx.github.io/spdx-spec/v2.3/): the modules that the linker recorded in it,
+// and Go's own library.
+func (p *Program) Bill(about About) ([]byte, error) {
+	digest := sha256.Sum256(p.Bytes)
 	checksum := hex.EncodeToString(digest[:])
-	manager := pack(o.name, cmp.Or(o.version, "devel"), built.info.Main.Path)
-	manager.PrimaryPackagePurpose = "APPLICATION"
-	manager.PackageLicenseDeclared = "Apache-2.0"
-	manager.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: checksum}}
+	top := pack(about.Name, about.Version, p.Info.Main.Path)
+	top.PrimaryPackagePurpose = "APPLICATION"
+	top.PackageLicenseDeclared = "Apache-2.0"
+	top.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: checksum}}
 	document := &spdx.Document{
 		SPDXVersion: spdx.Version, DataLicense: spdx.DataLicense, SPDXIdentifier: "DOCUMENT",
-		DocumentName:      "tokenkeeper " + cmp.Or(o.version, "devel") + " " + platform,
-		DocumentNamespace: "https://github.com/tokenkeeper/tokenkeeper/spdx/" + checksum,
+		DocumentName:      "tokenkeeper " + about.Version + " " + about.Name + " " + about.Platform,
+		DocumentNamespace: "https://github.com/tokenkeeper/tokenkeeper/spdx/" + about.Tool + "/" + checksum,
 		CreationInfo: &spdx.CreationInfo{
-			Created:  from.created.Format(time.RFC3339),
-			Creators: []common.Creator{{CreatorType: "Organization", Creator: "The TokenKeeper Authors"}, {CreatorType: "Tool", Creator: "tokenkeeper-image"}},
+			Created:  about.Created.Format(time.RFC3339),
+			Creators: []common.Creator{{CreatorType: "Organization", Creator: "The TokenKeeper Authors"}, {CreatorType: "Tool", Creator: about.Tool}},
 		},
-		Packages:      []*spdx.Package{manager},
-		Relationships: []*spdx.Relationship{relation("DOCUMENT", common.TypeRelationshipDescribe, manager.PackageSPDXIdentifier)},
+		Packages:      []*spdx.Package{top},
+		Relationships: []*spdx.Relationship{relation("DOCUMENT", common.TypeRelationshipDescribe, top.PackageSPDXIdentifier)},
 	}
-	for _, each := range parts(built.info) {
+	for _, each := range p.parts(about.Beside) {
 		document.Packages = append(document.Packages, each)
-		document.Relationships = append(document.Relationships, relation(manager.PackageSPDXIdentifier, common.TypeRelationshipContains, each.PackageSPDXIdentifier))
+		document.Relationships = append(document.Relationships, relation(top.PackageSPDXIdentifier, common.TypeRelationshipContains, each.PackageSPDXIdentifier))
 	}
 	var text bytes.Buffer
 	err := json.Write(document, &text, json.Indent("  "))
@@ -55,21 +64,13 @@ func billOfMaterials(o options, from origin, platform string, built *program) ([
 
 // parts are the packages of everything that the program is made of, in the order in
 // which the linker has them.
-func parts(info *buildinfo.BuildInfo) []*spdx.Package {
-	library := pack("stdlib", strings.TrimPrefix(info.GoVersion, "go"), "stdlib")
-	all := []*spdx.Package{library}
-	for _, module := range info.Deps {
+func (p *Program) parts(beside []*debug.Module) []*spdx.Package {
+	all := []*spdx.Package{pack("stdlib", strings.TrimPrefix(p.Info.GoVersion, "go"), "stdlib")}
+	for _, module := range slices.Concat(p.Info.Deps, beside) {
 		if module.Replace != nil {
 			module = module.Replace
 		}
 		all = append(all, packModule(module))
-	}
-	if own, ok := debug.ReadBuildInfo(); ok { // of this program, which carries the certificates
-		for _, module := range own.Deps {
-			if module.Path == "golang.org/x/crypto/x509roots/fallback" {
-				all = append(all, packModule(module))
-			}
-		}
 	}
 	return all
 }

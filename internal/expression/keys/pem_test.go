@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package keys
 
 import (
 	"crypto/ecdsa"
@@ -10,9 +10,12 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"strings"
 	"testing"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func pemBlock(kind string, der []byte) string {
@@ -21,6 +24,7 @@ func pemBlock(kind string, der []byte) string {
 
 func TestAPrivateKeyIsReadHoweverItWasKept(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "a private key that was copied carelessly")
 	curve, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	modulus, _ := rsa.GenerateKey(rand.Reader, 2048)
 	_, edwards, _ := ed25519.GenerateKey(rand.Reader)
@@ -53,9 +57,13 @@ func TestAPrivateKeyIsReadHoweverItWasKept(t *testing.T) {
 		"a byte order mark":         "\ufeff" + key,
 		"no line feed at the end":   strings.TrimSpace(key),
 		"parameters, on one line":   strings.ReplaceAll(parameters+pemBlock("EC PRIVATE KEY", sec1), "\n", " "),
+		"base64 of the whole":       base64.StdEncoding.EncodeToString([]byte(key)) + "\n",
+		"base64 of it, in lines":    strings.Join(strings.SplitAfter(base64.StdEncoding.EncodeToString([]byte(key)), "T"), "\n"),
+		"no BEGIN and no END":       base64.StdEncoding.EncodeToString(pkcs8),
+		"no BEGIN, in lines":        strings.TrimPrefix(strings.ReplaceAll(strings.ReplaceAll(key, "-----BEGIN PRIVATE KEY-----", ""), "-----END PRIVATE KEY-----", ""), "\n"),
 		"a label of the other kind": pemBlock("RSA PRIVATE KEY", pkcs8),
 	} {
-		if got, err := privateKey(text); err != nil || got == nil {
+		if got, err := Private(text); err != nil || got == nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -68,6 +76,7 @@ func TestWhatStandsInPlaceOfAPrivateKeyIsNamed(t *testing.T) {
 		"":                                       "is empty",
 		"canary":                                 "has no -----BEGIN line",
 		`{"kty":"EC","d":"canary"}`:              "is JSON",
+		"Y2FuYXJ5Y2FuYXJ5":                       "has no -----BEGIN line",
 		pemBlock("PUBLIC KEY", []byte("canary")): "holds a public key",
 		pemBlock("CERTIFICATE", []byte("canary")):           "holds a certificate",
 		pemBlock("CERTIFICATE REQUEST", []byte("canary")):   "holds a certificate request",
@@ -81,7 +90,7 @@ func TestWhatStandsInPlaceOfAPrivateKeyIsNamed(t *testing.T) {
 		pemBlock("CERTIFICATE", []byte("canary")) + pemBlock("PUBLIC KEY", []byte("canary")): "holds a certificate and a public key",
 		"-----BEGIN PRIVATE KEY-----\ncanary":                                                "its block is damaged or not whole",
 	} {
-		_, err := privateKey(text)
+		_, err := Private(text)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(strings.ToLower(err.Error()), "canary") {
 			t.Errorf("%.40q: %v, want %q in it", text, err, want)
 		}

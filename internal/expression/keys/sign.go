@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package keys
 
 import (
 	"crypto"
@@ -13,9 +13,6 @@ import (
 	_ "crypto/sha1" // registers SHA-1 for RS1
 	_ "crypto/sha256"
 	_ "crypto/sha512"
-
-	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 )
 
 // signature is one way to sign a message.
@@ -46,26 +43,26 @@ var signatures = map[string]signature{
 	"EdDSA": {0, edwards, nil},
 }
 
-// signMessage implements sign(algorithm, key, message): a bare signature over a text or
-// bytes. The key is a private key in PEM.
-func signMessage(arguments ...ref.Val) ref.Val {
-	way, known := signatures[string(arguments[0].(types.String))]
+// Sign gives a bare signature over a message, under a private key in PEM. Its errors hold no
+// value.
+func Sign(algorithm, key string, message []byte) ([]byte, error) {
+	way, known := signatures[algorithm]
 	if !known {
-		return types.WrapErr(safeError("the algorithm of sign must be RS1, one of RS, PS, ES with 256, 384 or 512, ES256-DER, ES384-DER, ES512-DER, or EdDSA (for a shared secret use hmac.sha256)"))
+		return nil, Error("the algorithm of sign must be RS1, one of RS, PS, ES with 256, 384 or 512, ES256-DER, ES384-DER, ES512-DER, or EdDSA (for a shared secret use hmac.sha256)")
 	}
-	key, err := privateKey(string(arguments[1].(types.String)))
+	private, err := Private(key)
 	if err != nil {
-		return types.WrapErr(err)
+		return nil, err
 	}
-	signed, err := way.sign(key, bytesOf(arguments[2]))
+	signed, err := way.sign(private, message)
 	if err != nil {
-		return types.WrapErr(safeError("a message cannot be signed: the key does not suit its algorithm"))
+		return nil, Error("a message cannot be signed: the key does not suit its algorithm")
 	}
-	return types.Bytes(signed)
+	return signed, nil
 }
 
 // errUnsuited says that a key is not of the kind that an algorithm takes.
-const errUnsuited = safeError("the key does not suit its algorithm")
+const errUnsuited = Error("the key does not suit its algorithm")
 
 func (s signature) sign(key crypto.PrivateKey, message []byte) ([]byte, error) {
 	if s.hash != 0 {
