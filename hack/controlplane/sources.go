@@ -122,7 +122,7 @@ func run(ctx context.Context, folder, what, name string, arguments ...string) er
 // output runs a command in a folder and gives what it prints on standard output.
 // The error holds what it printed on standard error.
 func output(ctx context.Context, folder, name string, arguments ...string) (string, error) {
-	command := exec.CommandContext(ctx, name, arguments...)
+	command := exec.CommandContext(ctx, name, arguments...) //nolint:gosec // the commands are those of this folder
 	command.Dir = folder
 	// The modules beside this file say all; a caller's workspace or flags, meant
 	// for another build, must not change it.

@@ -142,7 +142,7 @@ func writeArchive(o options, built *platformImage) (string, error) {
 // bills of materials as what refers to an image
 // (https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md, "subject").
 func writeLayout(o options, from origin, built []*platformImage) (string, error) {
-	index := v1.ImageIndex(mutate.IndexMediaType(empty.Index, types.OCIImageIndex))
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, each := range built {
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: each.image, Descriptor: v1.Descriptor{Platform: &each.platform}})
 	}

@@ -99,7 +99,7 @@ func install(ctx context.Context, command string) error {
 
 // output runs a command quietly; its error has the last line of what it printed.
 func output(ctx context.Context, name string, arguments ...string) error {
-	command := exec.CommandContext(ctx, name, arguments...)
+	command := exec.CommandContext(ctx, name, arguments...) //nolint:gosec // the commands are those of this folder
 	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	printed, err := command.CombinedOutput()
 	if err == nil {

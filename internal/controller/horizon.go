@@ -62,19 +62,20 @@ func watchHorizon(ctx context.Context, mgr ctrl.Manager, refresher *refresh.Refr
 
 // Start implements manager.Runnable. It fails with ErrPutBack.
 func (w *horizonWatch) Start(ctx context.Context) error {
-	err := wait.PollUntilContextCancel(ctx, horizonPeriod, false, func(ctx context.Context) (bool, error) {
+	watched, goneBack := context.WithCancelCause(ctx)
+	defer goneBack(nil)
+	wait.UntilWithContext(watched, func(ctx context.Context) {
 		if err := w.look(ctx); err != nil && ctx.Err() == nil {
 			log.FromContext(ctx).Info("whether the cluster was put back to an earlier revision cannot be seen; it is tried again", "why", problem.OneLine(err))
 		}
 		if w.horizon.Restored() != w.began { // a claim may have shown it, too
-			return false, ErrPutBack
+			goneBack(ErrPutBack)
 		}
-		return false, nil
-	})
+	}, horizonPeriod)
 	if ctx.Err() != nil {
 		return nil
 	}
-	return err
+	return context.Cause(watched)
 }
 
 // NeedLeaderElection is false: a process that waits for its lease remembers too.

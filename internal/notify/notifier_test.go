@@ -101,7 +101,7 @@ func TestAReceiverThatFails(t *testing.T) {
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}
 		}, []string{"failed", "failed", "failed", "sent"}, 4},
-		{"closes connections", "no answer is no receipt", func(nth int, w http.ResponseWriter, _ *http.Request) {
+		{"closes connections", "no answer is no receipt", func(nth int, _ http.ResponseWriter, _ *http.Request) {
 			if nth < 3 {
 				panic(http.ErrAbortHandler)
 			}

@@ -133,7 +133,7 @@ func start(t *testing.T, change func(*Parts), pods ...*corev1.Pod) *scene {
 }
 
 // published tells the lane of a token of the credential shop, which asks for nudges.
-func (s *scene) published(namespace string) { s.Lane.Published(shop(namespace)) }
+func (s *scene) published(namespace string) { s.Published(shop(namespace)) }
 
 func shop(namespace string) *v1alpha1.TokenCredential {
 	return &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "shop"},
@@ -200,14 +200,14 @@ func TestEachPodIsNudgedOnceForEachToken(t *testing.T) {
 		{"a credential that does not ask", "it is an opt-in", two(), func(s *scene) {
 			silent := shop("a")
 			silent.Spec.Target.NudgePods = false
-			s.Lane.Published(silent)
+			s.Published(silent)
 			later(time.Minute)
 		}, nil},
 		{"a target with a name of its own", "the target counts, not the credential's name", []*corev1.Pod{mounting("a", "web-0", "named"), mounting("a", "web-1", "shop")},
 			func(s *scene) {
 				c := shop("a")
 				c.Spec.Target.Name = "named"
-				s.Lane.Published(c)
+				s.Published(c)
 				later(time.Minute)
 			}, []string{"a/web-0"}},
 		{"an API server that is busy", "it is asked again", two()[:1], func(s *scene) {

@@ -43,7 +43,7 @@ func NewAPIServer(config *rest.Config, connections *http.Client, writes client.W
 	config = rest.CopyConfig(config)
 	config.APIPath, config.GroupVersion = "/api", &corev1.SchemeGroupVersion
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	config.ContentConfig.AcceptContentTypes, config.ContentConfig.ContentType = "application/json", "application/json"
+	config.AcceptContentTypes, config.ContentType = "application/json", "application/json"
 	reads, err := rest.RESTClientForConfigAndClient(config, connections)
 	if err != nil {
 		return nil, fmt.Errorf("make a client for pods: %w", err)

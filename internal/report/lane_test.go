@@ -475,7 +475,7 @@ func (s *told) Wrote(before *v1alpha1.TokenCredentialStatus, written *v1alpha1.T
 func TestWhatWasWrittenIsSaid(t *testing.T) {
 	t.Parallel()
 	w, said := newWorld(t), &told{}
-	w.Lane.Statuses = said
+	w.Statuses = said
 	add := func(count int64) {
 		cached := w.get(shop.Name)
 		cached.Spec.ProviderRef.Name = "xiaomi"

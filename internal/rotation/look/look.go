@@ -115,7 +115,7 @@ func (l *Looks[T]) turn(ctx context.Context, leader *waiter[T]) error {
 	if turn.Delay() == 0 {
 		return nil
 	}
-	timer := time.NewTimer(turn.Delay())
+	timer := time.NewTimer(turn.Delay()) //nolint:forbidigo // as rate.Limiter waits: it decides nothing
 	defer timer.Stop()
 	select {
 	case <-timer.C:
