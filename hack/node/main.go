@@ -9,7 +9,7 @@
 //	node run -- COMMAND  # up, COMMAND with KUBECONFIG set, down
 //	node load FILE.tar   # bring an image to the node that is up
 //	node down            # end the node that is up, and remove what a killed one left
-//	node check           # say whether a node can run here; status 3 where it cannot
+//	node check           # see to it that a node can run here, by apt if need be; status 3 where it cannot
 //
 // Everything runs in PID, mount and network namespaces of its own. So the end of the one
 // process that the kernel has in it as its first is the end of every process, mount,

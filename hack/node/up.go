@@ -50,7 +50,10 @@ func up(ctx context.Context, command []string) error {
 	if err == nil {
 		err = n.awaitReady(ctx)
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return errors.Join(errors.New("interrupted before the node was ready"), n.end(ctx))
+	case err != nil:
 		return errors.Join(lacking("%v", err), n.end(ctx))
 	}
 	say("The node is ready after %s. Logs and all else of it are in %s.", time.Since(started).Round(time.Second), folder)

@@ -53,6 +53,66 @@ func TestAPodThatMountsTheTargetIsNeverRefused(t *testing.T) {
 	report(t, "from the provider's reply to the first call of the pod, without a nudge", "%s", summary(calls.delays[1:]))
 }
 
+// TestANudgedPodSeesATokenWithinSeconds has tokens of a minute reach the pods that mount
+// them in time, at the cost of one patch for each pod and token. A pod of another namespace
+// that mounts a Secret of the same name is left alone, and nothing is restarted.
+func TestANudgedPodSeesATokenWithinSeconds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes ten minutes")
+	}
+	const goal, renewals, of, before = 3 * time.Second, 10, time.Minute, 20 * time.Second
+	install(t, fromChartWith(map[string]any{"nudgePods": map[string]any{"enabled": true}}), 1)
+	newNamespace(t, "team-a")
+	newNamespace(t, "team-b")
+	lifetime(t, of)
+	newCredential(t, "team-a", "shop", func(c *v1alpha1.TokenCredential) {
+		c.Spec.Target.NudgePods = true
+		c.Spec.Renewal.Before = &v1alpha1.Duration{Duration: metav1.Duration{Duration: before}}
+	})
+	awaitReady(t, "team-a", "shop")
+	nudged := runConsumer(t, "team-a", "nudged", "shop-token")
+	must(t, env.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team-b", Name: "shop-token"},
+		Data: secret(t, "team-a", "shop-token").Data}))
+	other := runConsumer(t, "team-b", "other", "shop-token")
+	_, audited := readAudit(t, 0)
+	seen := len(env.api.of("nudged").tokens)
+
+	eventually(t, renewals*of+patience, "the pod uses each token", func() error {
+		if got := len(env.api.of("nudged").tokens) - seen; got < renewals {
+			return fmt.Errorf("it has used %d of %d", got, renewals)
+		}
+		return nil
+	})
+	calls := env.api.of("nudged")
+	if calls.refused > 0 {
+		t.Errorf("%d of %d calls were refused, the first at %v", calls.refused, calls.accepted+calls.refused, calls.refusals)
+	}
+	if p95 := percentile(calls.delays[seen:], 0.95); p95 > goal {
+		t.Errorf("a token takes %s into a pod, more than %s", p95, goal)
+	}
+	report(t, "calls of the nudged pod that were refused", "%d of %d, over %d tokens of %s", calls.refused, calls.accepted+calls.refused, len(calls.tokens), of)
+	report(t, "from the provider's reply to the first call of the pod, with a nudge", "%s", summary(calls.delays[seen:]))
+	patches := 0
+	requests, _ := readAudit(t, audited)
+	for _, each := range requests {
+		if each.Verb == "patch" && each.ObjectRef.Resource == "pods" {
+			patches++
+			if each.ObjectRef.Namespace != "team-a" {
+				t.Errorf("a pod of namespace %s was patched", each.ObjectRef.Namespace)
+			}
+		}
+	}
+	if env.node != "" && patches > renewals+1 {
+		t.Errorf("%d patches of pods for %d tokens and one pod", patches, renewals)
+	}
+	for _, pod := range []*corev1.Pod{nudged, other} {
+		must(t, env.Get(t.Context(), client.ObjectKeyFromObject(pod), pod))
+		if s := pod.Status.ContainerStatuses[0]; s.RestartCount > 0 {
+			t.Errorf("the container of %s was restarted: %v", pod.Name, s.LastTerminationState)
+		}
+	}
+}
+
 // runConsumer starts a pod that mounts a Secret and calls the API with the token in it,
 // under its own name, and waits until it does.
 func runConsumer(t *testing.T, namespace, name, secret string, change ...func(*corev1.Pod)) *corev1.Pod {

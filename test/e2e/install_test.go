@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,7 +45,7 @@ type operator struct {
 // installedBy are the ways to install that the project ships.
 var installedBy = map[string]func(*testing.T, int) []*unstructured.Unstructured{
 	"the one-file installer": fromInstaller,
-	"the Helm chart":         fromChart,
+	"the Helm chart":         fromChartWith(nil),
 }
 
 // install installs the operator with a number of replicas, waits until it is ready, and
@@ -175,17 +176,26 @@ func egressFlags() []string {
 	return []string{"--egress-resolve=" + strings.Join(env.server.Resolve(), ",")}
 }
 
-// fromChart is the chart, rendered as helm install does, in a namespace that enforces the
-// strictest Pod Security Standard.
-func fromChart(t *testing.T, replicas int) []*unstructured.Unstructured {
+// fromChartWith is the chart with further values.
+func fromChartWith(more map[string]any) func(*testing.T, int) []*unstructured.Unstructured {
+	return func(t *testing.T, replicas int) []*unstructured.Unstructured {
+		image, tag, _ := strings.Cut(env.manager, ":")
+		values := map[string]any{
+			"replicas":  replicas,
+			"image":     map[string]any{"repository": image, "tag": tag},
+			"egress":    map[string]any{"allowCIDRs": []string{env.host + "/32"}, "extraCA": string(env.server.CAPEM())},
+			"extraArgs": egressFlags(),
+		}
+		maps.Copy(values, more)
+		return renderChart(t, values)
+	}
+}
+
+// renderChart renders as helm install does, for a namespace that enforces the strictest
+// Pod Security Standard.
+func renderChart(t *testing.T, wanted map[string]any) []*unstructured.Unstructured {
 	t.Helper()
-	image, tag, _ := strings.Cut(env.manager, ":")
-	values, err := sigsyaml.Marshal(map[string]any{
-		"replicas":  replicas,
-		"image":     map[string]any{"repository": image, "tag": tag},
-		"egress":    map[string]any{"allowCIDRs": []string{env.host + "/32"}, "extraCA": string(env.server.CAPEM())},
-		"extraArgs": egressFlags(),
-	})
+	values, err := sigsyaml.Marshal(wanted)
 	must(t, err)
 	chart, err := loader.Load(filepath.Join(repository, "charts", "tokenkeeper"))
 	must(t, err)
