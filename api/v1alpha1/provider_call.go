@@ -193,8 +193,10 @@ type ProviderResponse struct {
 // +kubebuilder:validation:Enum=OAuth2
 type StandardFailures string
 
-// OAuth2Failures are those of an OAuth 2.0 token endpoint.
-const OAuth2Failures StandardFailures = "OAuth2"
+const (
+	// OAuth2Failures are those of an OAuth 2.0 token endpoint.
+	OAuth2Failures StandardFailures = "OAuth2"
+)
 
 // FailureReason is what a failure rule may conclude.
 // +kubebuilder:validation:Enum=ReauthorizationRequired;AppRejected;RequestRejected;RateLimited;ProviderUnavailable;SendAgain

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -64,7 +63,7 @@ func (v version) newest(versions []string) (version, bool) {
 	best, ok := version{}, false
 	for _, text := range versions {
 		found, err := parseVersion(strings.TrimSpace(text))
-		if err == nil && found.patch != anyPatch && v.serves(found) && (!ok || cmp.Compare(found.patch, best.patch) > 0) {
+		if err == nil && found.patch != anyPatch && v.serves(found) && (!ok || found.patch > best.patch) {
 			best, ok = found, true
 		}
 	}

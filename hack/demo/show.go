@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -50,16 +51,20 @@ func show(ctx context.Context, given settings, stage stage, output io.Writer) er
 		return err
 	}
 	names := credentialNames(stage.samples)
-	introduce(output, given, stage, len(names))
-	s.board, s.screen = newBoard(c, names), newScreen(output)
-	defer s.screen.close()
+	introduce(output, given, s.scene(), len(names))
+	s.board, s.display = newBoard(c, names), newDisplay(output, cancel)
+	defer func() {
+		if s.display.close() {
+			s.summarize()
+		}
+	}()
 	clock := time.NewTicker(time.Second)
 	defer clock.Stop()
 	for {
 		if err := s.next(ctx, changes, clock.C); err != nil {
 			return err
 		}
-		s.screen.draw(s.board, time.Now())
+		s.display.draw(frame{scene: s.scene(), rows: s.board.shown(), now: time.Now()})
 		if isDone, err := s.isDone(ctx); isDone || err != nil {
 			return err
 		}
@@ -73,7 +78,7 @@ type showing struct {
 	output  io.Writer
 	started time.Time
 	board   *board
-	screen  *screen
+	display display
 }
 
 // next waits for the next thing that happens, and says what it is.
@@ -86,14 +91,14 @@ func (s *showing) next(ctx context.Context, changes <-chan change, clock <-chan 
 		if err != nil {
 			return err
 		}
-		s.screen.append(line)
+		s.display.append(line)
 	case seen := <-changes:
 		for _, line := range s.board.see(ctx, seen, time.Now()) {
-			s.screen.append(line)
+			s.display.append(line)
 		}
 	case <-clock:
 		if line, isKnown := s.operator.kept(ctx, s.board, s.providers); isKnown {
-			s.screen.append(line)
+			s.display.append(line)
 		}
 		if err := s.board.askForRefreshes(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			return err
@@ -109,16 +114,40 @@ func (s *showing) isDone(ctx context.Context) (bool, error) {
 	}
 	behind := s.board.behind(ctx, s.providers)
 	if behind == nil {
-		s.screen.end(s.board, time.Now())
+		s.end()
 		fmt.Fprintf(s.output, "\nAll %d credentials got their first token and were refreshed twice in %s, and every target holds a token that its provider calls valid.\n",
 			len(s.board.samples), time.Since(s.started).Round(time.Second))
 		return true, nil
 	}
 	if time.Since(s.started) > oncePatience {
-		s.screen.end(s.board, time.Now())
+		s.end()
 		return false, fmt.Errorf("after %s:\n%w", oncePatience, behind)
 	}
 	return false, nil
+}
+
+// end closes the display and shows the board for the last time.
+func (s *showing) end() {
+	s.display.close()
+	s.summarize()
+}
+
+func (s *showing) summarize() {
+	fmt.Fprintln(s.output)
+	for _, line := range s.board.summary(time.Now()) {
+		fmt.Fprintln(s.output, line)
+	}
+}
+
+// scene is what is shown of the stage.
+func (s *showing) scene() scene {
+	return scene{
+		kubeconfig: s.cluster.Kubeconfig,
+		tools:      filepath.Dir(s.cluster.Kubectl),
+		lifetime:   s.given.lifetime,
+		started:    s.started,
+		operator:   s.operator.PID(),
+	}
 }
 
 const introduction = `
@@ -130,29 +159,23 @@ tokenkeeper.io/refreshAt.)
 
 Look from another terminal while it runs:
 
-  export KUBECONFIG=%[5]s
-  export PATH=%[6]s:$PATH
-  kubectl get tokencred
-  kubectl describe tokencred xiaomi             what the operator says
-  kubectl get secret xiaomi-mac-token -o yaml   what a pod would mount
+  %[5]s
 
 And break something:
 
-  kubectl delete secret xiaomi-mac-token        it comes back, nobody is called
-  kubectl delete secret xiaomi-app              Ready until the token expires
-  kubectl patch tokencred mcs --type merge -p '{"spec":{"suspend":true}}'
-  kill -9 %[7]d
-                the operator: it is started again, and you see what was kept
+  %[6]s
 
-%[8]s
+%[7]s
 
 `
 
-func introduce(output io.Writer, given settings, stage stage, credentials int) {
+func introduce(output io.Writer, given settings, scene scene, credentials int) {
 	end := "Ctrl-C ends it and leaves nothing behind."
 	if given.once {
 		end = fmt.Sprintf("It ends by itself once each has been refreshed twice, in about %s.", (2 * given.lifetime).Round(time.Second))
 	}
+	const width, indent = 78, "\n  "
 	fmt.Fprintf(output, introduction, samplesFolder, credentials, given.lifetime, askEvery,
-		stage.cluster.Kubeconfig, filepath.Dir(stage.cluster.Kubectl), stage.operator.PID(), end)
+		strings.Join(append(scene.environment(), aligned(looks(), width)...), indent),
+		strings.Join(aligned(breaks(scene.operator), width), indent), end)
 }

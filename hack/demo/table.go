@@ -4,77 +4,186 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 )
 
-// freshFor is how long a new token is highlighted.
-const freshFor = 2 * time.Second
-
-// Colours of a terminal.
 const (
-	plain  = ""
-	bold   = "\x1b[1m"
-	green  = "\x1b[32m"
-	yellow = "\x1b[33m"
-	reset  = "\x1b[0m"
+	// freshFor is how long a new token is highlighted.
+	freshFor = 2 * time.Second
+	// barCells is how wide the bar of a token's life is.
+	barCells = 10
+	// leastMessage is the width below which messages get lines of their own.
+	leastMessage = 28
+	// mostMessage is how many lines of its own a message gets.
+	mostMessage = 3
+	gap         = "  "
 )
 
-// line of the table, with the colour that it should have.
-type line struct {
-	text   string
-	colour string
+// shown is a credential as it is shown.
+type shown struct {
+	name, ready, reason, provider string
+	expires                       *metav1.Time
+	life                          screen.Life
+	tokens                        int64
+	rotations                     int
+	message                       string
+	state                         screen.State
+	refreshed                     time.Time
 }
 
-// The columns; where the terminal is too narrow for all, the provider's goes.
-var header = []string{"NAME", "READY", "REASON", "PROVIDER", "EXPIRES", "TOKENS", "ROTATED"}
-
-const providerColumn = 3
-
-// table is the board as aligned lines, with the header.
-func (b *board) table(now time.Time, width int) []line {
-	cells := [][]string{header}
-	colours := []string{bold}
+// shown are the credentials as they are shown.
+func (b *board) shown() []shown {
+	var all []shown
 	for _, r := range b.ordered() {
-		ready := condition(r.credential, v1alpha1.ReadyCondition)
-		cells = append(cells, []string{
-			r.credential.Name,
-			string(ready.Status),
-			ready.Reason,
-			r.credential.Spec.ProviderRef.Name,
-			expiry(r.credential.Status.ExpirationTime, now),
-			strconv.FormatInt(r.credential.Status.RefreshCount, 10),
-			strconv.Itoa(r.rotations),
+		ready, status := condition(r.credential, v1alpha1.ReadyCondition), r.credential.Status
+		telling := screen.Telling(r.credential)
+		all = append(all, shown{
+			name:      r.credential.Name,
+			ready:     string(ready.Status),
+			reason:    cmp.Or(telling.Reason, ready.Reason),
+			provider:  r.credential.Spec.ProviderRef.Name,
+			expires:   status.ExpirationTime,
+			life:      screen.LifeOf(status),
+			tokens:    status.RefreshCount,
+			rotations: r.rotations,
+			message:   telling.Message,
+			state:     screen.StateOf(r.credential),
+			refreshed: r.refreshed,
 		})
-		switch {
-		case ready.Status != metav1.ConditionTrue:
-			colours = append(colours, yellow)
-		case now.Sub(r.refreshed) < freshFor:
-			colours = append(colours, green)
-		default:
-			colours = append(colours, plain)
-		}
 	}
-	lines := make([]line, 0, len(cells))
-	texts := align(cells)
-	if longest(texts) > width {
-		for i := range cells {
-			cells[i] = slices.Concat(cells[i][:providerColumn], cells[i][providerColumn+1:])
-		}
-		texts = align(cells)
+	return all
+}
+
+// isWell reports whether there is nothing to say of a credential.
+func (s shown) isWell() bool { return s.state == screen.Ready && s.reason == v1alpha1.TokenValidReason }
+
+// column of the table.
+type column struct {
+	title string
+	cell  func(shown) string
+}
+
+// columns of the table, and those that go first where there is no room.
+func (f frame) columns() (all []column, dispensable []string) {
+	return []column{
+		{"NAME", func(s shown) string { return s.name }},
+		{"READY", func(s shown) string { return s.ready }},
+		{"REASON", func(s shown) string { return s.reason }},
+		{"PROVIDER", func(s shown) string { return s.provider }},
+		{"LIFE", func(s shown) string {
+			if s.life.To.IsZero() {
+				return strings.Repeat("░", barCells)
+			}
+			return s.life.Bar(f.now, barCells, false)
+		}},
+		{"EXPIRES", func(s shown) string { return expiry(s.expires, f.now) }},
+		{"TOKENS", func(s shown) string { return strconv.FormatInt(s.tokens, 10) }},
+		{"ROTATED", func(s shown) string { return strconv.Itoa(s.rotations) }},
+	}, []string{"PROVIDER", "LIFE", "ROTATED", "TOKENS"}
+}
+
+// table is the credentials as lines that fit the width. Where it is wide enough, the last
+// column is what is said of each; else that stands below those that are not well.
+func (f frame) table(width int) []string {
+	columns, dispensable := f.columns()
+	texts := f.texts(columns)
+	for len(dispensable) > 0 && widest(texts) > width {
+		columns = slices.DeleteFunc(columns, func(c column) bool { return c.title == dispensable[0] })
+		texts, dispensable = f.texts(columns), dispensable[1:]
 	}
-	for i, text := range texts {
-		lines = append(lines, line{text, colours[i]})
+	left := width - widest(texts) - len(gap)
+	hasColumn := left >= leastMessage
+	if hasColumn {
+		texts[0] += gap + "MESSAGE"
+	}
+	lines := []string{boldStyle.Render(ansi.Truncate(texts[0], width, "…"))}
+	for i, row := range f.rows {
+		text := texts[i+1]
+		if !hasColumn {
+			text = strings.TrimRight(text, " ")
+		}
+		line := row.styled(ansi.Truncate(text, width, "…"), f.now)
+		if hasColumn {
+			line += gap + faintUnless(!row.isWell(), ansi.Truncate(row.message, left, "…"))
+		}
+		lines = append(lines, line)
+		if (!hasColumn || lipgloss.Width(row.message) > left) && !row.isWell() {
+			lines = append(lines, row.messageBelow(width, f.now)...)
+		}
 	}
 	return lines
+}
+
+// messageBelow is what is said of a credential, where there is no room for it beside.
+func (s shown) messageBelow(width int, now time.Time) []string {
+	if s.message == "" {
+		return nil
+	}
+	const indent = "    "
+	lines := wrapped(s.message, width, indent, indent)
+	for i, line := range lines {
+		lines[i] = s.styled(line, now)
+	}
+	return lines[:min(len(lines), mostMessage)]
+}
+
+func faintUnless(matters bool, text string) string {
+	if matters {
+		return text
+	}
+	return faintStyle.Render(text)
+}
+
+// texts are the table's lines, the header first, padded to one width.
+func (f frame) texts(columns []column) []string {
+	texts := make([]string, len(f.rows)+1)
+	for i, c := range columns {
+		cells := []string{c.title}
+		for _, row := range f.rows {
+			cells = append(cells, c.cell(row))
+		}
+		width := widest(cells)
+		for line, cell := range cells {
+			if i > 0 {
+				texts[line] += gap
+			}
+			texts[line] += cell + strings.Repeat(" ", width-lipgloss.Width(cell))
+		}
+	}
+	return texts
+}
+
+func widest(texts []string) int {
+	widest := 0
+	for _, text := range texts {
+		widest = max(widest, lipgloss.Width(text))
+	}
+	return widest
+}
+
+// summary is the board as plain lines, for the end.
+func (b *board) summary(now time.Time) []string {
+	f := frame{rows: b.shown(), now: now}
+	columns, _ := f.columns()
+	columns = slices.DeleteFunc(columns, func(c column) bool { return c.title == "LIFE" }) // nobody sees it move
+	texts := f.texts(columns)
+	for i := range texts {
+		texts[i] = strings.TrimRight(texts[i], " ")
+	}
+	return texts
 }
 
 func condition(credential *v1alpha1.TokenCredential, kind string) metav1.Condition {
@@ -97,31 +206,4 @@ func expiry(at *metav1.Time, now time.Time) string {
 	default:
 		return fmt.Sprintf("in %s", left)
 	}
-}
-
-func longest(texts []string) int {
-	longest := 0
-	for _, text := range texts {
-		longest = max(longest, len(text))
-	}
-	return longest
-}
-
-// align pads the cells of each column to the same width.
-func align(rows [][]string) []string {
-	widths := make([]int, len(rows[0]))
-	for _, cells := range rows {
-		for column, cell := range cells {
-			widths[column] = max(widths[column], len(cell))
-		}
-	}
-	texts := make([]string, 0, len(rows))
-	for _, cells := range rows {
-		var text strings.Builder
-		for column, cell := range cells {
-			fmt.Fprintf(&text, "%-*s", widths[column]+2, cell)
-		}
-		texts = append(texts, strings.TrimRight(text.String(), " "))
-	}
-	return texts
 }

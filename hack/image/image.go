@@ -47,7 +47,7 @@ func buildPlatform(ctx context.Context, o options, from origin, platform string)
 		return nil, err
 	}
 	bill, err := built.Bill(program.About{
-		Name: "manager", Version: cmp.Or(o.version, "devel"), Platform: platform, Created: from.created,
+		Name: o.name, Version: cmp.Or(o.version, "devel"), Platform: platform, Created: from.created,
 		Tool: "tokenkeeper-image", Beside: modulesOfFiles(),
 	})
 	if err != nil {
@@ -67,14 +67,14 @@ func assemble(o options, from origin, platform v1.Platform, built *program.Progr
 	if err != nil {
 		return nil, err
 	}
-	top, err := layer([]file{{name: "manager", mode: 0o755, content: built.Bytes}}, from.created)
+	top, err := layer([]file{{name: o.name, mode: 0o755, content: built.Bytes}}, from.created)
 	if err != nil {
 		return nil, err
 	}
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	config := v1.Config{
 		User:       fmt.Sprintf("%d:%d", user, user),
-		Entrypoint: []string{"/manager"},
+		Entrypoint: []string{"/" + o.name},
 		WorkingDir: "/",
 		Env:        []string{"SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"},
 		Labels:     labels(o, from),
@@ -142,7 +142,7 @@ func writeArchive(o options, built *platformImage) (string, error) {
 // bills of materials as what refers to an image
 // (https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md, "subject").
 func writeLayout(o options, from origin, built []*platformImage) (string, error) {
-	index := v1.ImageIndex(mutate.IndexMediaType(empty.Index, types.OCIImageIndex))
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, each := range built {
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: each.image, Descriptor: v1.Descriptor{Platform: &each.platform}})
 	}

@@ -35,6 +35,7 @@ import (
 type options struct {
 	source    string   // the checkout
 	program   string   // the package in it to build
+	name      string   // of the program in the image
 	version   string   // that the program says and the image is labelled with
 	output    string   // a .tar file, or a folder
 	tag       string   // the name that an archive brings
@@ -61,6 +62,7 @@ func parse(arguments []string) (options, error) {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	flags.StringVar(&o.source, "source", "../..", "the checkout to build from")
 	flags.StringVar(&o.program, "program", "./cmd", "the package to build; it becomes the image's entry point")
+	flags.StringVar(&o.name, "name", "manager", "what the program is called in the image")
 	flags.StringVar(&o.version, "version", "", "the version, such as v0.1.0 (default: none, a development build)")
 	flags.StringVar(&o.output, "output", "", "where to: FILE.tar for an archive of one platform, else a folder for an OCI layout")
 	flags.StringVar(&o.tag, "tag", "ghcr.io/tokenkeeper/tokenkeeper:latest", "the name of the image in an archive")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -166,7 +167,7 @@ func buildImage(ctx context.Context, program, tag, file string) error {
 	if err != nil {
 		return err
 	}
-	command := exec.CommandContext(ctx, "go", "run", "-C", "hack/image", ".", "--source="+source, "--program="+program,
+	command := exec.CommandContext(ctx, "go", "run", "-C", "hack/image", ".", "--source="+source, "--program="+program, "--name="+path.Base(program),
 		"--tag="+tag, "--output="+file, "--platform=linux/"+architecture())
 	command.Stderr = os.Stderr
 	if err := command.Run(); err != nil {

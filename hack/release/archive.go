@@ -8,6 +8,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -95,7 +96,7 @@ func readTar(from io.Reader) ([]file, error) {
 	reader := tar.NewReader(from)
 	for {
 		header, err := reader.Next()
-		if err == io.EOF { //nolint:errorlint // as the package's documentation has it
+		if errors.Is(err, io.EOF) {
 			return files, nil
 		}
 		if err != nil {

@@ -76,17 +76,13 @@ func imageStem(p plan) string { return "tokenkeeper-image_" + p.version }
 
 // packLayout writes the layout as one file, which skopeo, podman and ctr read.
 func packLayout(p plan) error {
-	files := []file{}
-	err := filepath.WalkDir(p.path(layoutName), func(path string, entry fs.DirEntry, err error) error {
+	files, root := []file{}, os.DirFS(p.path(layoutName))
+	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		content, err := os.ReadFile(path) //nolint:gosec // of a folder that was just made
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(p.path(layoutName), path)
-		files = append(files, file{name: filepath.ToSlash(name), mode: 0o644, content: content})
+		content, err := fs.ReadFile(root, name)
+		files = append(files, file{name: name, mode: 0o644, content: content})
 		return err
 	})
 	if err != nil {

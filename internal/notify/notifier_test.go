@@ -210,7 +210,7 @@ func TestATryEnds(t *testing.T) {
 	n.timeout = 50 * time.Millisecond
 	old := status("", "")
 	event, _ := transition(&old, written("shop", status("AppRejected", "")), "c", time.Now())
-	if retry, err := n.send(t.Context(), event); !retry || err == nil || !strings.Contains(err.Error(), "did not answer in time") {
+	if retry, err := n.send(t.Context(), event); !retry || err == nil || !strings.Contains(err.Error(), " in time") { // no answer, or no connection yet
 		t.Errorf("retry is %v, the error %v", retry, err)
 	}
 }

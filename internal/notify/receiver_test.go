@@ -37,7 +37,7 @@ func TestTheReceiverOfTheDocs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		program := string(code[1]) + "\nimport json, sys\ngiven = json.loads(sys.argv[1])\nprint(verify(given['key'], given['headers'], given['body'].encode()))\n"
+		program := string(code[1]) + "\nimport json, sys\ntime.time = lambda: " + sent.header.Get("Webhook-Timestamp") + " + 60\ngiven = json.loads(sys.argv[1])\nprint(verify(given['key'], given['headers'], given['body'].encode()))\n"
 		output, err := exec.CommandContext(t.Context(), python, "-c", program, string(input)).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %s", err, output)

@@ -34,7 +34,8 @@ refresh:
 	}{
 		"nothing is wrong": {"a warning that comes always is read by nobody", "", "", nil},
 		"no failure rule": {"every refusal would wait for a person", sound[strings.Index(sound, "    failures:"):], "", []string{
-			`spec.refresh.response.failures: without a rule the outcome of every refused call is unknown, and the credential waits for a person: say which replies prove that nothing was spent, such as {when: body.error == "invalid_grant", reason: ReauthorizationRequired}`}},
+			`spec.refresh.response.failures: without a rule the outcome of every refused call is unknown, and the credential waits for a person: say which replies prove that nothing was spent, such as {when: body.error == "invalid_grant", reason: ReauthorizationRequired}, or take those of RFC 6749 (standardFailures: OAuth2)`}},
+		"the standard ones alone":                {"they recognize a dead refresh token", sound[strings.Index(sound, "    failures:"):], "    standardFailures: OAuth2\n", nil},
 		"no failure rule where nothing is spent": {"an unknown outcome is tried again", sound[strings.Index(sound, "    failures:"):] + "|rotation: {mode: SingleUse}", "|rotation: {mode: Reusable}", nil},
 		"no rule for a dead refresh token": {"the person is never asked", "reason: ReauthorizationRequired", "reason: RequestRejected", []string{
 			"spec.refresh.response.failures: no rule says ReauthorizationRequired: a refresh token that is no longer accepted would not be recognized"}},

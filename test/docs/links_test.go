@@ -122,7 +122,7 @@ func TestMakeTargetsExist(t *testing.T) {
 		for _, code := range append(fenced.FindAllString(page, -1), inline.FindAllString(page, -1)...) {
 			for _, match := range command.FindAllStringSubmatch(code, -1) {
 				for _, word := range strings.Fields(match[1]) {
-					if strings.Contains(word, "=") || !regexp.MustCompile(`^[a-z0-9-]+$`).MatchString(word) {
+					if strings.Contains(word, "=") || !regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`).MatchString(word) {
 						continue
 					}
 					found++

@@ -149,12 +149,12 @@ func bringImages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, each := range []struct{ source, program, tag string }{
-		{filepath.Join(here, repository), "./cmd", managerImage},
-		{here, "./consumer", consumerImage},
+	for _, each := range []struct{ source, program, name, tag string }{
+		{filepath.Join(here, repository), "./cmd", "manager", managerImage},
+		{here, "./consumer", "consumer", consumerImage},
 	} {
 		file := filepath.Join(folder, "image.tar")
-		if err := command(ctx, repository, "go", "run", "-C", "hack/image", ".", "--source="+each.source, "--program="+each.program,
+		if err := command(ctx, repository, "go", "run", "-C", "hack/image", ".", "--source="+each.source, "--program="+each.program, "--name="+each.name,
 			"--tag="+each.tag, "--output="+file, "--platform=linux/"+runtime.GOARCH); err != nil {
 			return err
 		}

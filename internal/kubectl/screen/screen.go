@@ -50,7 +50,10 @@ type Event struct {
 	Reason, Message string
 }
 
-const labelWidth = 12
+const (
+	labelWidth = 12
+	barCells   = 40
+)
 
 // String draws the screen.
 func (s Screen) String() string {
@@ -115,7 +118,7 @@ func (s Screen) token(b *strings.Builder) {
 		b.WriteString("\n")
 		return
 	}
-	s.line(b, "Token", s.bar(status))
+	s.line(b, "Token", LifeOf(status).Bar(s.Now, barCells, s.Colours))
 	s.line(b, "", s.spans(status))
 	more := fmt.Sprintf("%d obtained so far", status.RefreshCount)
 	if status.FailedAttempts > 0 {
@@ -126,30 +129,6 @@ func (s Screen) token(b *strings.Builder) {
 	}
 	s.line(b, "", more)
 	b.WriteString("\n")
-}
-
-// bar is the token's life: what has passed of it, and where its renewal is planned.
-func (s Screen) bar(status v1alpha1.TokenCredentialStatus) string {
-	const cells = 40
-	from, to := status.LastRefreshTime.Time, status.ExpirationTime.Time
-	at := func(moment time.Time) int {
-		if !to.After(from) {
-			return cells
-		}
-		return max(0, min(cells, int(cells*moment.Sub(from)/to.Sub(from))))
-	}
-	drawn := slices.Concat(slices.Repeat([]rune{'█'}, at(s.Now)), slices.Repeat([]rune{'░'}, cells-at(s.Now)))
-	style := good
-	switch {
-	case !s.Now.Before(to):
-		style = bad
-	case status.NextRefreshTime != nil && s.Now.After(status.NextRefreshTime.Time):
-		style = doubt
-	}
-	if next := status.NextRefreshTime; next != nil && next.Time.Before(to) && next.After(from) {
-		drawn[min(at(next.Time), cells-1)] = '│'
-	}
-	return s.style(style, string(drawn))
 }
 
 func (s Screen) spans(status v1alpha1.TokenCredentialStatus) string {

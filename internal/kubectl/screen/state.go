@@ -70,6 +70,9 @@ var (
 	bold  = lipgloss.NewStyle().Bold(true)
 )
 
+// Good is a text in the colour of what has gone well.
+func Good(text string) string { return good.Render(text) }
+
 // Colour is a text in the colour of a state; one that is well has none.
 func Colour(text string, state State) string {
 	switch state {

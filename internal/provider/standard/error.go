@@ -19,16 +19,20 @@ func codeOf(status int, body any) string {
 	if !is {
 		return ""
 	}
-	if code := codeIn(object["error"]); code != "" || status < 400 {
-		return code
+	stated := codeIn(object["error"])
+	if status < 400 || stated != "" && stated != unnamed {
+		return stated
 	}
-	for _, name := range []string{"code", "errorCode", "error_code", "Error", "ErrorCode", "err"} {
-		if code := codeIn(object[name]); code != "" {
+	for _, name := range []string{"code", "errorCode", "error_code", "Error", "ErrorCode", "err", "errors"} {
+		if code := codeIn(object[name]); code != "" && code != unnamed {
 			return code
 		}
 	}
-	return codeIn(object["errors"])
+	return stated
 }
+
+// unnamed is the code of an error that is stated, and has none.
+const unnamed = "error"
 
 // codeIn is the code that a member of an error holds.
 func codeIn(value any) string {
@@ -40,7 +44,7 @@ func codeIn(value any) string {
 			}
 		}
 		if len(value) > 0 {
-			return "error"
+			return unnamed
 		}
 	case []any:
 		if len(value) > 0 {
@@ -48,7 +52,7 @@ func codeIn(value any) string {
 		}
 	case bool:
 		if value {
-			return "error"
+			return unnamed
 		}
 	case nil:
 	default:
