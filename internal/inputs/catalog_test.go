@@ -171,7 +171,7 @@ func TestBuiltInsAreThoseThatAreAllowed(t *testing.T) {
 		{"this one", "an admin names what may be used", []string{"shop"}, true, ""},
 		{"another one", "what is not named may not be used", []string{"bare"}, false, ""},
 		{"none", "an admin may want described providers alone", nil, false, ""},
-		{"one that does not exist", "the flag's typing error ends the start, and says what there is", []string{"shpo"}, false, `no built-in provider "shpo"; there are bare, shop`},
+		{"one that does not exist", "the flag's typing error ends the start, and says what was meant", []string{"shpo"}, false, `no built-in provider "shpo": did you mean shop?`},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()

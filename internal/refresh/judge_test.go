@@ -134,7 +134,7 @@ func TestTokensThatArriveWithAFailureAreUsedTheSecondTime(t *testing.T) {
 		"the first time":                   {"it is told", replies(400, `{"error":"invalid_request","access_token":"a9","refresh_token":"second-canary"}`), "", v1alpha1.RequestRejectedReason},
 		"the second time":                  {"it would rotate for ever", replies(400, `{"error":"invalid_request","access_token":"a9","refresh_token":"second-canary"}`), v1alpha1.RequestRejectedReason, ""},
 		"the second time, no rule matches": {"it would rotate for ever", replies(500, `{"access_token":"a9","refresh_token":"second-canary"}`), v1alpha1.ProviderUnavailableReason, ""},
-		"the second time, broken":          {"it would rotate for ever", replies(200, `{"access_token":"a9","refresh_token":"second-canary",}`), v1alpha1.ProviderUnavailableReason, ""},
+		"the second time, broken":          {"it would rotate for ever", replies(200, `{"access_token":"a9","refresh_token":"second-canary","scope":"re`), v1alpha1.ProviderUnavailableReason, ""},
 		"after another failure":            {"it is told", replies(400, `{"error":"invalid_request","access_token":"a9","refresh_token":"second-canary"}`), v1alpha1.RateLimitedReason, v1alpha1.RequestRejectedReason},
 		"the grant is refused":             {"that is a person's to mend", replies(400, `{"error":"invalid_grant","access_token":"a9","refresh_token":"second-canary"}`), v1alpha1.ReauthorizationRequiredReason, v1alpha1.ReauthorizationRequiredReason},
 		"no access token":                  {"there is nothing to use", replies(400, `{"error":"invalid_request","refresh_token":"second-canary"}`), v1alpha1.RequestRejectedReason, v1alpha1.RequestRejectedReason},
