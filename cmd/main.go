@@ -26,12 +26,14 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
-	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == courierCommand {
+		os.Exit(runCourier(os.Args[2:]))
+	}
 	options := defaultOptions()
 	options.addFlags(flag.CommandLine)
 	logging := zap.Options{}
@@ -43,7 +45,7 @@ func main() {
 		return
 	}
 	if flag.NArg() > 0 { // a mistyped command must not start an operator
-		fmt.Fprintf(os.Stderr, "%q is no flag, and there are no commands: manager --help lists the flags\n", flag.Arg(0))
+		fmt.Fprintf(os.Stderr, "%q is no flag, and the one command is %q, as the first word: manager --help lists the flags\n", flag.Arg(0), courierCommand)
 		os.Exit(2)
 	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
@@ -78,7 +80,7 @@ func run(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
-	calls, err := egress.New(options.egress)
+	carrier, stayInTouch, err := courierOf(options)
 	if err != nil {
 		return err
 	}
@@ -93,7 +95,8 @@ func run(ctx context.Context, options options) error {
 	var inFlight sync.WaitGroup
 	err = controller.SetupWithManager(ctx, mgr, controller.Options{
 		BuiltInProviders:  options.builtInProviders,
-		Egress:            calls,
+		Egress:            carrier,
+		Courier:           carrier,
 		Notifier:          notifier,
 		Clock:             clock.RealClock{},
 		Holder:            spool.Holder(holder(uuid.NewString())),
@@ -111,6 +114,9 @@ func run(ctx context.Context, options options) error {
 	}
 	if err := serveProbes(ctx, mgr, options.probeAddress); err != nil {
 		return err
+	}
+	if stayInTouch != nil { // until the process ends: what is in flight goes on without the lease
+		go func() { _ = stayInTouch(context.WithoutCancel(ctx)) }()
 	}
 	return lead(ctx, mgr, &inFlight)
 }

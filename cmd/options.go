@@ -41,6 +41,7 @@ type options struct {
 	builtInProviders  list
 	credentialMetrics bool
 	spoolDir          string
+	courier           string
 	nudgePods         bool
 	notifyURL         string
 	notifyKeyFile     string
@@ -71,6 +72,7 @@ func (o *options) addFlags(flags *flag.FlagSet) {
 	flags.Var(&o.builtInProviders, "builtin-providers", "which built-in providers may be used, as A,B, or * for all")
 	flags.BoolVar(&o.credentialMetrics, "credential-metrics", true, "serve gauges for each credential, read from the cache at scrape time")
 	flags.StringVar(&o.spoolDir, "spool-dir", "", "directory, in memory, that outlives the container (an emptyDir): what a provider sent is kept there, sealed, until it is saved; default: none")
+	flags.StringVar(&o.courier, "courier", "", "the socket of a courier (manager courier --listen), as unix:PATH: it sends what goes to providers, by its own --egress-* flags, and outlives this process; default: none, this process does")
 	flags.BoolVar(&o.nudgePods, "nudge-pods", false, "for credentials with target.nudgePods, have the pods that mount the target see a new token within seconds; needs the right to list and patch pods (config/nudge-pods)")
 	flags.StringVar(&o.notifyURL, "notify-url", "", "send a signed CloudEvent to this `URL` when a person must act on a credential, and when nobody must any more; default: none")
 	flags.StringVar(&o.notifyKeyFile, "notify-key-file", "", "`FILE` with the keys that notifications are signed with, one a line: whsec_ and 24 to 64 random bytes in base64")

@@ -44,12 +44,20 @@ type action struct {
 // refreshed reports whether a token has come.
 func (a action) refreshed() bool { return !a.result.Token.IsZero() }
 
+// courierAgain is when a courier is asked once more that did not say what became of an
+// attempt whose outcome counts as unknown.
+const courierAgain = 30 * time.Second
+
 // act decides, and calls the provider where that is due.
 func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal delivery.Goal) action {
 	credential := job.Credential
 	facts := factsOf(job, goal, r.surroundings(credential, goal))
 	a := action{decided: decision.Decide(facts), answered: isAnswered(credential, goal)}
 	a.result.Record = job.Found.Record
+	if came := job.Found.Came; came != nil {
+		a.decided, a.result = decision.Call, *came
+		return a
+	}
 	if a.decided != decision.Suspended {
 		a.missing = refresh.Missing(job, facts.Now)
 	}
@@ -62,6 +70,9 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal delivery.Goa
 	case decision.WaitForHolder:
 		a.pause = &refresh.Pause{Until: facts.Now.Add(time.Second), Why: "another process holds the claim on the refresh token"}
 	case decision.HoldUnknown:
+		if job.Found.IsSilent() {
+			a.again = facts.Now.Add(courierAgain)
+		}
 		return a.hold(job, refresh.Unknown(credential, job.Found.Record.State.Attempt, ""), facts.Requested)
 	case decision.HoldRestored:
 		return a.hold(job, refresh.Restored(credential), facts.Requested)

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
@@ -48,6 +49,8 @@ type Options struct {
 	BuiltInProviders []string
 	// Egress calls providers.
 	Egress egress.Caller
+	// Courier says what became of exchanges that went by Egress; nil: nobody knows.
+	Courier courier.Courier
 	// Notifier tells a webhook of credentials that need a person; nil: there is none.
 	Notifier *notify.Notifier
 	// Clock tells the time.
@@ -187,6 +190,7 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 			Inputs:   gatherer,
 			States:   states,
 			Egress:   options.Egress,
+			Courier:  options.Courier,
 			Rates:    &pace.Rates{},
 			Hosts:    hosts,
 			Metrics:  counters,

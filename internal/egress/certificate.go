@@ -29,7 +29,8 @@ func WithCertificate(ctx context.Context, certificate *tls.Certificate) context.
 	return context.WithValue(ctx, certificateKey{}, certificate)
 }
 
-func certificateOf(ctx context.Context) *tls.Certificate {
+// CertificateOf is the client certificate that requests of a context show; nil: none.
+func CertificateOf(ctx context.Context) *tls.Certificate {
 	certificate, _ := ctx.Value(certificateKey{}).(*tls.Certificate)
 	return certificate
 }

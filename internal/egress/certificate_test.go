@@ -228,7 +228,7 @@ func TestTheCertificateUsedLongestAgoMakesRoomForAnother(t *testing.T) {
 
 func TestWithoutACertificateAContextStaysAsItIs(t *testing.T) {
 	t.Parallel()
-	if ctx := t.Context(); WithCertificate(ctx, nil) != ctx || certificateOf(context.WithoutCancel(ctx)) != nil {
+	if ctx := t.Context(); WithCertificate(ctx, nil) != ctx || CertificateOf(context.WithoutCancel(ctx)) != nil {
 		t.Error("a context carries a certificate that nobody gave it")
 	}
 }

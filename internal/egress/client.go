@@ -170,7 +170,7 @@ func (c *Client) Do(request *http.Request, singleUse bool) (*Reply, error) {
 	ctx, cancel := bounded(request.Context())
 	defer cancel()
 
-	over := c.pools.of(certificateOf(ctx))
+	over := c.pools.of(CertificateOf(ctx))
 	if !singleUse && len(body) > 0 {
 		reply, stale, err := c.exchange(ctx, over.shared, request, body)
 		if !stale {
@@ -197,7 +197,7 @@ func (c *Client) exchange(ctx context.Context, transport *http.Transport, reques
 	host := request.URL.Host
 	if err != nil {
 		var refused *failure
-		if refused := watched.refusedCertificate(host, err, certificateOf(ctx) != nil); refused != nil {
+		if refused := watched.refusedCertificate(host, err, CertificateOf(ctx) != nil); refused != nil {
 			return nil, false, refused
 		}
 		switch {

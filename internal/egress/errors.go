@@ -53,6 +53,80 @@ func (f *failure) Unwrap() []error {
 	return []error{f.kind, f.context}
 }
 
+// Failure is an error of this package in words that another process can be told.
+type Failure struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+	// Context is how the request's context ended where that was the cause.
+	Context string `json:"context,omitempty"`
+}
+
+// kinds of failures by their name. The order counts: the first that an error is.
+var kinds = []struct {
+	name string
+	kind error
+}{
+	{"denied", ErrDenied}, {"certificate", ErrCertificate}, {"unreachable", ErrUnreachable}, {"not-sent", ErrNotSent}, {"unanswered", errUnanswered},
+}
+
+const (
+	endedLate  = "deadline"
+	endedEarly = "cancelled"
+)
+
+// FailureOf describes what Do or Check returned; nil: they did not fail. Of an error that
+// is none of this package's it says no more than that bytes may have been sent: its text
+// may quote them.
+func FailureOf(err error) *Failure {
+	if err == nil {
+		return nil
+	}
+	told := &Failure{Kind: "unanswered", Message: "the exchange broke off; the request may have been acted on"}
+	for _, each := range kinds {
+		if errors.Is(err, each.kind) {
+			told.Kind, told.Message = each.name, each.kind.Error()
+			break
+		}
+	}
+	if known := (*failure)(nil); errors.As(err, &known) {
+		told.Message = known.message
+	}
+	switch contextError(err) {
+	case context.DeadlineExceeded:
+		told.Context = endedLate
+	case context.Canceled:
+		told.Context = endedEarly
+	}
+	return told
+}
+
+// Err is the error that was described. A kind that this version does not know means that
+// bytes may have been sent.
+func (f *Failure) Err() error {
+	if f == nil {
+		return nil
+	}
+	known := &failure{kind: errUnanswered, message: f.Message}
+	for _, each := range kinds {
+		if each.name == f.Kind {
+			known.kind = each.kind
+		}
+	}
+	switch f.Context {
+	case endedLate:
+		known.context = context.DeadlineExceeded
+	case endedEarly:
+		known.context = context.Canceled
+	}
+	return known
+}
+
+// NotSent is an error that says why a request was not sent, by who carries it.
+func NotSent(message string) error { return &failure{kind: ErrNotSent, message: message} }
+
+// Unanswered is an error that says why no reply came although bytes may have been sent.
+func Unanswered(message string) error { return &failure{kind: errUnanswered, message: message} }
+
 func denied(format string, arguments ...any) error {
 	return &failure{kind: ErrDenied, message: fmt.Sprintf(format, arguments...)}
 }

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -276,5 +277,47 @@ func TestBytesWereSent(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestAFailureIsTheSameToAnotherProcess(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		err          error
+		is           []error
+		isNot        []error
+		message      string
+	}{
+		{"denied", "the admin's word stays the admin's", denied("no"), []error{ErrDenied}, []error{ErrNotSent}, "no"},
+		{"a certificate", "it says nothing of the host", &failure{kind: ErrCertificate, message: "refused"}, []error{ErrCertificate, ErrNotSent}, []error{ErrUnreachable}, "refused"},
+		{"unreachable", "it says something of the host", notSent("a.example", context.DeadlineExceeded), []error{ErrUnreachable, ErrNotSent, context.DeadlineExceeded}, []error{ErrCertificate}, "a.example could not be reached: no connection in time"},
+		{"not sent", "the request itself is at fault", NotSent("a line feed"), []error{ErrNotSent}, []error{ErrUnreachable}, "a line feed"},
+		{"unanswered", "bytes may have left", unanswered("a.example", context.Canceled), []error{context.Canceled}, []error{ErrNotSent, ErrDenied}, "the exchange with a.example was cancelled; the request may have been acted on"},
+		{"any other", "its text may quote what was sent", errors.New("canary"), nil, []error{ErrNotSent, ErrDenied}, "the exchange broke off; the request may have been acted on"},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			got := FailureOf(each.err).Err()
+			if got == nil || got.Error() != each.message {
+				t.Fatalf("got %v, want %q\nreason: %s", got, each.message, each.reason)
+			}
+			for _, kind := range each.is {
+				if !errors.Is(got, kind) {
+					t.Errorf("it is no %v\nreason: %s", kind, each.reason)
+				}
+			}
+			for _, kind := range each.isNot {
+				if errors.Is(got, kind) {
+					t.Errorf("it is a %v\nreason: %s", kind, each.reason)
+				}
+			}
+		})
+	}
+	if FailureOf(nil).Err() != nil {
+		t.Error("what did not fail fails")
+	}
+	if err := (&Failure{Kind: "of a later version", Message: "m"}).Err(); errors.Is(err, ErrNotSent) || errors.Is(err, ErrDenied) {
+		t.Errorf("an unknown kind is taken to mean that nothing was sent: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ package kubectl
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/client-go/discovery"
@@ -126,9 +128,18 @@ func (p *plugin) checkOperator(ctx context.Context, c *cluster, found *findings)
 		}
 		found.add(verdict, what, "%d of %d replicas are ready, image %s; this plugin is %s",
 			deployment.Status.ReadyReplicas, deployment.Status.Replicas, container.Image, version.String())
-		found.add(screen.Right, what+" may call", "%s", egressOf(container.Args))
+		found.add(screen.Right, what+" may call", "%s", egressOf(argsOf(deployment.Spec.Template.Spec)))
 		p.checkLeader(ctx, c, deployment.Namespace, found)
 	}
+}
+
+// argsOf the manager and of its courier, which makes the calls where there is one.
+func argsOf(pod corev1.PodSpec) []string {
+	var args []string
+	for _, container := range slices.Concat(pod.InitContainers, pod.Containers) {
+		args = append(args, container.Args...)
+	}
+	return args
 }
 
 // egressOf says by a manager's flags whom it may call.

@@ -36,7 +36,8 @@ func wasAnswered(err error) bool { return errors.As(err, new(answered)) }
 // Each call has its own slot and its own part of the provider's allowance. Where there is
 // none now, what the reply brought is kept for the next reconcile.
 func (c *call) sendAgain(ctx context.Context, first provider.Outcome) (provider.Outcome, error) {
-	c.begun = c.begun.Again(first.Outputs, uuid.NewString())
+	c.note = note{Now: c.note.Now, ID: uuid.NewString(), Outputs: overlaid(c.note.Outputs, first.Outputs), Again: true}
+	c.begun = c.begun.Again(first.Outputs, c.note.ID)
 	err := c.build(ctx)
 	if err == nil {
 		err = c.enter(c.request.URL.Host)

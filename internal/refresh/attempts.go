@@ -33,8 +33,10 @@ type knownAttempts struct {
 	// unheard is true after a claim of which this process does not know whether it
 	// was saved.
 	unheard bool
-	since   map[string]time.Time // by the attempt's ID
-	unsent  map[string]bool      // by the attempt's ID
+	// silent is true where the attempt's courier did not answer when it was last asked.
+	silent bool
+	since  map[string]time.Time // by the attempt's ID
+	unsent map[string]bool      // by the attempt's ID
 }
 
 func (a *attempts) of(credential types.NamespacedName) *knownAttempts {
@@ -106,6 +108,21 @@ func (a *attempts) isOpen(credential types.NamespacedName) bool {
 	defer a.mu.Unlock()
 	known, ok := a.byCredential[credential]
 	return ok && known.open
+}
+
+// hear notes whether the courier answered what became of an attempt.
+func (a *attempts) hear(credential types.NamespacedName, silent bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.of(credential).silent = silent
+}
+
+// isSilent reports whether an attempt's courier is still to say what became of it.
+func (a *attempts) isSilent(credential types.NamespacedName) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, ok := a.byCredential[credential]
+	return ok && known.silent
 }
 
 // isUnsent reports whether this process knows that it never sent the token of an

@@ -40,24 +40,19 @@ type call struct {
 	extends bool
 	current token.Token // in the state
 	sent    secret.Text // the refresh token, where the step sends one
+	// attempt is the claim under which the request is sent; nil: there is none.
+	attempt *rotation.Attempt
 
 	*slot
 	step    *provider.Call
+	note    note
 	begun   *provider.Exchange
 	request *egress.Request
 }
 
 // prepare builds the request of a step and checks that it may be sent.
 func (c *call) prepare(ctx context.Context, step *provider.Call, state rotation.State) error {
-	in := c.job.Inputs
-	c.extends, c.sent, c.current = step.ExtendsToken(), state.RefreshToken, state.Token
-	hidden := []secret.Text{state.RefreshToken, state.PreviousRefreshToken, state.Token.AccessToken, in.Seed}
-	known := c.job.Found.Record.State // a prepare call is not shown all of it
-	hidden = append(hidden, known.RefreshToken, known.PreviousRefreshToken, known.Token.AccessToken)
-	c.step, state = step, c.admitted(state)
-	request := in.Request(state.RefreshToken, state.Token.AccessToken, overlaid(state.Token.Outputs, c.prepared))
-	request.Hidden = hidden
-	c.begun = step.Begin(request, c.r.Clock.Now().UTC().Truncate(time.Second), uuid.NewString())
+	c.begin(step, state, note{Now: c.r.Clock.Now().UTC().Truncate(time.Second), ID: uuid.NewString()})
 	if err := c.build(ctx); err != nil {
 		return err
 	}
@@ -65,6 +60,20 @@ func (c *call) prepare(ctx context.Context, step *provider.Call, state rotation.
 		return err
 	}
 	return c.takeRate()
+}
+
+// begin starts the exchange of a step, at the moment that the note names.
+func (c *call) begin(step *provider.Call, state rotation.State, note note) {
+	in := c.job.Inputs
+	c.extends, c.sent, c.current = step.ExtendsToken(), state.RefreshToken, state.Token
+	hidden := []secret.Text{state.RefreshToken, state.PreviousRefreshToken, state.Token.AccessToken, in.Seed}
+	known := c.job.Found.Record.State // a prepare call is not shown all of it
+	hidden = append(hidden, known.RefreshToken, known.PreviousRefreshToken, known.Token.AccessToken)
+	c.step, state = step, c.admitted(state)
+	note.Outputs = overlaid(note.Outputs, c.prepared)
+	request := in.Request(state.RefreshToken, state.Token.AccessToken, overlaid(state.Token.Outputs, note.Outputs))
+	request.Hidden = hidden
+	c.note, c.begun = note, step.Begin(request, note.Now, note.ID)
 }
 
 // build makes the request, and checks whether it may go where it goes.
@@ -136,6 +145,10 @@ func (c *call) exchange(ctx context.Context) (provider.Outcome, error) {
 func (c *call) send(ctx context.Context) (provider.Outcome, error) {
 	if certificate := c.job.Inputs.Certificate; certificate != nil {
 		ctx = egress.WithCertificate(ctx, certificate.Certificate)
+	}
+	ctx, err := c.carried(ctx)
+	if err != nil {
+		return provider.Outcome{}, unanswered(err)
 	}
 	started := c.r.Clock.Now()
 	c.result.Called = true

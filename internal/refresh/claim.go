@@ -65,6 +65,9 @@ func (x *renewal) claim(ctx context.Context, state rotation.State) (*claim, erro
 // was first sent, since that is when its reuse window opened.
 func (c *claim) attempt() rotation.Attempt {
 	attempt := rotation.Attempt{ID: uuid.NewString(), Holder: c.x.r.Holder, Started: c.x.r.Clock.Now().UTC(), Resend: c.resend}
+	if c.x.r.Courier != nil {
+		attempt.Courier = c.x.r.Courier.Instance()
+	}
 	if c.doubtful != nil {
 		attempt.Started = c.doubtful.Started
 	}
@@ -133,7 +136,7 @@ func (c *claim) isLate() bool { return c.x.r.Clock.Now().Sub(c.sentAt) > fenceTi
 func (c *claim) maySendAgain() bool {
 	before := c.x.record.State
 	before.Attempt = c.doubtful
-	return c.x.r.recoveryOf(c.x.job.Credential, c.x.job.Inputs, before) == c.x.job.Found.Recovery
+	return c.x.r.recoveryOf(c.x.job.Credential, c.x.job.Inputs, before, c.x.job.Found.heard) == c.x.job.Found.Recovery
 }
 
 // checkTwin looks for an older state on the same refresh token.

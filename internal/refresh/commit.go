@@ -23,7 +23,7 @@ func (x *renewal) commit(ctx context.Context, change rotation.Change) error {
 	exchange := x.record.State.Spooled()
 	err := x.r.commit(ctx, x.job.Credential, x.record, change)
 	if err == nil {
-		x.r.Spool.Drop(exchange.Attempt)
+		x.r.forgetReply(exchange.Attempt)
 	}
 	return err
 }
@@ -85,7 +85,7 @@ func (r *Refresher) unspool(ctx context.Context, credential *v1alpha1.TokenCrede
 		return record, err
 	}
 	log.FromContext(ctx).Info("a token that an earlier process had received is saved")
-	r.Spool.Drop(exchange.Attempt)
+	r.forgetReply(exchange.Attempt)
 	return &saved, nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
@@ -59,9 +60,11 @@ const (
 // Refresher refreshes tokens. Safe for concurrent use, for one credential at a
 // time.
 type Refresher struct {
-	Inputs  *inputs.Gatherer
-	States  *rotation.Store
-	Egress  egress.Caller
+	Inputs *inputs.Gatherer
+	States *rotation.Store
+	Egress egress.Caller
+	// Courier says what became of exchanges that went by Egress; nil: nobody knows.
+	Courier courier.Courier
 	Rates   *pace.Rates
 	Hosts   *pace.Hosts
 	Metrics Metrics
@@ -157,6 +160,11 @@ type Found struct {
 	// Moved is true where the refresh token belongs to another origin than the one that
 	// would be asked now.
 	Moved bool
+	// Came is what the reply to an attempt of an earlier process brought, now that the
+	// courier has handed it over; nil: nothing that can be published.
+	Came *Result
+
+	heard heard
 }
 
 // Recover reads the state, and saves what an earlier process left in the spool.
@@ -204,7 +212,10 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 	found := Found{Record: record, Recovery: rotation.Nothing}
 	if in.SingleUse(record.State) {
 		found.Record = withAdoptedSeed(record, r.adoptedSeeds(credential, in.Seed), in.Seed)
-		found.Recovery = r.recoveryOf(credential, in, found.Record.State)
+		var err error
+		if found, err = r.resolve(ctx, Job{Credential: credential, Inputs: in, Found: found}); err != nil {
+			return found, err
+		}
 	}
 	found.Moved = found.Record.State.HasMoved(originOf(in, found.Record.State))
 	switch found.Seed = found.Record.State.Judge(in.Seed); {
@@ -282,7 +293,7 @@ func withAdoptedSeed(record *rotation.Record, adopted rotation.Ledger, seed secr
 }
 
 // recoveryOf decides what becomes of an attempt in the state, as things are now.
-func (r *Refresher) recoveryOf(credential *v1alpha1.TokenCredential, in *inputs.Inputs, state rotation.State) rotation.Recovery {
+func (r *Refresher) recoveryOf(credential *v1alpha1.TokenCredential, in *inputs.Inputs, state rotation.State, heard heard) rotation.Recovery {
 	attempt := state.Attempt
 	if attempt == nil {
 		return rotation.Nothing
@@ -295,8 +306,9 @@ func (r *Refresher) recoveryOf(credential *v1alpha1.TokenCredential, in *inputs.
 	return state.Recover(rotation.Observer{
 		Now:         r.Clock.Now(),
 		SeenSince:   r.attempts.seenSince(key, attempt, r.Clock.Now()),
-		HolderGone:  attempt.Holder == r.Holder || r.Spool.Predecessor(attempt.Holder, r.Holder),
-		NeverSent:   attempt.Holder == r.Holder && r.attempts.isUnsent(key, attempt.ID),
+		HolderGone:  heard.isFinal() || !heard.silent && (attempt.Holder == r.Holder || r.Spool.Predecessor(attempt.Holder, r.Holder)),
+		NeverSent:   heard.fate == courier.NeverReceived || attempt.Holder == r.Holder && r.attempts.isUnsent(key, attempt.ID),
+		UnderWay:    heard.fate == courier.UnderWay,
 		ReuseWindow: in.Provider.Rotation.ReuseWindow,
 		Policy:      policy,
 	})
@@ -305,7 +317,7 @@ func (r *Refresher) recoveryOf(credential *v1alpha1.TokenCredential, in *inputs.
 // Pending reports whether the state must be read before anything can be said of a
 // credential: an attempt is open, or it is not known whether a claim was made.
 func (r *Refresher) Pending(credential types.NamespacedName, stalled bool) bool {
-	return r.attempts.isUnheard(credential) || r.attempts.isOpen(credential) && !stalled || r.unsaved.of(credential) != nil
+	return r.attempts.isUnheard(credential) || r.attempts.isOpen(credential) && !stalled || r.attempts.isSilent(credential) || r.unsaved.of(credential) != nil
 }
 
 // Forget drops what is remembered of a credential that is gone.

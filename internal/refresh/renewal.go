@@ -160,6 +160,7 @@ func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, call *c
 	if err := claim.fence(ctx); err != nil {
 		return claim.withdrawUnsent(ctx, err)
 	}
+	call.attempt = x.record.State.Attempt
 	outcome, err := call.exchange(sendable)
 	return claim.settle(ctx, outcome, err)
 }

@@ -36,8 +36,14 @@ func (r *Refresher) Revoke(ctx context.Context, credential *v1alpha1.TokenCreden
 	if missing := in.Missing(r.Clock.Now()); missing != nil {
 		return false, missing
 	}
-	if in.SingleUse(record.State) && r.recoveryOf(credential, in, record.State) == rotation.Wait {
-		return false, r.pause("another process holds the claim on the refresh token")
+	if in.SingleUse(record.State) {
+		found, err := r.resolve(ctx, Job{Credential: credential, Inputs: in, Found: Found{Record: record}})
+		if err != nil {
+			return false, err
+		}
+		if record = found.Record; found.Recovery == rotation.Wait {
+			return false, r.pause("another process holds the claim on the refresh token")
+		}
 	}
 	if in, err = r.Inputs.ForCall(ctx, credential, in); err != nil {
 		return false, err

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
@@ -63,7 +64,11 @@ func (c *claim) unknown(ctx context.Context, outcome provider.Outcome, err error
 		words = problem.OneLine(err)
 	}
 	log.FromContext(ctx).Info("no clear answer came to a single-use token", "answer", words)
-	if c.x.r.recoveryOf(c.x.job.Credential, c.x.job.Inputs, c.x.record.State) == rotation.Resend {
+	if errors.Is(err, courier.ErrSilent) {
+		return c.x.r.pause("the courier is asked what became of the exchange")
+	}
+	c.x.r.handOver(c.x.record.State.Attempt.ID) // the courier knows no more of it
+	if c.x.r.recoveryOf(c.x.job.Credential, c.x.job.Inputs, c.x.record.State, heard{}) == rotation.Resend {
 		return c.x.r.pause("the token is sent once more")
 	}
 	return Unknown(c.x.job.Credential, c.x.record.State.Attempt, words)

@@ -180,7 +180,7 @@ func (r *Refresher) saveLater(ctx context.Context, credential *v1alpha1.TokenCre
 		heldUp := r.unsaved.remove(key)
 		r.Metrics.Unsaved(-1)
 		if err == nil || ctx.Err() != nil {
-			r.Spool.Drop(spooled.Attempt)
+			r.forgetReply(spooled.Attempt)
 		}
 		if err != nil {
 			log.FromContext(ctx).Error(err, "what the provider sent could not be saved")

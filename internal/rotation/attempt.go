@@ -38,6 +38,9 @@ type Attempt struct {
 	ID string `json:"id"`
 	// Holder is the process that made it.
 	Holder string `json:"holder"`
+	// Courier is the instance of the courier that is to carry its exchange: it alone can
+	// say that it never received it. Empty: none is known.
+	Courier string `json:"courier,omitempty"`
 	// Started is when, on the holder's clock.
 	Started time.Time `json:"started"`
 	// Token is the digest of the token that is about to be sent.
@@ -130,8 +133,10 @@ type Observer struct {
 	// HolderGone is true where the holder is known to have ended.
 	HolderGone bool
 	// NeverSent is true where the holder is this very process, which knows that
-	// it did not come to send the token.
+	// it did not come to send the token, or where the attempt's courier says so.
 	NeverSent bool
+	// UnderWay is true where the attempt's courier waits for the provider's reply.
+	UnderWay bool
 	// ReuseWindow of the provider.
 	ReuseWindow time.Duration
 	// Policy of the credential, else of the provider.
@@ -150,7 +155,7 @@ func (s State) Recover(observer Observer) Recovery {
 	switch {
 	case attempt == nil, observer.NeverSent && !attempt.Resend:
 		return Nothing
-	case !observer.HolderGone && observer.Now.Sub(observer.SeenSince) < HolderTimeout:
+	case observer.UnderWay, !observer.HolderGone && observer.Now.Sub(observer.SeenSince) < HolderTimeout:
 		return Wait
 	case attempt.Token != "" && attempt.Token != s.RefreshToken.Digest():
 		return Nothing // it stands on a token that is not sent any more

@@ -49,27 +49,35 @@ func compared(t *testing.T, object *unstructured.Unstructured) map[string]any {
 	case "Deployment":
 		unstructured.RemoveNestedField(o.Object, "spec", "selector", "matchLabels", "app.kubernetes.io/instance")
 		unstructured.RemoveNestedField(o.Object, "spec", "template", "metadata", "labels", "app.kubernetes.io/instance")
-		container := theContainer(t, o)
-		delete(container, "image")
-		delete(container, "imagePullPolicy")
-		setContainer(t, o, container)
+		for _, of := range []string{managers, couriers} {
+			container := theContainer(t, o, of)
+			delete(container, "image")
+			delete(container, "imagePullPolicy")
+			setContainer(t, o, of, container)
+		}
 	}
 	return o.Object
 }
 
-// theContainer is a Deployment's only container.
-func theContainer(t *testing.T, deployment *unstructured.Unstructured) map[string]any {
+// Where the containers of a Deployment are.
+const (
+	managers = "containers"
+	couriers = "initContainers"
+)
+
+// theContainer is a Deployment's only container of those.
+func theContainer(t *testing.T, deployment *unstructured.Unstructured, of string) map[string]any {
 	t.Helper()
-	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
+	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", of)
 	if err != nil || len(containers) != 1 {
-		t.Fatalf("a Deployment has %d containers, want 1 (%v)", len(containers), err)
+		t.Fatalf("a Deployment has %d %s, want 1 (%v)", len(containers), of, err)
 	}
 	return containers[0].(map[string]any)
 }
 
-func setContainer(t *testing.T, deployment *unstructured.Unstructured, container map[string]any) {
+func setContainer(t *testing.T, deployment *unstructured.Unstructured, of string, container map[string]any) {
 	t.Helper()
-	if err := unstructured.SetNestedSlice(deployment.Object, []any{container}, "spec", "template", "spec", "containers"); err != nil {
+	if err := unstructured.SetNestedSlice(deployment.Object, []any{container}, "spec", "template", "spec", of); err != nil {
 		t.Fatal(err)
 	}
 }

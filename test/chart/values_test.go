@@ -23,7 +23,23 @@ func TestValues(t *testing.T) {
 	}{
 		{"hosts that may be called", "a flag each, as the operator takes it",
 			`egress: {allowHosts: [id.example.com, "*.auth.example.com"], denyCIDRs: [10.0.0.0/8]}`,
-			hasArgs("--egress-allow-hosts=id.example.com,*.auth.example.com", "--egress-deny-cidrs=10.0.0.0/8")},
+			courierHasArgs("--egress-allow-hosts=id.example.com,*.auth.example.com", "--egress-deny-cidrs=10.0.0.0/8")},
+		{"no courier", "the manager makes the calls itself, by the same flags",
+			"courier: {enabled: false}\negress: {allowHosts: [id.example.com]}\nmaxReplySize: 1Mi",
+			func(t *testing.T, o objects) string {
+				if text := fmt.Sprint(o.get(t, deployment).Object); strings.Contains(text, "courier") {
+					return "a courier is there: " + text
+				}
+				return hasArgs("--egress-allow-hosts=id.example.com", "--max-reply-size=1Mi")(t, o)
+			}},
+		{"a courier", "the manager asks it, and has no flags of its own for what may be called",
+			"egress: {allowHosts: [id.example.com]}\nextraArgs: [--egress-resolve=a.example:443=127.0.0.1:8443]\ncourier: {extraArgs: [--log-level=debug]}",
+			func(t *testing.T, o objects) string {
+				if text := fmt.Sprint(theContainer(t, o.get(t, deployment), managers)["args"]); strings.Contains(text, "egress") || !strings.Contains(text, "--courier=unix:/courier/socket") {
+					return "the manager has the flags " + text
+				}
+				return courierHasArgs("--egress-allow-hosts=id.example.com", "--egress-resolve=a.example:443=127.0.0.1:8443", "--log-level=debug")(t, o)
+			}},
 		{"an authority in the values", "it is mounted where the flag says, and a new one restarts the pod",
 			"egress:\n  extraCA: |\n    -----BEGIN CERTIFICATE-----\n    AAAA\n    -----END CERTIFICATE-----\n",
 			func(t *testing.T, o objects) string {
@@ -32,7 +48,7 @@ func TestValues(t *testing.T) {
 				if !strings.HasPrefix(text, "-----BEGIN CERTIFICATE-----\nAAAA\n") || len(sum) != 64 {
 					return fmt.Sprintf("the authority is %q, its sum %q", text, sum)
 				}
-				return hasArgs("--egress-ca-file=/provider-ca/ca.crt")(t, o)
+				return courierHasArgs("--egress-ca-file=/provider-ca/ca.crt")(t, o)
 			}},
 		{"an authority in a ConfigMap", "it is the user's, and none is made",
 			`egress: {extraCAConfigMap: {name: corporate, key: bundle.pem}}`,
@@ -40,7 +56,7 @@ func TestValues(t *testing.T) {
 				if slices.ContainsFunc(o.keys(), func(key string) bool { return strings.HasPrefix(key, "ConfigMap ") }) {
 					return "a ConfigMap is made"
 				}
-				return hasArgs("--egress-ca-file=/provider-ca/bundle.pem")(t, o)
+				return courierHasArgs("--egress-ca-file=/provider-ca/bundle.pem")(t, o)
 			}},
 		{"a webhook for notifications", "its key is mounted where the flag says",
 			`notify: {url: "https://hooks.example.com/tokenkeeper", keySecret: {name: hooks, key: signing}}`,
@@ -73,7 +89,7 @@ func TestValues(t *testing.T) {
 			}},
 		{"a digest", "it says more than a tag", "image: {tag: v1.2.3, digest: 'sha256:" + strings.Repeat("a", 64) + "'}",
 			func(t *testing.T, o objects) string {
-				if image := theContainer(t, o.get(t, deployment))["image"]; image != "ghcr.io/tokenkeeper/tokenkeeper@sha256:"+strings.Repeat("a", 64) {
+				if image := theContainer(t, o.get(t, deployment), couriers)["image"]; image != "ghcr.io/tokenkeeper/tokenkeeper@sha256:"+strings.Repeat("a", 64) {
 					return fmt.Sprintf("the image is %v", image)
 				}
 				return ""
@@ -160,11 +176,15 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// hasArgs looks for flags of the manager.
-func hasArgs(want ...string) func(*testing.T, objects) string {
+// hasArgs looks for flags of the manager, and courierHasArgs for those of its courier.
+func hasArgs(want ...string) func(*testing.T, objects) string { return argsIn(managers, want) }
+
+func courierHasArgs(want ...string) func(*testing.T, objects) string { return argsIn(couriers, want) }
+
+func argsIn(of string, want []string) func(*testing.T, objects) string {
 	return func(t *testing.T, o objects) string {
 		t.Helper()
-		args, _ := theContainer(t, o.get(t, deployment))["args"].([]any)
+		args, _ := theContainer(t, o.get(t, deployment), of)["args"].([]any)
 		for _, arg := range want {
 			if !slices.Contains(args, any(arg)) {
 				return fmt.Sprintf("%s is not among %v", arg, args)

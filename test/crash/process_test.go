@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +26,8 @@ type pod struct {
 	folder string
 	// provider is where its processes find the provider.
 	provider []string
+	// socket is where its courier answers; empty: it has none.
+	socket string
 }
 
 // newPod makes a pod without a process.
@@ -58,16 +61,51 @@ func (p *pod) start(flags ...string) *process {
 	output, err := os.CreateTemp(p.folder, "output-")
 	s.must(err)
 	defer func() { _ = output.Close() }()
-	command := exec.Command(manager, append([]string{
+	way := p.wayOut()
+	if p.socket != "" {
+		way = []string{"--courier=unix:" + p.socket}
+	}
+	command := exec.Command(manager, slices.Concat([]string{
 		"--kubeconfig=" + filepath.Join(p.folder, "kubeconfig"),
 		"--namespaces=" + s.namespace,
+		"--health-probe-bind-address=0",
+		"--spool-dir=" + filepath.Join(p.folder, "spool"),
+	}, way, flags)...)
+	command.Env = append(os.Environ(), "POD_NAMESPACE="+s.namespace)
+	return s.run(command, output)
+}
+
+// wayOut are the flags by which the simulated providers are called.
+func (p *pod) wayOut() []string {
+	return []string{
 		"--egress-resolve=" + strings.Join(p.provider, ","),
 		"--egress-ca-file=" + filepath.Join(p.folder, "ca.pem"),
 		"--egress-allow-cidrs=127.0.0.0/8",
-		"--health-probe-bind-address=0",
-		"--spool-dir=" + filepath.Join(p.folder, "spool"),
-	}, flags...)...)
-	command.Env = append(os.Environ(), "POD_NAMESPACE="+s.namespace)
+	}
+}
+
+// startCourier begins a life of the pod's courier, with further flags. The pod's managers
+// use it from then on.
+func (p *pod) startCourier(flags ...string) *process {
+	s := p.s
+	s.t.Helper()
+	if p.socket == "" { // unix(7): a path of at most 108 bytes
+		folder, err := os.MkdirTemp("", "courier-")
+		s.must(err)
+		s.t.Cleanup(func() { _ = os.RemoveAll(folder) })
+		p.socket = filepath.Join(folder, "socket")
+	}
+	output, err := os.CreateTemp(p.folder, "courier-")
+	s.must(err)
+	defer func() { _ = output.Close() }()
+	return s.run(exec.Command(manager, slices.Concat([]string{
+		"courier", "--listen=unix:" + p.socket, "--spool-dir=" + filepath.Dir(p.socket),
+	}, p.wayOut(), flags)...), output)
+}
+
+// run runs a process, and ends it with the test.
+func (s *scene) run(command *exec.Cmd, output *os.File) *process {
+	s.t.Helper()
 	command.Stdout, command.Stderr = output, output
 	s.must(command.Start())
 	life := &process{s: s, command: command, output: output.Name(), gone: make(chan struct{})}

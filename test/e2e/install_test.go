@@ -150,10 +150,12 @@ func fromInstaller(t *testing.T, replicas int) []*unstructured.Unstructured {
 		must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(each.Object, deployment))
 		pod := &deployment.Spec.Template.Spec
 		deployment.Spec.Replicas = new(int32(replicas))
-		pod.Containers[0].Image = env.manager
-		pod.Containers[0].ImagePullPolicy = corev1.PullIfNotPresent
-		pod.Containers[0].Args = append(pod.Containers[0].Args, append(egressFlags(), "--egress-allow-cidrs="+env.host+"/32", "--egress-ca-file=/ca/ca.crt")...)
-		pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "ca", MountPath: "/ca"})
+		courier, manager := &pod.InitContainers[0], &pod.Containers[0]
+		for _, container := range []*corev1.Container{courier, manager} {
+			container.Image, container.ImagePullPolicy = env.manager, corev1.PullIfNotPresent
+		}
+		courier.Args = append(courier.Args, append(egressFlags(), "--egress-allow-cidrs="+env.host+"/32", "--egress-ca-file=/ca/ca.crt")...)
+		courier.VolumeMounts = append(courier.VolumeMounts, corev1.VolumeMount{Name: "ca", MountPath: "/ca"})
 		pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "ca", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 			LocalObjectReference: corev1.LocalObjectReference{Name: "provider-ca"}}}})
 		changed, err := runtime.DefaultUnstructuredConverter.ToUnstructured(deployment)

@@ -24,7 +24,7 @@ func processes(t *testing.T, group, name string) []int {
 	for _, file := range names {
 		pid, _ := strconv.Atoi(strings.Split(file, "/")[2]) // digits
 		comm, err := os.ReadFile(file)
-		if err != nil || strings.TrimSpace(string(comm)) != name[:min(len(name), 15)] { // TASK_COMM_LEN
+		if err != nil || strings.TrimSpace(string(comm)) != name[:min(len(name), 15)] || isCourier(pid) { // TASK_COMM_LEN
 			continue
 		}
 		if group == "" && parentOf(pid) == firstProcess(t) || group != "" && isInGroup(pid, group) {
@@ -32,6 +32,13 @@ func processes(t *testing.T, group, name string) []int {
 		}
 	}
 	return found
+}
+
+// isCourier reports whether a process is the manager's courier, which is the same program.
+func isCourier(pid int) bool {
+	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	arguments := bytes.Split(command, []byte{0})
+	return err == nil && len(arguments) > 1 && string(arguments[1]) == "courier"
 }
 
 // killProcess sends SIGKILL to a process of the node.

@@ -108,6 +108,8 @@ func onlookers() []Attack {
 		{"the loss of the key for digests", "nobody is called, and duplicates are found again", "a digest under another key asserts nothing"},
 		{"a label of another's state on a Secret of one's own", "it counts for nothing", "what a Secret of the operator's type, name and annotation holds decides, not its labels"},
 		{"an expression that fails on a secret", "the error names its place, and no value", "errors of expressions are worded by their kind"},
+		{"a courier that is taken over", "what it reads from the Internet gives it no right in the cluster", "the ServiceAccount's token is mounted into the manager's container alone"},
+		{"the log of a courier", "it names attempts and hosts, and no secret", "what is carried is logged nowhere; keys are of a type that prints as [redacted]"},
 		{"a file of the spool", "it discloses nothing", "sealed under a key derived from the token that was sent"},
 	}
 }

@@ -34,12 +34,31 @@ func All() []Section {
 	columns := [2]string{"fault", "promised"}
 	return []Section{
 		{"Crash and API server", "", columns, crashes()},
+		{"The courier", aboutCourier, columns, courier()},
 		{"Concurrency and time", "", columns, concurrency()},
 		{"Replies", "", columns, replies()},
 		{"What providers really send", aboutProviders, [2]string{"what was met", "what becomes of it"}, providers()},
 		{"Security", "", columns, security()},
 		{"In the cluster", aboutCluster, columns, cluster()},
 		{"When a credential stalls", aboutStalls, [2]string{"it stalls with", "the step that ends it"}, stalls()},
+	}
+}
+
+const aboutCourier = `A courier is a process beside the manager that carries exchanges with providers
+([why](adr/0034-an-exchange-outlives-the-manager.md)). Without one, what is said above holds.`
+
+// courier are the faults of an exchange that is carried by another process.
+func courier() []Fault {
+	return []Fault{
+		{"the manager killed with calls under way, its courier living", "no grant is lost and no outcome is unknown: the next process takes the replies from the courier"},
+		{"the courier killed with calls under way", "as a manager without one: each outcome that is unknown is told"},
+		{"the manager and its courier killed with calls under way", "as a manager without one: each outcome that is unknown is told"},
+		{"the socket of a courier that is gone", "nothing is claimed and nothing is sent; the status says which socket does not answer"},
+		{"a courier's socket that hangs", "each question to it is bounded; an attempt is not given up while it may answer, and is told after 45 s; what it says later is taken"},
+		{"a courier of another version", "it says which protocol it speaks, and what a neighbouring release does not know is ignored; where there is none in common, nothing is sent"},
+		{"a courier whose spool is full", "nothing is sent for the namespace that fills it; others find room"},
+		{"a courier asked twice for one attempt", "the request is sent once, and both get the one reply"},
+		{"a courier asked for an attempt that it never received", "nothing was sent and, from then on, nothing is: the token is sent at once under another claim"},
 	}
 }
 

@@ -33,6 +33,10 @@ auto-revokes | holds | FAULTS=4 AUTO ALONE REVOKES | the same with one process a
 auto-spool | holds | FAULTS=2 AUTO SPOOL | the same, with a spool
 auto-retry | holds | FAULTS=1 AUTO RETRY | Auto with RetryOnce
 auto-window | holds | FAULTS=1 AUTO WINDOW SAME_SUCCESSOR SAMES=2 | Auto with a reuse window, in which the same successor comes again
+courier | holds | FAULTS=3 COURIER | Hold, with a courier that may die, alone or with its operator, or not answer
+courier-spool | holds | FAULTS=3 COURIER SPOOL | the same, and what it has sealed is found by the next one
+courier-retry | holds | FAULTS=2 COURIER RETRY | the same with RetryOnce
+courier-window | holds | FAULTS=2 COURIER WINDOW SAME_SUCCESSOR | the same with a reuse window
 # The model has teeth: each of these parts is needed.
 no-claim | violated | FAULTS=2 NO_CLAIM | nothing is claimed
 commit-last | violated | FAULTS=2 COMMIT_LAST | the target is published before the commit
@@ -48,6 +52,8 @@ window-once | violated | FAULTS=2 WINDOW_SEEN_ONCE WINDOW | the window is not lo
 stall-in-status | violated | FAULTS=2 STALL_IN_STATUS | a stall outlasts the attempt that it was about
 proof-of-any | violated | FAULTS=1 ROUNDS=3 AUTO PROOF_OF_ANY | a proof counts for every later token
 refusal-unwritten | violated | FAULTS=2 AUTO REFUSAL_UNWRITTEN | that a proven token is refused is told without a look at the state
+never-of-any | violated | FAULTS=2 COURIER NEVER_OF_ANY | any courier's "never received" counts
+never-of-next | violated | FAULTS=2 COURIER NEVER_OF_ANOTHER_LIFE | a courier that was restarted says "never received"
 # Limits, known and documented in README.md.
 gap-retry | violated | FAULTS=2 SENDGAP RETRY | frozen between the fence and the first byte, with RetryOnce
 gap-window | violated | FAULTS=2 SENDGAP WINDOW | the same, with a reuse window

@@ -11,6 +11,8 @@
  *   WINDOW   the provider has a reuse window
  *   REVOKES  reuse of a spent token revokes the family; without it, it is refused
  *   SPOOL    what a reply brought outlives a restart of the container
+ *   COURIER  an exchange is carried by a courier, a process of each pod that outlives the
+ *            operator's; it may die too, alone or with it, or not answer
  *   AUTO     rotation.mode is Auto: the provider gives another token now and then, or
  *            begins to after years, and a token that it has left as it was is proven
  * Mutations (the protocol made worse), and limits (the world made worse), are
@@ -133,6 +135,39 @@ byte stray;
 bit  strays;
 #endif
 
+#ifdef COURIER
+/* ---- The couriers: one for each process, in its pod. ---- */
+
+#ifndef MUTES
+#define MUTES 1		/* times that a courier does not answer for longer than the holder timeout */
+#endif
+byte carriedID[2];	/* the claim whose request it has received last */
+byte carriedKind[2];	/* what came of it, until that is saved */
+byte carriedToken[2];
+bit  claimKnown;	/* the courier that the claim names is the one that lives */
+bit  mute[2];
+byte mutes;
+#define HAS_REPLY(p) (claimBy == p && carriedID[p] == claimID && carriedKind[p] != NOTHING && carriedKind[p] != GONE)
+#ifdef NEVER_OF_ANY		/* mutation: whichever courier says that it never received it */
+#define NEVER(p)     (carriedID[p] != claimID)
+#else
+#ifdef NEVER_OF_ANOTHER_LIFE	/* mutation: a courier that was restarted says so too */
+#define NEVER(p)     (claimBy == p && carriedID[p] != claimID)
+#else
+#define NEVER(p)     (claimBy == p && claimKnown && carriedID[p] != claimID)
+#endif
+#endif
+#define TELLS(p)     (claimID != 0 && !mute[p] && (HAS_REPLY(p) || NEVER(p)))
+#define CARRYING(p)  (request[p] != 0)
+#define CARRIED(id)  (carriedID[0] == id || carriedID[1] == id)
+#define KEPT(p)      (carriedToken[p] == current && carriedKind[p] == TOKEN)
+#else
+#define TELLS(p)     false
+#define CARRYING(p)  false
+#define CARRIED(id)  false
+#define KEPT(p)      false
+#endif
+
 /* ---- The processes. ---- */
 
 #define IDLE     0
@@ -228,8 +263,8 @@ byte resends[TOKENS];	/* how often it was sent again in spite of that */
 
 /* Whether a visit has anything to do. */
 #define STALLED (told == UNKNOWN || told == LOST)
-#define TO_RECOVER(p) (claimID != 0 && (claimBy == p || HOLDER_GONE(claimBy)) && \
-	!(STALLED && (MUST_ASK_A_PERSON || !POLICY_ALLOWS)))
+#define TO_RECOVER(p) (claimID != 0 && !CARRYING(p) && (TELLS(p) || (claimBy == p || HOLDER_GONE(claimBy)) && \
+	!(STALLED && (MUST_ASK_A_PERSON || !POLICY_ALLOWS))))
 #ifdef STALL_IN_STATUS		/* before the repair: a stall lasts although its attempt has ended */
 #define TO_RENEW(p) (claimID == 0 && told == FINE && (stateSeq < ROUNDS || target != stateToken))
 #else
@@ -246,14 +281,20 @@ inline updated() { fresh[0] = 0; fresh[1] = 0 }
 inline dropClaim() { claimID = 0; claimBy = 0; claimToken = 0; claimResend = 0 }
 
 /* An ID that nobody remembers: as good as a new one, and fewer states. */
-#define IN_USE(id) (claimID == id || mine[0] == id || mine[1] == id || foundID[0] == id || foundID[1] == id)
+#define IN_USE(id) (CARRIED(id) || claimID == id || mine[0] == id || mine[1] == id || foundID[0] == id || foundID[1] == id)
 inline unusedID(id) {
 	if
 	:: !IN_USE(1) -> id = 1
 	:: IN_USE(1) && !IN_USE(2) -> id = 2
 	:: IN_USE(1) && IN_USE(2) && !IN_USE(3) -> id = 3
 	:: IN_USE(1) && IN_USE(2) && IN_USE(3) && !IN_USE(4) -> id = 4
+#ifdef COURIER
+	:: IN_USE(1) && IN_USE(2) && IN_USE(3) && IN_USE(4) && !IN_USE(5) -> id = 5
+	:: IN_USE(1) && IN_USE(2) && IN_USE(3) && IN_USE(4) && IN_USE(5) && !IN_USE(6) -> id = 6
+	:: else -> id = 7
+#else
 	:: else -> id = 5
+#endif
 	fi
 }
 
@@ -279,6 +320,9 @@ inline send() {
 	:: else -> doubt[sent[me]] = 1
 	fi;
 	request[me] = sent[me];
+#ifdef COURIER
+	carriedID[me] = mine[me]; carriedKind[me] = NOTHING; carriedToken[me] = 0;
+#endif
 	step[me] = ASKING;
 	printf("%d: sends token %d\n", me, sent[me])
 }
@@ -316,16 +360,30 @@ proctype Operator(byte me)
 end:	do
 
 	/* Refresher.Recover, State.Recover, decision.Decide: what a visit finds. */
-	:: atomic { step[me] == IDLE && !paused[me] && (TO_RECOVER(me) || TO_RENEW(me)) ->
+	:: atomic { step[me] == IDLE && !paused[me] && !CARRYING(me) && (TO_RECOVER(me) || TO_RENEW(me)) ->
 		fresh[me] = 1; sent[me] = stateToken;
 #ifdef AUTO
 		seen[me] = stateSeq;
 #endif
 		if
-		:: claimID != 0 && !MUST_ASK_A_PERSON && (POLICY_ALLOWS || MAY_BE_INSIDE) ->
+#ifdef COURIER
+		:: TELLS(me) && HAS_REPLY(me) ->	/* Refresher.resolve: as if it had just come */
+			mine[me] = claimID; sent[me] = claimToken; resend[me] = claimResend; foundID[me] = claimID; foundBy[me] = claimBy;
+			replyKind[me] = carriedKind[me]; replyToken[me] = carriedToken[me]; step[me] = ASKING;
+			printf("%d: its courier has the reply to the claim %d\n", me, claimID)
+		:: TELLS(me) && !HAS_REPLY(me) && NEVER(me) && !claimResend && claimToken == stateToken ->
+			step[me] = DECIDED;
+			printf("%d: its courier never received the request of the claim %d\n", me, claimID)
+		:: TELLS(me) && !HAS_REPLY(me) && NEVER(me) && claimResend && claimToken == stateToken ->
+			resend[me] = 1; foundID[me] = claimID; foundBy[me] = claimBy; step[me] = DECIDED;
+			printf("%d: its courier never received the retry of the claim %d\n", me, claimID)
+		:: TELLS(me) && !HAS_REPLY(me) && NEVER(me) && claimToken != stateToken ->
+			say[me] = UNKNOWN; step[me] = STATUS
+#endif
+		:: claimID != 0 && !TELLS(me) && !MUST_ASK_A_PERSON && (POLICY_ALLOWS || MAY_BE_INSIDE) ->
 			resend[me] = 1; foundID[me] = claimID; foundBy[me] = claimBy; step[me] = DECIDED;
 			printf("%d: finds the claim %d on token %d: to be sent again\n", me, claimID, claimToken)
-		:: claimID != 0 && (MUST_ASK_A_PERSON || !POLICY_ALLOWS) ->
+		:: claimID != 0 && !TELLS(me) && (MUST_ASK_A_PERSON || !POLICY_ALLOWS) ->
 			say[me] = UNKNOWN; step[me] = STATUS;
 			printf("%d: finds the claim %d on token %d: a person must decide\n", me, claimID, claimToken)
 		:: claimID == 0 && stateSeq < ROUNDS && !PROVEN ->
@@ -349,6 +407,9 @@ end:	do
 		:: !fresh[me] -> rest(); printf("%d: conflict on the claim\n", me)
 		:: fresh[me] ->
 			unusedID(mine[me]); claimID = mine[me]; claimBy = me; claimToken = sent[me]; claimResend = resend[me];
+#ifdef COURIER
+			claimKnown = 1;
+#endif
 			updated(); step[me] = CLAIMED;
 			printf("%d: claims token %d as %d\n", me, sent[me], claimID);
 			if
@@ -487,7 +548,13 @@ end:	do
 #endif
 		if
 		:: step[me] == PUBLISH && apilost < APILOST && FAULT_LEFT -> apilost++; step[me] = COMMIT
-		:: step[me] == PUBLISH -> spool[me] = 0; have[me] = 0
+		:: step[me] == PUBLISH -> spool[me] = 0; have[me] = 0;
+#ifdef COURIER
+			if	/* Courier.Saved */
+			:: carriedID[me] == mine[me] -> carriedKind[me] = NOTHING; carriedToken[me] = 0
+			:: else
+			fi
+#endif
 		:: else
 		fi;
 		if
@@ -536,7 +603,10 @@ end:	do
 			:: stateToken == sent[me] && resend[me] && why[me] != REFUSED -> dropClaim()
 #else
 			:: stateToken == sent[me] && resend[me] && why[me] == NOTHING ->
-				claimID = foundID[me]; claimBy = foundBy[me]; claimResend = 0
+				claimID = foundID[me]; claimBy = foundBy[me]; claimResend = 0;
+#ifdef COURIER
+				claimKnown = 0	/* what it knows of that one says no more than that it was sent */
+#endif
 			:: stateToken == sent[me] && resend[me] && why[me] == TRYLATER	/* the retry is used up */
 #endif
 #ifdef LOSS_IN_STATUS
@@ -606,7 +676,36 @@ end:	do
 		fi;
 #endif
 		printf("%d: dies\n", me) }
+#ifdef COURIER
+	/* The courier dies: what it carries is acted on or not, and its reply goes nowhere. */
+	:: atomic { crashes < CRASHES && FAULT_LEFT ->
+		crashes++;
+		if
+		:: request[me] != 0 -> redeem(request[me], kind, new)
+		:: true
+		fi;
+		request[me] = 0; kind = 0; new = 0;
+		if
+		:: step[me] == ASKING && replyKind[me] == NOTHING -> replyKind[me] = GONE; replyToken[me] = 0
+		:: else
+		fi;
+		if
+		:: claimBy == me -> claimKnown = 0
+		:: else
+		fi;
+#ifndef SPOOL			/* else the sealed file is found by the next one */
+		carriedKind[me] = NOTHING; carriedToken[me] = 0;
+#endif
+#if defined(NEVER_OF_ANY) || defined(NEVER_OF_ANOTHER_LIFE)
+		carriedID[me] = 0;
+#endif
+		printf("%d: its courier dies\n", me) }
+	:: atomic { !mute[me] && mutes < MUTES -> mutes++; mute[me] = 1; printf("%d: its courier does not answer\n", me) }
+	:: atomic { mute[me] -> mute[me] = 0 }
+	:: atomic { step[me] == DEAD ->
+#else
 	:: atomic { step[me] == DEAD && request[me] == 0 ->
+#endif
 		printf("%d: is restarted\n", me);
 		if
 		:: spool[me] != 0 -> have[me] = spool[me]; published[me] = spool[me]; say[me] = FINE; step[me] = COMMIT
@@ -644,6 +743,9 @@ end:	do
 		:: busy < BUSY && FAULT_LEFT -> busy++; kind = TRYLATER; new = 0
 		fi;
 		request[p] = 0;
+#ifdef COURIER
+		carriedKind[p] = kind; carriedToken[p] = new;
+#endif
 		if
 		:: step[p] == ASKING -> replyKind[p] = kind; replyToken[p] = new
 		:: else		/* nobody is there to read it */
@@ -665,7 +767,7 @@ end:	do
  * next visit, the claim that stands is what makes that visit say so.
  */
 #define IN_PROCESS(p) (have[p] == current || (step[p] == ASKING && replyToken[p] == current))
-#define SAFE_TOKEN (!revoked && (stateToken == current || spool[0] == current || spool[1] == current || \
+#define SAFE_TOKEN (!revoked && (KEPT(0) || KEPT(1) || stateToken == current || spool[0] == current || spool[1] == current || \
 	IN_PROCESS(0) || IN_PROCESS(1)))
 #define NOT_SILENT (claimID != 0 || told != FINE || FOUND_OUT)	/* or the next renewal finds it out */
 

@@ -174,14 +174,14 @@ func argument(manager *appsv1.Deployment, name string) string {
 	return ""
 }
 
-// wayOut is where the manager's flags let it call.
+// wayOut is where the courier's flags let the manager call.
 func wayOut(t *testing.T, manager *appsv1.Deployment) *egress.Policy {
 	t.Helper()
 	var way egress.Policy
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	way.AddFlags(flags)
-	for _, text := range manager.Spec.Template.Spec.Containers[0].Args {
+	for _, text := range manager.Spec.Template.Spec.InitContainers[0].Args {
 		if strings.HasPrefix(text, "--egress-") {
 			if err := flags.Parse([]string{text}); err != nil {
 				t.Errorf("the manager does not start with %s: %v", text, err)
@@ -205,4 +205,52 @@ func withoutFreeHost(t *testing.T) []string {
 		})
 	})
 	return slices.Sorted(maps.Keys(specs))
+}
+
+// TestTheCourierHoldsNoRightInTheCluster: who reads what the Internet sends has no token of
+// the cluster, and the one who has it reads nothing of that.
+func TestTheCourierHoldsNoRightInTheCluster(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "a courier that is taken over")
+	for _, config := range []string{"config/default", "config/hardened"} {
+		for _, object := range render(t, config) {
+			if object.GetKind() != "Deployment" {
+				continue
+			}
+			deployment := &appsv1.Deployment{}
+			into(t, object, deployment)
+			pod := deployment.Spec.Template.Spec
+			if pod.AutomountServiceAccountToken == nil || *pod.AutomountServiceAccountToken {
+				t.Errorf("%s: the token is mounted into every container", config)
+			}
+			if len(pod.InitContainers) != 1 || len(pod.Containers) != 1 {
+				t.Fatalf("%s: %d and %d containers, want the courier and the manager", config, len(pod.InitContainers), len(pod.Containers))
+			}
+			courier, manager := pod.InitContainers[0], pod.Containers[0]
+			if courier.RestartPolicy == nil || *courier.RestartPolicy != corev1.ContainerRestartPolicyAlways {
+				t.Errorf("%s: the courier is no sidecar: the manager would wait for its end", config)
+			}
+			if got := mounted(courier); !slices.Equal(got, []string{"courier"}) {
+				t.Errorf("%s: the courier mounts %v, want its socket and its spool alone", config, got)
+			}
+			if got := mounted(manager); !slices.Contains(got, "kube-api-access") || !slices.Contains(got, "courier") {
+				t.Errorf("%s: the manager mounts %v, want its token and the courier's socket", config, got)
+			}
+			if diff := cmp.Diff(manager.SecurityContext, courier.SecurityContext); diff != "" || manager.Image != courier.Image {
+				t.Errorf("%s: the courier is less confined than the manager, or another program (-manager +courier):\n%s", config, diff)
+			}
+			if slices.ContainsFunc(manager.Args, func(arg string) bool { return strings.HasPrefix(arg, "--egress-") }) {
+				t.Errorf("%s: the manager has flags that say what may be called, and calls nobody: %v", config, manager.Args)
+			}
+		}
+	}
+}
+
+// mounted are the volumes of a container.
+func mounted(container corev1.Container) []string {
+	var names []string
+	for _, mount := range container.VolumeMounts {
+		names = append(names, mount.Name)
+	}
+	return names
 }

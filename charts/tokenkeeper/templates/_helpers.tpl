@@ -113,3 +113,76 @@ subjects:
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* wayOut are the flags that say what may be called, of whoever makes the calls: (list $ "the ConfigMap of authorities"). */}}
+{{- define "tokenkeeper.wayOut" -}}
+{{- $root := index . 0 -}}
+{{- $ca := index . 1 -}}
+{{- if ne $root.Values.maxReplySize "256Ki" }}
+- --max-reply-size={{ $root.Values.maxReplySize }}
+{{- end }}
+{{- with $root.Values.egress.allowHosts }}
+- {{ printf "--egress-allow-hosts=%s" (join "," .) | quote }}
+{{- end }}
+{{- with $root.Values.egress.allowCIDRs }}
+- {{ printf "--egress-allow-cidrs=%s" (join "," .) | quote }}
+{{- end }}
+{{- with $root.Values.egress.denyCIDRs }}
+- {{ printf "--egress-deny-cidrs=%s" (join "," .) | quote }}
+{{- end }}
+{{- with $root.Values.egress.allowPlainHTTP }}
+- {{ printf "--egress-allow-plain-http=%s" (join "," .) | quote }}
+{{- end }}
+{{- if $ca }}
+- --egress-ca-file=/provider-ca/{{ ternary "ca.crt" $root.Values.egress.extraCAConfigMap.key (ne $root.Values.egress.extraCA "") }}
+{{- end }}
+{{- end }}
+
+{{/* courier is its container: (list $ "the ConfigMap of authorities" whether it is a native sidecar). */}}
+{{- define "tokenkeeper.courier" -}}
+{{- $root := index . 0 -}}
+{{- $ca := index . 1 -}}
+# Sends what goes to providers, and outlives the manager: an exchange goes on while its
+# container is restarted.
+- name: courier
+  image: {{ include "tokenkeeper.image" $root }}
+  imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+  {{- if index . 2 }}
+  restartPolicy: Always
+  {{- end }}
+  args:
+  - courier
+  - --listen=unix:/courier/socket
+  - --spool-dir=/courier
+  {{- include "tokenkeeper.wayOut" (list $root $ca) | nindent 2 }}
+  {{- range $root.Values.extraArgs }}
+  {{- if include "tokenkeeper.isOfWayOut" . }}
+  - {{ . | quote }}
+  {{- end }}
+  {{- end }}
+  {{- range $root.Values.courier.extraArgs }}
+  - {{ . | quote }}
+  {{- end }}
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities: {drop: [ALL]}
+  resources: {{- toYaml $root.Values.courier.resources | nindent 4 }}
+  env:
+  - {name: GOMEMLIMIT, value: 96MiB}
+  volumeMounts:
+  - {name: courier, mountPath: /courier}
+  {{- if $ca }}
+  - {name: provider-ca, mountPath: /provider-ca, readOnly: true}
+  {{- end }}
+{{- end }}
+
+{{/* image of both containers. */}}
+{{- define "tokenkeeper.image" -}}
+{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* isOfWayOut is true of a flag that says what may be called, and so is for whoever makes the calls; else empty. */}}
+{{- define "tokenkeeper.isOfWayOut" -}}
+{{- if or (hasPrefix "--egress-" .) (hasPrefix "--max-reply-size" .) }}true{{ end -}}
+{{- end }}

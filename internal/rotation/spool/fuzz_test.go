@@ -38,7 +38,7 @@ func FuzzSpool(f *testing.F) {
 		if left, found := spool.Find(attempt, secret.New(sent)); !found || left.RefreshToken.Reveal() != successor {
 			t.Errorf("what was put is not found under %q", attempt)
 		}
-		file := spool.file(attempt)
+		file := spool.files.File(attempt)
 		checkFiles(t, parent, directory, successor)
 		if err := os.WriteFile(file, damage, 0o600); err != nil {
 			t.Fatal(err)

@@ -7,11 +7,7 @@
 package spool
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/sealed"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -34,23 +31,15 @@ import (
 // ID.
 type Spool struct {
 	directory string
+	files     *sealed.Directory
 	pod       string
-	shares    shares
 }
 
 // identityFile holds the pod's identity: it is there as long as the directory is.
 const identityFile = "pod"
 
-// sealedSuffix ends the name of a reply's file.
-const sealedSuffix = ".sealed"
-
-// temporarySuffix ends the name of one that is being written.
-const temporarySuffix = ".tmp"
-
-// longestKept is how long a file is kept that an earlier process has left: longer than an
-// API server is away. One whose state is found is dropped then; of a state that was deleted
-// meanwhile nobody would ever ask for it.
-const longestKept = 7 * 24 * time.Hour
+// purpose tells the keys of the spool from those of others.
+const purpose = "tokenkeeper spool"
 
 // Open opens a directory as a spool. No directory is no spool: nil, which
 // keeps nothing.
@@ -67,8 +56,8 @@ func Open(directory string) (*Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the spool directory: %w", err)
 	}
-	s := &Spool{directory: directory, pod: string(known)}
-	return s, s.count()
+	files, err := sealed.OpenDirectory(directory)
+	return &Spool{directory: directory, files: files, pod: string(known)}, err
 }
 
 // Directory that outlives the process; empty where there is no spool.
@@ -79,40 +68,16 @@ func (s *Spool) Directory() string {
 	return s.directory
 }
 
-// count takes in what an earlier process has left, and removes what it was writing.
-func (s *Spool) count() error {
-	entries, err := os.ReadDir(s.directory)
-	if err != nil {
-		return fmt.Errorf("list the spool directory: %w", err)
-	}
-	for _, entry := range entries {
-		if strings.HasSuffix(entry.Name(), temporarySuffix) {
-			_ = os.Remove(filepath.Join(s.directory, entry.Name())) // it holds a part at most
-			continue
-		}
-		attempt, isReply := strings.CutSuffix(entry.Name(), sealedSuffix)
-		if info, err := entry.Info(); isReply && err == nil {
-			s.shares.add(attempt, "", int(info.Size()))
-		}
-	}
-	return nil
-}
-
 // Sweep removes what an earlier process has left and nobody has asked for in a long time.
 func (s *Spool) Sweep(now time.Time) {
-	if s == nil {
-		return
-	}
-	for _, attempt := range s.shares.left() {
-		if info, err := os.Stat(s.file(attempt)); err == nil && now.Sub(info.ModTime()) > longestKept {
-			s.Drop(attempt)
-		}
+	if s != nil {
+		s.files.Sweep(now)
 	}
 }
 
 // HasRoom reports whether whatever comes for a namespace will find room. A namespace
 // may fill half of what the others leave.
-func (s *Spool) HasRoom(namespace string) bool { return s == nil || s.shares.room(namespace, largest) }
+func (s *Spool) HasRoom(namespace string) bool { return s == nil || s.files.HasRoom(namespace) }
 
 // Holder names a process for its claims: by the pod, where there is a spool, and
 // by an ID that no other process has.
@@ -129,8 +94,8 @@ func (s *Spool) Predecessor(holder, own string) bool {
 	return s != nil && holder != own && strings.HasPrefix(holder, s.pod+"/")
 }
 
-// sealed is a grant as it is written into a file.
-type sealed struct {
+// written is a grant as it is written into a file.
+type written struct {
 	AccessToken           []byte         `json:"accessToken,omitempty"`
 	TokenType             string         `json:"tokenType,omitempty"`
 	IssuedAt              time.Time      `json:"issuedAt,omitzero"`
@@ -146,7 +111,7 @@ func (s *Spool) Put(namespace, attempt string, sent secret.Text, grant token.Gra
 	if s == nil || attempt == "" {
 		return nil
 	}
-	plain, err := json.Marshal(sealed{
+	plain, err := json.Marshal(written{
 		AccessToken:           []byte(grant.AccessToken.Reveal()),
 		TokenType:             grant.Type,
 		IssuedAt:              grant.IssuedAt,
@@ -159,30 +124,15 @@ func (s *Spool) Put(namespace, attempt string, sent secret.Text, grant token.Gra
 	if err != nil {
 		return errors.New("the outputs of the reply cannot be written to the spool")
 	}
-	gcm, err := sealWith(sent, attempt)
+	key, err := sealed.Key(sent, attempt, purpose)
 	if err != nil {
 		return err
 	}
-	nonce := make([]byte, gcm.NonceSize())
-	_, _ = rand.Read(nonce) // never errs, by its documentation
-	return s.write(namespace, attempt, gcm.Seal(nonce, nonce, plain, nil))
-}
-
-func (s *Spool) write(namespace, attempt string, content []byte) error {
-	if !s.shares.add(attempt, namespace, len(content)) {
-		return fmt.Errorf("the spool has no room for %d bytes more of this namespace: it holds as much as it may that is not saved yet", len(content))
-	}
-	temporary := s.file(attempt) + temporarySuffix
-	err := os.WriteFile(temporary, content, 0o600)
-	if err == nil {
-		err = os.Rename(temporary, s.file(attempt))
-	}
+	content, err := sealed.Seal(key, plain)
 	if err != nil {
-		_ = os.Remove(temporary) // it may hold a part
-		s.shares.drop(attempt)
-		return fmt.Errorf("write to the spool: %w", err)
+		return err
 	}
-	return nil
+	return s.files.Put(namespace, attempt, content)
 }
 
 // Find returns what an earlier process left of an attempt.
@@ -190,17 +140,14 @@ func (s *Spool) Find(attempt string, sent secret.Text) (token.Grant, bool) {
 	if s == nil || attempt == "" {
 		return token.Grant{}, false
 	}
-	content, err := os.ReadFile(s.file(attempt))
-	if err != nil {
+	content, found := s.files.Find(attempt)
+	key, err := sealed.Key(sent, attempt, purpose)
+	if !found || err != nil {
 		return token.Grant{}, false
 	}
-	gcm, err := sealWith(sent, attempt)
-	if err != nil || len(content) < gcm.NonceSize() {
-		return token.Grant{}, false
-	}
-	plain, err := gcm.Open(nil, content[:gcm.NonceSize()], content[gcm.NonceSize():], nil)
-	var left sealed
-	if err != nil || json.Unmarshal(plain, &left) != nil {
+	plain, opened := sealed.Open(key, content)
+	var left written
+	if !opened || json.Unmarshal(plain, &left) != nil {
 		return token.Grant{}, false
 	}
 	return token.Grant{
@@ -220,24 +167,6 @@ func (s *Spool) Find(attempt string, sent secret.Text) (token.Grant, bool) {
 // attempt any more.
 func (s *Spool) Drop(attempt string) {
 	if s != nil && attempt != "" {
-		_ = os.Remove(s.file(attempt)) // a file that stays is found and dropped with the pod
-		s.shares.drop(attempt)
+		s.files.Drop(attempt)
 	}
-}
-
-// file of an attempt. Its ID comes from a Secret, so it is taken for a name alone.
-func (s *Spool) file(attempt string) string {
-	return filepath.Join(s.directory, filepath.Base(filepath.Clean("/"+attempt))+sealedSuffix)
-}
-
-func sealWith(sent secret.Text, attempt string) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, []byte(sent.Reveal()), []byte(attempt), "tokenkeeper spool", 32)
-	if err != nil {
-		return nil, errors.New("no key for the spool can be made")
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, errors.New("no cipher for the spool can be made")
-	}
-	return cipher.NewGCM(block)
 }

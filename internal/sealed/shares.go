@@ -1,26 +1,27 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package spool
+package sealed
 
 import "sync"
 
 const (
-	// Capacity is how much the spool holds, in bytes: the sizeLimit of its volume, which
+	// Capacity is how much a directory holds, in bytes: the sizeLimit of its volume, which
 	// counts against the memory of the pod, less a MiB for what this process does not
 	// count, such as a file that is being replaced.
 	Capacity = 15 << 20
 
 	// largest is what a reply may take at most, in bytes: its tokens and outputs within
-	// their bounds, in base64 and JSON. No exchange starts for which there is not so much.
+	// their bounds, or the reply itself within its own, in base64 and JSON. No exchange
+	// starts for which there is not so much.
 	largest = 512 << 10
 )
 
-// shares divides the spool among namespaces: one may fill half of what the others leave,
+// shares divides a directory among namespaces: one may fill half of what the others leave,
 // so that there is always room for one more.
 type shares struct {
 	mu         sync.Mutex
-	files      map[string]file // by attempt
+	files      map[string]file // by name
 	namespaces map[string]int  // bytes
 	total      int
 }
@@ -47,48 +48,48 @@ const page = 4 << 10
 
 // add counts a file, and reports whether there is room for it. What an earlier process
 // has left is of no namespace: there is always room for that.
-func (s *shares) add(attempt, namespace string, size int) bool {
+func (s *shares) add(name, namespace string, size int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	size = (size + page - 1) / page * page
-	s.remove(attempt)
+	s.remove(name)
 	if namespace != "" && !s.fits(namespace, size) {
 		return false
 	}
 	if s.files == nil {
 		s.files, s.namespaces = map[string]file{}, map[string]int{}
 	}
-	s.files[attempt] = file{namespace, size}
+	s.files[name] = file{namespace, size}
 	s.namespaces[namespace] += size
 	s.total += size
 	return true
 }
 
-// left are the attempts whose files an earlier process has left.
+// left are the names whose files an earlier process has left.
 func (s *shares) left() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var attempts []string
-	for attempt, known := range s.files {
+	var names []string
+	for name, known := range s.files {
 		if known.namespace == "" {
-			attempts = append(attempts, attempt)
+			names = append(names, name)
 		}
 	}
-	return attempts
+	return names
 }
 
-func (s *shares) drop(attempt string) {
+func (s *shares) drop(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.remove(attempt)
+	s.remove(name)
 }
 
-func (s *shares) remove(attempt string) {
-	known, ok := s.files[attempt]
+func (s *shares) remove(name string) {
+	known, ok := s.files[name]
 	if !ok {
 		return
 	}
-	delete(s.files, attempt)
+	delete(s.files, name)
 	s.total -= known.size
 	if s.namespaces[known.namespace] -= known.size; s.namespaces[known.namespace] == 0 {
 		delete(s.namespaces, known.namespace)
