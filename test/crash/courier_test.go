@@ -60,7 +60,7 @@ func newChains(t *testing.T, n int) *chains {
 				ProviderRef:           v1alpha1.ProviderReference{Name: "xiaomi"},
 				Parameters:            map[string]string{"redirectURI": simulator.DemoXiaomiRedirectURI},
 				AppSecretRef:          &v1alpha1.AppSecretReference{Name: "app"},
-				RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: each},
+				RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: v1alpha1.SecretName(each)},
 			},
 		}))
 		c.names = append(c.names, each)
