@@ -53,14 +53,14 @@ func newChains(t *testing.T, n int) *chains {
 			{ID: each, Vendor: simulator.Xiaomi, App: simulator.DemoXiaomiClientID, RefreshToken: "first-of-" + each},
 		}})
 		s.must(err)
-		s.secret(each, map[string]string{"refresh_token": "first-of-" + each})
+		s.secret(each+"-seed", map[string]string{"refresh_token": "first-of-" + each})
 		s.must(s.Create(t.Context(), &v1alpha1.TokenCredential{
 			ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: each},
 			Spec: v1alpha1.TokenCredentialSpec{
 				ProviderRef:           v1alpha1.ProviderReference{Name: "xiaomi"},
 				Parameters:            map[string]string{"redirectURI": simulator.DemoXiaomiRedirectURI},
 				AppSecretRef:          &v1alpha1.AppSecretReference{Name: "app"},
-				RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: v1alpha1.SecretName(each)},
+				RefreshTokenSecretRef: &v1alpha1.RefreshTokenSecretReference{Name: v1alpha1.SecretName(each + "-seed")},
 			},
 		}))
 		c.names = append(c.names, each)
