@@ -25,7 +25,7 @@ func TestARequestArrivesAsItWasMade(t *testing.T) {
 		checkReply(t, reply, err)
 		got := w.sent[0]
 		if got.method != "POST" || got.url != "https://auth.example/token?a=%2F&b=c%20d" || got.host != "auth.example" ||
-			got.body != "canary-request" || !got.singleUse || strings.Join(got.header["x-spelled-Oddly"], ",") != "one,two\xff" {
+			got.body != "canary-request" || !got.singleUse || strings.Join(got.header["x-spelled-Oddly"], ",") != "one,two\xff" { //nolint:staticcheck // as its provider spells it
 			t.Errorf("what is sent is not what was asked for: %+v", got)
 		}
 	})

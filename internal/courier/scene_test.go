@@ -139,7 +139,7 @@ func serve(t *testing.T, l *Local) (path string, stop func() error) {
 // socket is a path that is short enough for one: unix(7) allows 108 bytes.
 func socket(t *testing.T) string {
 	t.Helper()
-	directory, err := os.MkdirTemp("", "courier")
+	directory, err := os.MkdirTemp("", "courier") //nolint:usetesting // the test's own folder has its long name in it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,9 @@ func connect(t *testing.T, path string) *Remote {
 	go func() { ended <- r.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 		r.http.CloseIdleConnections()
 	})
 	if _, err := r.greet(t.Context()); err != nil {

@@ -91,10 +91,10 @@ func FailureOf(err error) *Failure {
 	if known := (*failure)(nil); errors.As(err, &known) {
 		told.Message = known.message
 	}
-	switch contextError(err) {
-	case context.DeadlineExceeded:
+	switch ended := contextError(err); {
+	case errors.Is(ended, context.DeadlineExceeded):
 		told.Context = endedLate
-	case context.Canceled:
+	case errors.Is(ended, context.Canceled):
 		told.Context = endedEarly
 	}
 	return told

@@ -114,11 +114,9 @@ func (c *chains) killAtRandom(of victims, kills int) {
 	pod := c.newPod()
 	courier := pod.startCourier()
 	manager := pod.start()
-	calls := c.calls()
 	for range kills {
 		ctx, cancel := context.WithTimeout(c.t.Context(), patience)
-		calls = c.calls() + 1
-		_ = c.provider.AwaitCalls(ctx, simulator.Match{}, calls) // one is under way, where there is still anybody to make it
+		_ = c.provider.AwaitCalls(ctx, simulator.Match{}, c.calls()+1) // one is under way, where there is still anybody to make it
 		cancel()
 		<-time.After(time.Duration(random.Int64N(int64(time.Second))))
 		if of.manager {

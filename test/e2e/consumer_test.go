@@ -15,8 +15,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// simulatedHour is a lifetime in which nothing is renewed by itself during a test.
-const simulatedHour = time.Hour
+// longLifetime is a lifetime in which nothing is renewed by itself during a test.
+const longLifetime = time.Hour
 
 // TestAPodThatMountsTheTargetIsNeverRefused has a pod use the token from its volume over
 // some lifetimes. A kubelet brings a changed Secret into a volume after up to a minute and

@@ -15,7 +15,7 @@ import (
 // cluster that collects garbage, with the operator at work and without it.
 func TestADeletedCredentialTakesItsTargetAndLeavesItsState(t *testing.T) {
 	o := install(t, fromInstaller, 1)
-	lifetime(t, simulatedHour)
+	lifetime(t, longLifetime)
 
 	t.Run("with the operator away, garbage collection takes the target", func(t *testing.T) {
 		newNamespace(t, "team-a")

@@ -161,7 +161,7 @@ func replaceLost(t *testing.T, credentials int) (lost int) {
 func settle(t *testing.T, credentials int, lost *int) {
 	t.Helper()
 	env.simulator.Configure(func(options *simulator.Options) {
-		options.Faults, options.OAuth.AccessTokenLifetime = nil, simulator.Duration(simulatedHour)
+		options.Faults, options.OAuth.AccessTokenLifetime = nil, simulator.Duration(longLifetime)
 	})
 	for n := range credentials {
 		name := fmt.Sprintf("shop-%d", n)

@@ -42,7 +42,7 @@ func TestThePolicyHoldsAUserToTheirOwnRights(t *testing.T) {
 	may(t, "writes-both",
 		rbacv1.PolicyRule{APIGroups: []string{"tokenkeeper.io"}, Resources: []string{"tokencredentials"}, Verbs: []string{"*"}},
 		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"*"}})
-	lifetime(t, simulatedHour)
+	lifetime(t, longLifetime)
 	newCredential(t, "team-a", "shop") // its Secrets
 	must(t, env.Delete(t.Context(), get(t, "team-a", "shop")))
 	eventually(t, patience, "a user with rights on Secrets is let", func() error {
@@ -82,7 +82,7 @@ func TestManyFailingCredentialsStayWithinTheContainersLimits(t *testing.T) {
 	o := install(t, fromInstaller, 1)
 	newNamespace(t, "team-a")
 	newNamespace(t, "noisy")
-	lifetime(t, simulatedHour)
+	lifetime(t, longLifetime)
 	newCredential(t, "noisy", "first") // the app's Secret; the others have a seed that nobody issued
 	for n := range failing {
 		made := credential("noisy", fmt.Sprintf("failing-%d", n))
@@ -119,7 +119,7 @@ func peakMemory(t *testing.T, uid string) int64 {
 	most := int64(0)
 	must(t, filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.Name() != "memory.max_usage_in_bytes" && entry.Name() != "memory.peak" {
-			return nil // groups come and go
+			return nil //nolint:nilerr // groups come and go
 		}
 		group := filepath.Dir(path)
 		if !strings.Contains(strings.ReplaceAll(group, "_", "-"), uid) {
@@ -127,7 +127,7 @@ func peakMemory(t *testing.T, uid string) int64 {
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // as above
 		}
 		value, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 		most = max(most, value)

@@ -46,7 +46,7 @@ func TestInstalledAsShippedItNeedsNoMoreThanItsRoles(t *testing.T) {
 // eachKindOfWork uses what the operator may do, in the namespace team-a.
 func eachKindOfWork(t *testing.T) {
 	t.Helper()
-	lifetime(t, simulatedHour)
+	lifetime(t, longLifetime)
 	newCredential(t, "team-a", "shop")
 	awaitReady(t, "team-a", "shop")
 

@@ -128,7 +128,7 @@ func TestEtcdPutBackSendsNoSpentToken(t *testing.T) {
 	}
 	install(t, fromInstaller, 1)
 	newNamespace(t, "team-a")
-	lifetime(t, simulatedHour)
+	lifetime(t, longLifetime)
 	newCredential(t, "team-a", "shop")
 	awaitReady(t, "team-a", "shop")
 	reuses := env.simulator.Totals().Reuses

@@ -29,7 +29,7 @@ func TestWhatUsersDoWorksFromTheCommandLine(t *testing.T) {
 	}
 	install(t, fromInstaller, 1)
 	newNamespace(t, "team-a")
-	lifetime(t, simulatedHour)
+	lifetime(t, longLifetime)
 	line := newCommandLine(t)
 	newCredential(t, "team-a", "shop")
 	line.kubectl("wait", "--for=condition=Ready", "tokencred/shop", "--timeout=120s")
