@@ -1,7 +1,7 @@
-//go:build !linux
-
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
 
 package courier
 
