@@ -90,6 +90,13 @@ func mounting(namespace, name, secret string, change ...func(*corev1.Pod)) *core
 	return pod
 }
 
+// nudged are the nudges that were asked for so far.
+func (c *cluster) nudged() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.patches)
+}
+
 // scene is a lane at work in a bubble.
 type scene struct {
 	*cluster
@@ -157,8 +164,9 @@ func nudges(t *testing.T, reason string, want []string, pods []*corev1.Pod, play
 		s := start(t, nil, pods...)
 		play(s)
 		s.stop()
-		slices.Sort(s.patches)
-		if diff := gocmp.Diff(want, s.patches); diff != "" {
+		got := s.nudged()
+		slices.Sort(got)
+		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Errorf("other pods are nudged (-want +got):\n%s\nreason: %s", diff, reason)
 		}
 	})
@@ -230,11 +238,11 @@ func TestALookComesAfterTheKubeletsHaveHeardOfTheSecret(t *testing.T) {
 		s := start(t, nil, mounting("a", "web-0", "shop"))
 		defer s.stop()
 		s.published("a")
-		if later(gatherFor - time.Millisecond); len(s.patches) > 0 {
+		if later(gatherFor - time.Millisecond); len(s.nudged()) > 0 {
 			t.Error("a pod is nudged before its kubelet can have heard of the new token, so in vain")
 		}
-		if later(time.Millisecond); len(s.patches) != 1 {
-			t.Errorf("%d pods are nudged a quarter of a second after the token", len(s.patches))
+		if later(time.Millisecond); len(s.nudged()) != 1 {
+			t.Errorf("%d pods are nudged a quarter of a second after the token", len(s.nudged()))
 		}
 	})
 }
@@ -255,7 +263,7 @@ func TestWhatADeadProcessDidNotNudgeForIsMadeUpFor(t *testing.T) {
 		}, mounting("a", "before", "shop", marked(-time.Hour)), mounting("a", "done", "shop", marked(time.Second)))
 		later(time.Minute)
 		s.stop()
-		if diff := gocmp.Diff([]string{"a/before"}, s.patches); diff != "" {
+		if diff := gocmp.Diff([]string{"a/before"}, s.nudged()); diff != "" {
 			t.Errorf("after a restart other pods are nudged than those that were not yet (-want +got):\n%s", diff)
 		}
 	})
@@ -289,8 +297,8 @@ func TestResultsAreCounted(t *testing.T) {
 				if diff := gocmp.Diff(each.want, s.results); diff != "" {
 					t.Errorf("the counts are others (-want +got):\n%s\nreason: %s", diff, each.reason)
 				}
-				if len(s.patches) != each.tries {
-					t.Errorf("%d tries, want %d\nreason: %s", len(s.patches), each.tries, each.reason)
+				if len(s.nudged()) != each.tries {
+					t.Errorf("%d tries, want %d\nreason: %s", len(s.nudged()), each.tries, each.reason)
 				}
 			})
 		})
@@ -347,13 +355,13 @@ func TestANamespaceWithManyPodsDelaysAnotherByATurn(t *testing.T) {
 		s.published("small")
 		later(time.Minute)
 		s.stop()
-		first := slices.Index(s.patches, "small/web")
+		first := slices.Index(s.nudged(), "small/web")
 		before := int(2*gatherFor/s.nudgeTakes+4) * workers // of the other alone, and some turns
 		if first < 0 || first > before {
 			t.Errorf("the pod of a small namespace comes after %d others, want %d at most", first, before)
 		}
-		if got := s.results[tooMany]; got != 7 || len(s.patches) != mostPods+1 {
-			t.Errorf("%d pods are nudged and %d left out, want %d and 7", len(s.patches), got, mostPods+1)
+		if got := s.results[tooMany]; got != 7 || len(s.nudged()) != mostPods+1 {
+			t.Errorf("%d pods are nudged and %d left out, want %d and 7", len(s.nudged()), got, mostPods+1)
 		}
 	})
 }
@@ -388,7 +396,7 @@ func TestNudgesYieldToTokens(t *testing.T) {
 		s.published("a")
 		later(4 * time.Second)
 		s.stop()
-		if got := len(s.patches); got > 4*yieldingRate || got < 3*yieldingRate {
+		if got := len(s.nudged()); got > 4*yieldingRate || got < 3*yieldingRate {
 			t.Errorf("%d pods are nudged in four seconds while credentials wait for a token, want %d a second", got, yieldingRate)
 		}
 	})

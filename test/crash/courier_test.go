@@ -169,12 +169,13 @@ func TestTheCourierIsKilled(t *testing.T) {
 // TestAnExchangeOutlivesTheManager is one kill, at a moment that is sure.
 func TestAnExchangeOutlivesTheManager(t *testing.T) {
 	t.Parallel()
-	s := newSceneSoonDue(t)
+	s := newScene(t, simulator.Hour)
 	pod := s.newPod()
 	courier := pod.startCourier()
 	process := pod.start()
 	s.awaitFresh(1)
 	release := s.holdReply()
+	s.askForRefresh()
 	s.awaitCalls(2)
 	process.kill()
 	next := pod.start()
@@ -192,12 +193,13 @@ func TestAnExchangeOutlivesTheManager(t *testing.T) {
 // TestACourierThatIsFrozen hangs: its socket takes connections, and nobody answers.
 func TestACourierThatIsFrozen(t *testing.T) {
 	t.Parallel()
-	s := newSceneSoonDue(t)
+	s := newScene(t, simulator.Hour)
 	pod := s.newPod()
 	courier := pod.startCourier()
 	pod.start()
 	s.awaitFresh(1)
 	courier.freeze()
+	s.askForRefresh()
 	s.await("the status says that nothing is sent", func() bool {
 		refreshed := meta.FindStatusCondition(s.credential().Status.Conditions, v1alpha1.RefreshedCondition)
 		return refreshed != nil && refreshed.Reason == v1alpha1.ProviderUnavailableReason && strings.Contains(refreshed.Message, "courier")
@@ -210,12 +212,13 @@ func TestACourierThatIsFrozen(t *testing.T) {
 // TestACourierGoesLast ends both at once, as the kubelet does where it knows no sidecars.
 func TestACourierGoesLast(t *testing.T) {
 	t.Parallel()
-	s := newSceneSoonDue(t)
+	s := newScene(t, simulator.Hour)
 	pod := s.newPod()
 	courier := pod.startCourier()
 	process := pod.start()
 	s.awaitFresh(1)
 	release := s.holdReply()
+	s.askForRefresh()
 	s.awaitCalls(2)
 	courier.terminate()
 	process.terminate()
@@ -226,4 +229,10 @@ func TestACourierGoesLast(t *testing.T) {
 	if s.state("refresh_token") != s.grant().Current || s.state("attempt") != "" {
 		t.Errorf("the reply of the last exchange is not saved\n%s", s.describe())
 	}
+}
+
+// askForRefresh asks for one refresh, as a person does.
+func (s *scene) askForRefresh() {
+	s.t.Helper()
+	s.patch(&v1alpha1.TokenCredential{}, name, `{"metadata":{"annotations":{"tokenkeeper.io/refreshAt":"now"}}}`)
 }

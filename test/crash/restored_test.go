@@ -47,7 +47,7 @@ func TestEtcdPutBack(t *testing.T) {
 			snapshot := etcd.snapshot()
 			s.Client = etcd.client()
 			pod.api.forwardTo(etcd.config)
-			s.patch(&v1alpha1.TokenCredential{}, name, `{"metadata":{"annotations":{"tokenkeeper.io/refreshAt":"now"}}}`)
+			s.askForRefresh()
 			s.awaitFresh(2)
 			pod.letTheClusterGoOn()
 			if each.restarted {
