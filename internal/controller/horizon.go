@@ -22,7 +22,7 @@ import (
 
 // horizonPeriod is how often it is seen how far the cluster has come: a cluster that was
 // put back is noticed before it has come as far again, also while nothing is claimed.
-const horizonPeriod = 10 * time.Second
+const horizonPeriod = 30 * time.Second
 
 // ErrPutBack ends a manager whose cluster was put back to an earlier revision. Its caches
 // would show nothing of what is written until the cluster has come as far again: whoever
