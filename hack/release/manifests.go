@@ -20,11 +20,19 @@ const latest = repository + ":latest"
 
 // replaceOnce replaces a text that must be there once.
 func replaceOnce(text, old, replacement, where string) (string, error) {
-	if count := strings.Count(text, old); count != 1 {
-		return "", fmt.Errorf("%s has %q %d times where the release expects it once", where, old, count)
-	}
-	return strings.Replace(text, old, replacement, 1), nil
+	return replaceAll(text, old, replacement, 1, where)
 }
+
+// replaceAll replaces a text that must be there so often.
+func replaceAll(text, old, replacement string, times int, where string) (string, error) {
+	if count := strings.Count(text, old); count != times {
+		return "", fmt.Errorf("%s has %q %d times where the release expects it %d times", where, old, count, times)
+	}
+	return strings.ReplaceAll(text, old, replacement), nil
+}
+
+// containers are how many of the operator's pod run its image: the manager and its courier.
+const containers = 2
 
 // writeInstaller writes dist/install.yaml with the image of this release.
 func writeInstaller(p plan, reference string) error {
@@ -33,7 +41,7 @@ func writeInstaller(p plan, reference string) error {
 	if err != nil {
 		return err
 	}
-	installer, err := replaceOnce(string(text), "image: "+latest+"\n", "image: "+reference+"\n", from)
+	installer, err := replaceAll(string(text), "image: "+latest+"\n", "image: "+reference+"\n", containers, from)
 	if err != nil {
 		return err
 	}
