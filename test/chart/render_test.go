@@ -64,7 +64,9 @@ func render(values string) (objects, error) {
 		return nil, err
 	}
 	release := common.ReleaseOptions{Name: "tokenkeeper", Namespace: namespace, Revision: 1, IsInstall: true}
-	all, err := util.ToRenderValues(chart, given, release, common.DefaultCapabilities)
+	capabilities := common.DefaultCapabilities.Copy() // those of a cluster that knows native sidecars
+	capabilities.KubeVersion = common.KubeVersion{Version: "v1.36.0", Major: "1", Minor: "36"}
+	all, err := util.ToRenderValues(chart, given, release, capabilities)
 	if err != nil {
 		return nil, err
 	}
