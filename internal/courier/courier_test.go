@@ -5,6 +5,7 @@ package courier
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -283,6 +284,37 @@ func TestAFullSpoolSendsNothing(t *testing.T) {
 	}
 }
 
+// TestANamespaceFillsNoMoreThanItsShareOfTheMemory has a courier without files, as one
+// within the manager is, and a namespace whose replies are never saved.
+func TestANamespaceFillsNoMoreThanItsShareOfTheMemory(t *testing.T) {
+	t.Parallel()
+	w := newWay()
+	w.reply = &egress.Reply{Status: 200, Body: []byte(strings.Repeat("x", 500<<10))}
+	l := local(t, w, "")
+	for i := 0; ; i++ {
+		_, err := exchange(t, l, attemptAt(l, fmt.Sprint("flood-", i)))
+		if err == nil && i < 40 {
+			continue
+		}
+		if !isNotSent(err) || !strings.Contains(err.Error(), "of this namespace") || w.count() != i {
+			t.Fatalf("got %v after %d requests of %d, want that nothing is sent for lack of memory", err, w.count(), i+1)
+		}
+		break
+	}
+	other := attemptAt(l, "another's")
+	other.Namespace = "another"
+	if _, err := exchange(t, l, other); err != nil {
+		t.Errorf("another namespace finds no memory: %v", err)
+	}
+	for i := range w.count() - 1 {
+		l.Saved(fmt.Sprint("flood-", i))
+	}
+	l.Saved("another's")
+	if len(l.ledger.bytes) != 0 || l.ledger.total != 0 {
+		t.Errorf("%v bytes are kept although all is saved", l.ledger.bytes)
+	}
+}
+
 func TestAReplyThatFindsNoFileIsInMemory(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
@@ -297,8 +329,8 @@ func TestAReplyThatFindsNoFileIsInMemory(t *testing.T) {
 		t.Errorf("it says %s: what no disk takes must not be lost", answer.Fate)
 	}
 	l.Saved("1")
-	if l.ledger.bytes != 0 || l.ledger.kept != 0 {
-		t.Errorf("%d bytes of %d replies are kept still", l.ledger.bytes, l.ledger.kept)
+	if l.ledger.total != 0 || l.ledger.kept != 0 {
+		t.Errorf("%d bytes of %d replies are kept still", l.ledger.total, l.ledger.kept)
 	}
 }
 
@@ -328,7 +360,7 @@ func TestTheLedgerIsBounded(t *testing.T) {
 	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	ledger := newLedger()
 	for i := range maxRemembered + 100 {
-		received, err := ledger.receive(string(rune(i))+"x", false, now.Add(time.Duration(i)))
+		received, err := ledger.receive(Attempt{ID: string(rune(i)) + "x"}, now.Add(time.Duration(i)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,8 +27,11 @@ const (
 
 // entry is an attempt that is known of.
 type entry struct {
-	id    string
-	since time.Time // when it was received, or asked for in vain
+	id string
+	// namespace is whose share of the memory its content takes; empty: it was asked for in
+	// vain, and has none.
+	namespace string
+	since     time.Time // when it was received, or asked for in vain
 	// done is closed once its exchange has ended; nil: it was never received.
 	done  chan struct{}
 	ended bool
@@ -51,10 +54,21 @@ type ledger struct {
 	forgotten time.Time
 	underWay  int
 	kept      int
-	bytes     int // of contents that are not in files
+	// bytes of contents that are not in files, by namespace, and in all.
+	bytes map[string]int
+	total int
 }
 
-func newLedger() *ledger { return &ledger{entries: map[string]*list.Element{}} }
+func newLedger() *ledger {
+	return &ledger{entries: map[string]*list.Element{}, bytes: map[string]int{}}
+}
+
+// hasRoom reports whether a namespace may have more in memory: half of what the others
+// leave, as in files.
+func (l *ledger) hasRoom(namespace string) bool {
+	own := l.bytes[namespace]
+	return own < (sealed.Capacity-(l.total-own))/2
+}
 
 func (l *ledger) of(id string) *entry {
 	if known, ok := l.entries[id]; ok {
@@ -63,8 +77,8 @@ func (l *ledger) of(id string) *entry {
 	return nil
 }
 
-func (l *ledger) add(id string, now time.Time) *entry {
-	e := &entry{id: id, since: now}
+func (l *ledger) add(id, namespace string, now time.Time) *entry {
+	e := &entry{id: id, namespace: namespace, since: now}
 	l.entries[id] = l.order.PushBack(e)
 	l.evict(now)
 	return e
@@ -81,8 +95,8 @@ type reception struct {
 
 // receive notes that a request arrives: the first of its attempt, or the second. Its error
 // says why it is not sent.
-func (l *ledger) receive(id string, again bool, now time.Time) (reception, error) {
-	e := l.of(id)
+func (l *ledger) receive(attempt Attempt, now time.Time) (reception, error) {
+	e, again := l.of(attempt.ID), attempt.Again
 	switch {
 	case e != nil && e.done != nil && again == e.again:
 		return reception{entry: e, done: e.done}, nil
@@ -94,11 +108,11 @@ func (l *ledger) receive(id string, again bool, now time.Time) (reception, error
 		return reception{}, egress.NotSent("the courier does not know the reply to the first request of the attempt")
 	case l.underWay >= maxUnderWay:
 		return reception{}, egress.NotSent("the courier has as many exchanges under way as it may")
-	case l.bytes >= sealed.Capacity:
-		return reception{}, egress.NotSent("the courier has no memory left for replies that are not saved yet")
+	case !l.hasRoom(attempt.Namespace):
+		return reception{}, egress.NotSent("the courier has as many replies of this namespace in memory as it may that are not saved yet")
 	}
 	if e == nil {
-		e = l.add(id, now)
+		e = l.add(attempt.ID, attempt.Namespace, now)
 	}
 	e.done, e.ended, e.again = make(chan struct{}), false, again
 	l.underWay++
@@ -118,7 +132,11 @@ func (l *ledger) end(e *entry, content []byte, isReply bool) {
 }
 
 func (l *ledger) replace(e *entry, content []byte) {
-	l.bytes += len(content) - len(e.content)
+	change := len(content) - len(e.content)
+	l.total += change
+	if l.bytes[e.namespace] += change; l.bytes[e.namespace] == 0 {
+		delete(l.bytes, e.namespace)
+	}
 	e.content = content
 }
 
@@ -129,7 +147,7 @@ func (l *ledger) ask(question Question, instance string, now time.Time) (Fate, *
 	case e == nil && (question.Courier != instance || !question.Started.After(l.forgotten) || question.Started.After(now.Add(maxSkew))):
 		return Stranger, nil
 	case e == nil:
-		e = l.add(question.Attempt, now)
+		e = l.add(question.Attempt, "", now)
 		e.closed = true
 		return NeverReceived, e
 	case e.done == nil:

@@ -115,11 +115,11 @@ func (l *Local) receive(ctx context.Context, attempt Attempt) (reception, error)
 	case ctx.Err() != nil:
 		return reception{}, egress.NotSent("the request came too late to be sent")
 	case l.files != nil && !l.files.HasRoom(attempt.Namespace):
-		return reception{}, egress.NotSent("the courier's spool holds as much as it may for a namespace that is not saved yet")
+		return reception{}, egress.NotSent("the courier's spool holds as much of this namespace as it may that is not saved yet")
 	}
 	l.ledger.Lock()
 	defer l.ledger.Unlock()
-	return l.ledger.receive(attempt.ID, attempt.Again, l.now())
+	return l.ledger.receive(attempt, l.now())
 }
 
 // send sends the request and keeps what comes of it. It does so too where sending panics:

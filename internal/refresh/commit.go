@@ -22,8 +22,11 @@ import (
 func (x *renewal) commit(ctx context.Context, change rotation.Change) error {
 	exchange := x.record.State.Spooled()
 	err := x.r.commit(ctx, x.job.Credential, x.record, change)
-	if err == nil {
+	switch {
+	case err == nil:
 		x.r.forgetReply(exchange.Attempt)
+	case errors.Is(err, rotation.ErrSuperseded), errors.Is(err, rotation.ErrGone):
+		x.r.handOver(exchange.Attempt) // nobody will ask for it: the attempt is in no state any more
 	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
@@ -184,6 +185,39 @@ func TestARefusalThatCannotBeSavedIsToldAsWell(t *testing.T) {
 			s.isBalanced()
 		})
 	}
+}
+
+// TestAReplyThatHasNoPlaceAnyMoreIsNotKept has another process take over the claim of an
+// exchange that the provider refuses: nobody will ever ask what came of it.
+func TestAReplyThatHasNoPlaceAnyMoreIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, singleUse)
+	handed := &handedOver{Courier: s.courierOf("")}
+	s.Courier, s.Egress = handed, handed
+	s.provider.answer(refuses("invalid_request"))
+	s.provider.during = func() {
+		s.keeps(func(state rotation.State) rotation.State {
+			return state.Claim(rotation.Attempt{ID: "theirs", Holder: "elsewhere", Started: noon})
+		})
+	}
+	if _, err := s.renew(t.Context()); reasonOf(err) != "Pause" {
+		t.Errorf("it ends with %v", err)
+	}
+	if len(handed.attempts) != 1 {
+		t.Errorf("the courier is told of %v, want the attempt: else it keeps the reply for days", handed.attempts)
+	}
+}
+
+// handedOver is a courier that notes what it need not keep any more.
+type handedOver struct {
+	courier.Courier
+	attempts []string
+}
+
+// Saved implements courier.Courier.
+func (h *handedOver) Saved(attempt string) {
+	h.attempts = append(h.attempts, attempt)
+	h.Courier.Saved(attempt)
 }
 
 // TestACommitMergesWithTheChangesOfOthers changes the state Secret during the exchange.
