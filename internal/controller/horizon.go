@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -81,11 +83,14 @@ func (w *horizonWatch) Start(ctx context.Context) error {
 // NeedLeaderElection is false: a process that waits for its lease remembers too.
 func (w *horizonWatch) NeedLeaderElection() bool { return false }
 
-// look asks for the revision that the cluster is at, which any consistent list tells.
+// look asks for the revision that the cluster is at, which any consistent list tells: one
+// of Secrets, since claims are Secrets, and revisions of other kinds may be others (an API
+// server may keep each kind in an etcd of its own).
 func (w *horizonWatch) look(ctx context.Context) error {
 	before := w.horizon.Newest()
-	var one v1alpha1.TokenCredentialList
-	if err := w.live.List(ctx, &one, client.InNamespace(w.namespace), client.Limit(1)); err != nil {
+	one := &metav1.PartialObjectMetadataList{}
+	one.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := w.live.List(ctx, one, client.InNamespace(w.namespace), client.Limit(1)); err != nil {
 		return err
 	}
 	wentBack, err := w.horizon.Passed(before, one.ResourceVersion)
@@ -93,15 +98,18 @@ func (w *horizonWatch) look(ctx context.Context) error {
 		log.FromContext(ctx).Info("the cluster was put back to an earlier revision: refresh tokens that may have been spent since are held until a person says how to go on",
 			"revision", one.ResourceVersion, "seen", before)
 	}
-	return err
+	if err != nil { // a full spool must not keep a process from saving what it holds
+		log.FromContext(ctx).Error(err, "a cluster that is put back is not noticed after a restart")
+	}
+	return nil
 }
 
 // mayBePutBack reports whether a credential's state was put back with the cluster, and the
 // status does not say so yet, or whether a person has said something of it since.
-func (r *Reconciler) mayBePutBack(credential *v1alpha1.TokenCredential) bool {
+func mayBePutBack(credential *v1alpha1.TokenCredential, horizon *horizon.Horizon) bool {
 	known := &credential.Status
 	if last := known.LastAttempt; last != nil && last.Reason == v1alpha1.RestoredFromBackupReason {
 		return credential.Annotations[v1alpha1.TrustRestoredAnnotation] != ""
 	}
-	return known.StateSecret != nil && r.Refresher.Horizon.Precedes(known.StateSecret.ResourceVersion)
+	return known.StateSecret != nil && horizon.Precedes(known.StateSecret.ResourceVersion)
 }
