@@ -326,15 +326,7 @@ func (s *scene) renew(ctx context.Context) (Result, error) {
 // recovery is what the next reconcile makes of an attempt in the state.
 func (s *scene) recovery() rotation.Recovery {
 	s.Helper()
-	record, err := s.Recover(s.Context(), s.credential)
-	if err != nil {
-		s.Fatal(err)
-	}
-	in, err := s.Inputs.Gather(s.Context(), s.credential)
-	if err != nil {
-		s.Fatal(err)
-	}
-	found, err := s.Judge(s.Context(), s.credential, in, record)
+	found, err := s.judged()
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -166,14 +166,20 @@ func TestTheCourierIsKilled(t *testing.T) {
 	}
 }
 
+// startWithCourier starts a pod's courier and its manager, and waits for the first token.
+func (s *scene) startWithCourier() (p *pod, courier, manager *process) {
+	s.t.Helper()
+	p = s.newPod()
+	courier, manager = p.startCourier(), p.start()
+	s.awaitFresh(1)
+	return p, courier, manager
+}
+
 // TestAnExchangeOutlivesTheManager is one kill, at a moment that is sure.
 func TestAnExchangeOutlivesTheManager(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, simulator.Hour)
-	pod := s.newPod()
-	courier := pod.startCourier()
-	process := pod.start()
-	s.awaitFresh(1)
+	pod, courier, process := s.startWithCourier()
 	release := s.holdReply()
 	s.askForRefresh()
 	s.awaitCalls(2)
@@ -194,10 +200,7 @@ func TestAnExchangeOutlivesTheManager(t *testing.T) {
 func TestACourierThatIsFrozen(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, simulator.Hour)
-	pod := s.newPod()
-	courier := pod.startCourier()
-	pod.start()
-	s.awaitFresh(1)
+	_, courier, _ := s.startWithCourier()
 	courier.freeze()
 	s.askForRefresh()
 	s.await("the status says that nothing is sent", func() bool {
@@ -213,10 +216,7 @@ func TestACourierThatIsFrozen(t *testing.T) {
 func TestACourierGoesLast(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, simulator.Hour)
-	pod := s.newPod()
-	courier := pod.startCourier()
-	process := pod.start()
-	s.awaitFresh(1)
+	_, courier, process := s.startWithCourier()
 	release := s.holdReply()
 	s.askForRefresh()
 	s.awaitCalls(2)
