@@ -59,6 +59,7 @@ func confusedDeputy() []Attack {
 
 func neighbours() []Attack {
 	return []Attack{
+		{"replies without number that nobody saves", "another namespace's tokens are exchanged as ever", "a namespace has half of a courier's memory, and of its spool, that others leave"},
 		known("one tenant with 5,000 failing credentials", "namespaces take turns; failing credentials have the smallest share, and back off"),
 		known("one namespace that saturates workers and a host", "a namespace gets at most half of the workers and slots that others are not using"),
 		{"namespaces without number whose providers do not answer", "a token that is due elsewhere waits for a second at most", "an exchange holds no worker; calls of a second and more have slots of their own, and so have those who have made one"},
