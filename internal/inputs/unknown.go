@@ -32,13 +32,14 @@ type kindOfProvider struct {
 	kind v1alpha1.ProviderKind
 	// called is what people call one of the kind.
 	called string
-	// next is what else can be done.
-	next string
+	// next is what can be done, and otherwise what else where the name of another was meant.
+	next, otherwise string
 }
 
 var (
-	builtInKind   = kindOfProvider{v1alpha1.BuiltInProvider, "built-in provider", "correct spec.providerRef.name, or set spec.providerRef.kind to ClusterTokenProvider"}
-	describedKind = kindOfProvider{v1alpha1.ClusterProvider, "ClusterTokenProvider", "create it, or name another in spec.providerRef.name"}
+	builtInKind = kindOfProvider{v1alpha1.BuiltInProvider, "built-in provider", "correct spec.providerRef.name, or set spec.providerRef.kind to ClusterTokenProvider",
+		"set spec.providerRef.kind to ClusterTokenProvider"}
+	describedKind = kindOfProvider{v1alpha1.ClusterProvider, "ClusterTokenProvider", "create it, or name another in spec.providerRef.name", "create it"}
 )
 
 // unknownBuiltIn says that no built-in provider has a name, and what may have been meant.
@@ -55,18 +56,18 @@ func (c *Catalog) unknownDescribed(ctx context.Context, namespace, name string) 
 // unknown says that a name is none of those known of its kind, and which was meant: one of
 // these, or else one of the other kind's.
 func unknown(name string, is kindOfProvider, known []string, other kindOfProvider, others []string) error {
-	said, then := fmt.Sprintf("there is no %s %q", is.called, name), ": "
+	said, then := fmt.Sprintf("there is no %s %q", is.called, name), ": "+is.next
 	switch near := spelling.Near(name, known, mostSuggested); {
 	case slices.Contains(others, name):
-		said, then = said+fmt.Sprintf(", but there is a %s of that name: set spec.providerRef.kind to %s", other.called, other.kind), "; else "
+		said, then = said+fmt.Sprintf(", but there is a %s of that name: set spec.providerRef.kind to %s", other.called, other.kind), "; else "+is.next
 	case len(near) > 0:
-		said, then = said+meant(near), " Else "
+		said, then = said+meant(near), " Then write that in spec.providerRef.name; else "+is.otherwise
 	default:
 		if near = spelling.Near(name, others, mostSuggested); len(near) > 0 {
-			said, then = said+fmt.Sprintf(": did you mean the %s %s? Then set spec.providerRef.kind to %s, too", other.called, oneOf(near), other.kind), "; else "
+			said, then = said+fmt.Sprintf(": did you mean the %s %s? Then set spec.providerRef.kind to %s, too", other.called, oneOf(near), other.kind), "; else "+is.next
 		}
 	}
-	return problem.New(v1alpha1.ProviderNotFoundReason, "%s%s%s (%s)", said, then, is.next, listOf(known)+howToList)
+	return problem.New(v1alpha1.ProviderNotFoundReason, "%s%s (%s)", said, then, listOf(known)+howToList)
 }
 
 func (c *Catalog) namesOfBuiltIns() []string { return slices.Collect(maps.Keys(c.builtIns)) }

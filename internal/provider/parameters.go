@@ -117,7 +117,7 @@ func (p *Provider) Parameters(given map[string]string) (map[string]string, error
 		}
 		if !slices.Contains(names, name) {
 			meant := ""
-			if near := spelling.Nearest(name, names); near != "" {
+			if near := spelling.Nearest(name, names); near != "" && len(names) > 1 { // the only one is named already
 				meant = ": did you mean " + near + "?"
 			}
 			problems = append(problems, fmt.Errorf("remove spec.parameters.%s: provider %s does not take it (%s)%s", name, p.Name, known, meant))
