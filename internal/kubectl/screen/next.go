@@ -4,7 +4,9 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
@@ -34,8 +36,18 @@ func Next(c *v1alpha1.TokenCredential) []string {
 	case NotReady, Stalled:
 	}
 	switch telling.Reason {
-	case v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason, v1alpha1.RestoredFromBackupReason:
+	case v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason:
 		return []string{authorize, byHand}
+	case v1alpha1.RestoredFromBackupReason:
+		return []string{
+			authorize,
+			byHand,
+			fmt.Sprintf(`or, where you know that the token was not used since: kubectl annotate tokencredential %s -n %s --overwrite %s="$(date +%%s)"`, c.Name, c.Namespace, v1alpha1.TrustRestoredAnnotation),
+		}
+	case v1alpha1.SecretNotFoundReason:
+		if steps := creations(c, telling.Message); len(steps) > 0 {
+			return steps
+		}
 	case v1alpha1.OutcomeUnknownReason:
 		return []string{
 			authorize,
@@ -52,6 +64,29 @@ func Next(c *v1alpha1.TokenCredential) []string {
 		return []string{"it is tried again by itself. To try now: " + try}
 	}
 	return []string{"do what the message above says. It is tried again once that is changed"}
+}
+
+// creations are the commands that make the Secrets which a message says do not exist. The
+// values come from files, so that no shell's history has them.
+func creations(c *v1alpha1.TokenCredential, message string) []string {
+	var steps []string
+	create := func(name v1alpha1.SecretName, keys ...string) {
+		if !strings.Contains(message, fmt.Sprintf("the Secret %q", name)) {
+			return
+		}
+		step := fmt.Sprintf("kubectl create secret generic %s -n %s", name, c.Namespace)
+		for _, key := range keys {
+			step += fmt.Sprintf(" --from-file=%s=FILE", key)
+		}
+		steps = append(steps, step)
+	}
+	if app := c.Spec.AppSecretRef; app != nil {
+		create(app.Name, cmp.Or(string(app.KeyField), "app_key"), cmp.Or(string(app.SecretField), "app_secret"))
+	}
+	if seed := c.Spec.RefreshTokenSecretRef; seed != nil {
+		create(seed.Name, keyOf(seed))
+	}
+	return steps
 }
 
 // keyOf is the key of a refresh token's Secret.

@@ -1,0 +1,45 @@
+// Copyright The TokenKeeper Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package screen
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+func TestNextGivesTheCommandForWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason, message string
+		want                  []string
+	}{
+		{"both Secrets", "each has its command", `the Secret "shop-app" of spec.appSecretRef does not exist: create it; the Secret "shop-seed" of spec.refreshTokenSecretRef does not exist: create it`, []string{
+			"kubectl create secret generic shop-app -n team-a --from-file=client_id=FILE --from-file=app_secret=FILE",
+			"kubectl create secret generic shop-seed -n team-a --from-file=refresh_token=FILE",
+		}},
+		{"one of them", "the other is there", `the Secret "shop-seed" of spec.refreshTokenSecretRef does not exist: create it`, []string{
+			"kubectl create secret generic shop-seed -n team-a --from-file=refresh_token=FILE",
+		}},
+		{"a Secret with other keys", "what is in it only its provider's page says", `the Secret "shop-login" of spec.loginSecretRef does not exist: create it`, []string{
+			"do what the message above says. It is tried again once that is changed",
+		}},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			c := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "shop"}}
+			c.Spec.AppSecretRef = &v1alpha1.AppSecretReference{Name: "shop-app", KeyField: "client_id"}
+			c.Spec.RefreshTokenSecretRef = &v1alpha1.RefreshTokenSecretReference{Name: "shop-seed"}
+			for _, kind := range []string{v1alpha1.ReadyCondition, v1alpha1.RefreshedCondition} {
+				c.Status.Conditions = append(c.Status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: v1alpha1.SecretNotFoundReason, Message: each.message})
+			}
+			if diff := cmp.Diff(each.want, Next(c)); diff != "" {
+				t.Errorf("(-want +got):\n%s\nreason: %s", diff, each.reason)
+			}
+		})
+	}
+}
