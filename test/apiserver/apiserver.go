@@ -119,11 +119,17 @@ func Smuggle(ctx context.Context, path string, change func(object map[string]any
 		return err
 	}
 	change(object)
-	changed, err := json.Marshal(object)
+	return Plant(ctx, path, object)
+}
+
+// Plant puts an object into etcd as it is, with its UID and its status, or replaces the one
+// that is there.
+func Plant(ctx context.Context, path string, object map[string]any) error {
+	value, err := json.Marshal(object)
 	if err != nil {
 		return err
 	}
-	return askEtcd(ctx, "put", map[string]any{"key": key, "value": changed}, &struct{}{})
+	return askEtcd(ctx, "put", map[string]any{"key": []byte("/registry/" + path), "value": value}, &struct{}{})
 }
 
 func askEtcd(ctx context.Context, what string, question, into any) error {

@@ -22,7 +22,6 @@ func TestProvidersThatDoNotAnswerHoldNoWorker(t *testing.T) {
 	faults.Shows(t, "namespaces without number whose providers do not answer")
 	w := newWorld(t, simulator.Hour)
 	well, hold := w.namespace, make(chan struct{})
-	t.Cleanup(func() { close(hold) })
 	w.simulator.QueueFault(simulator.Match{Vendor: simulator.OAuth}, 1000, simulator.Fault{Until: hold})
 	w.namespaces = []string{well}
 	for range concurrency {
@@ -32,6 +31,7 @@ func TestProvidersThatDoNotAnswerHoldNoWorker(t *testing.T) {
 		w.createMany("slow", 3, builtInNamed(t, service))
 	}
 	w.start()
+	t.Cleanup(func() { close(hold) }) // before the operator's end, which waits for its calls
 	// As many as there are workers: of namespaces that are known to be slow no more are made.
 	if !w.eventually(func() bool { return w.calls() >= concurrency }) {
 		t.Fatalf("%d calls are under way, want as many as there are workers", w.calls())
