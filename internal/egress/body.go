@@ -112,7 +112,7 @@ func (c *Client) decoded(wire *bufio.Reader, coding, flaw string) (io.Reader, st
 	case coding == "deflate" && isGzip(start):
 		content, err := gzip.NewReader(wire)
 		return content, "its Content-Encoding names another compression than that of its body", err
-	case coding == "deflate" && !isText(start): // some servers leave zlib's header out
+	case coding == "deflate" && !isText(start) && inflates(start): // some servers leave zlib's header out
 		return flate.NewReader(wire), flaw, nil
 	case coding == "gzip", coding == "x-gzip", coding == "deflate":
 		return wire, "its Content-Encoding says that its body is compressed, and it is not", nil
@@ -136,6 +136,14 @@ func isGzip(start []byte) bool { return bytes.HasPrefix(start, []byte{0x1f, 0x8b
 // with the right letter behind it.
 func isZlib(start []byte) bool {
 	return len(start) >= 2 && start[0]&0x0f == 8 && (int(start[0])<<8|int(start[1]))%31 == 0 && !isText(start)
+}
+
+// inflates reports whether a body begins as RFC 1951 says. Without a header only trying tells:
+// text in another encoding than UTF-8 breaks the rules within a few bytes.
+func inflates(start []byte) bool {
+	var corrupt flate.CorruptInputError
+	_, err := io.Copy(io.Discard, flate.NewReader(bytes.NewReader(start)))
+	return !errors.As(err, &corrupt)
 }
 
 // isText reports whether a body begins as text in UTF-8 does.

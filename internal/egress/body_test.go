@@ -184,6 +184,8 @@ func TestAFlawOfACodingIsTold(t *testing.T) {
 		"gzip over plain JSON":     {"gzip", "{}", "its Content-Encoding says that its body is compressed, and it is not"},
 		"a character set":          {"utf-8", "{}", "its Content-Encoding is none that is known, and its body is plain text"},
 		"a coding of other bytes":  {"br", "\x0b\x00\x80{}\x03", "its Content-Encoding is none that is known, so its body cannot be read: nobody asked for it"},
+		"deflate over Latin-1":     {"deflate", "{\"name\":\"Jos\xe9\",\"access_token\":\"canary\"}", "its Content-Encoding says that its body is compressed, and it is not"},
+		"deflate over UTF-16":      {"deflate", "{\x00\"\x00a\x00\"\x00:\x001\x00}\x00", "its Content-Encoding says that its body is compressed, and it is not"},
 		"text that begins as zlib": {"deflate", "8O", "its Content-Encoding says that its body is compressed, and it is not"},
 	} {
 		t.Run(name, func(t *testing.T) {
