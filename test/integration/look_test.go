@@ -24,7 +24,7 @@ import (
 
 // patience bounds a wait for a condition. Nothing is ever awaited that long
 // where all is well.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // eventually waits until something is so, and tells whether it came to be.
 func (w *world) eventually(is func() bool) bool {

@@ -31,7 +31,7 @@ var root = filepath.Join("..", "..")
 const (
 	// patience bounds a wait for a condition. Nothing is awaited that long where all
 	// is well.
-	patience = 60 * time.Second
+	patience = 2 * time.Minute
 	// operatorAccount is the operator's, as it is installed.
 	operatorAccount = "system:serviceaccount:tokenkeeper-system:tokenkeeper-controller-manager"
 )
