@@ -6,6 +6,7 @@ package rotation
 import (
 	"context"
 	"errors"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -36,13 +37,17 @@ type Twin struct {
 // It looks at the API server, after the claim has marked this state: of two that
 // look at the same time at least one sees the other. It fails with ErrContended,
 // and the twin, where that has a claim on the token and may be sending it.
+//
+// The oldest is read first, and whoever goes before it ends the look: of thousands on one
+// token each but the oldest reads one other.
 func (s *Store) OlderTwin(ctx context.Context, record *Record) (*Twin, error) {
 	digest := record.State.RefreshToken.Digest()
 	found, err := s.Looks.Find(ctx, s.mark(digest), s.listMarked)
 	if err != nil {
 		return nil, err
 	}
-	var older, contended *Twin
+	slices.SortFunc(found, byAge)
+	var contended *Twin
 	looked := map[types.UID]bool{record.secret.UID: true}
 	for i := range found {
 		if looked[found[i].UID] {
@@ -53,18 +58,14 @@ func (s *Store) OlderTwin(ctx context.Context, record *Record) (*Twin, error) {
 		switch {
 		case errors.Is(err, ErrContended):
 			contended = twin
-		case err != nil:
-			return nil, err
-		case twin != nil && twin.Spent:
-			return twin, nil
-		case twin != nil:
-			older = twin
+		case twin != nil || err != nil:
+			return twin, err
 		}
 	}
-	if older == nil && contended != nil {
+	if contended != nil {
 		return contended, ErrContended
 	}
-	return older, nil
+	return nil, nil
 }
 
 // compare decides whether another Secret's state goes before one's own on a token.
@@ -92,6 +93,11 @@ func (s *Store) compare(ctx context.Context, other *metav1.PartialObjectMetadata
 	if !live && !spent {
 		return nil, nil // it has moved on, and did not spend the token
 	}
+	older := isOlder(stored, own)
+	sending := damaged || state.Attempt != nil && state.Attempt.Token == digest
+	if !spent && !older && !sending {
+		return nil, nil // it gives way
+	}
 	twin := &Twin{
 		Namespace: stored.Namespace, Credential: stored.Annotations[v1alpha1.CredentialAnnotation], StateSecret: stored.Name,
 		Spent: spent, Lost: spent && live,
@@ -99,11 +105,10 @@ func (s *Store) compare(ctx context.Context, other *metav1.PartialObjectMetadata
 	if twin.Orphaned, err = s.orphaned(ctx, twin); err != nil {
 		return nil, err
 	}
-	ahead := isOlder(stored, own) && !twin.Orphaned
 	switch {
-	case spent, ahead:
+	case spent, older && !twin.Orphaned:
 		return twin, nil
-	case damaged, state.Attempt != nil && state.Attempt.Token == digest:
+	case sending:
 		// It may be sending the token: a younger one may have looked before this claim
 		// was there to be seen, since both may be of the same second.
 		return twin, ErrContended
@@ -136,9 +141,21 @@ func (s *Store) orphaned(ctx context.Context, twin *Twin) (bool, error) {
 }
 
 // isOlder puts any two Secrets in an order that is the same for both.
-func isOlder(other, own *corev1.Secret) bool {
-	if !other.CreationTimestamp.Equal(&own.CreationTimestamp) {
-		return other.CreationTimestamp.Before(&own.CreationTimestamp)
+func isOlder(other, own metav1.Object) bool {
+	one, two := other.GetCreationTimestamp(), own.GetCreationTimestamp()
+	if !one.Equal(&two) {
+		return one.Before(&two)
 	}
-	return other.UID < own.UID
+	return other.GetUID() < own.GetUID()
+}
+
+// byAge sorts the oldest first.
+func byAge(one, two metav1.PartialObjectMetadata) int {
+	switch {
+	case isOlder(&one, &two):
+		return -1
+	case isOlder(&two, &one):
+		return 1
+	}
+	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -331,6 +332,35 @@ func TestManyFirstSendsCostFewLists(t *testing.T) {
 	}
 	if got := api.lists.Load() - before; got != 2 {
 		t.Errorf("one that looks alone makes %d lists, want one for each key", got)
+	}
+}
+
+func TestOfManyOnOneTokenEachReadsTheOldest(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "thousands of credentials on one refresh token")
+	api := newAPIServer(t)
+	store := api.store()
+	var records []*Record
+	for i := range 50 {
+		credential := credentialOf("team", fmt.Sprintf("c%02d", i))
+		api.must(t, api.Create(t.Context(), credential))
+		records = append(records, saved(t, store, credential, holding("G")))
+	}
+	var reads atomic.Int64
+	api.intercept(func(verb string, _ client.ObjectKey) error {
+		if verb == "get" {
+			reads.Add(1)
+		}
+		return nil
+	})
+	for i, record := range records {
+		twin, err := store.OlderTwin(t.Context(), record)
+		if err != nil || i > 0 && (twin == nil || twin.Credential != "c00") || i == 0 && twin != nil {
+			t.Fatalf("c%02d: got %v, %v; the oldest goes first", i, twin, err)
+		}
+	}
+	if most := int64(3 * len(records)); reads.Load() > most {
+		t.Errorf("%d reads for %d, want %d at most: one state and its credential for each, and all states for the oldest", reads.Load(), len(records), most)
 	}
 }
 

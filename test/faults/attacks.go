@@ -63,6 +63,7 @@ func neighbours() []Attack {
 		known("one tenant with 5,000 failing credentials", "namespaces take turns; failing credentials have the smallest share, and back off"),
 		known("one namespace that saturates workers and a host", "a namespace gets at most half of the workers and slots that others are not using"),
 		{"namespaces without number whose providers do not answer", "a token that is due elsewhere waits for a second at most", "an exchange holds no worker; calls of a second and more have slots of their own, and so have those who have made one"},
+		{"thousands of credentials on one refresh token", "each reads the oldest of them and waits for a person; the API server is not asked for each pair", "the look for others on a token ends at the first that goes before"},
 		{"a path of a shared host that always fails", "neighbours that call another path of it are served", "the breaker counts failures by namespace"},
 		{"two namespaces that let a shared host time out", "a third one's calls go through", "a host is down for all only where it does not even accept a connection"},
 		{"a host spelt in many ways", "it counts as one", "hosts are compared in canonical form"},
