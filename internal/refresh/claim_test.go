@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -132,6 +134,46 @@ func TestTheFenceHoldsBackAClaimedToken(t *testing.T) {
 			s.isBalanced()
 		})
 	}
+}
+
+// bounded is a way out that notes for how long a call may go on.
+type bounded struct {
+	egress.Caller
+	left time.Duration
+}
+
+// Do implements egress.Caller.
+func (b *bounded) Do(request *egress.Request, singleUse bool) (*egress.Reply, error) {
+	if until, is := request.Context().Deadline(); is {
+		b.left = time.Until(until)
+	}
+	return b.Caller.Do(request, singleUse)
+}
+
+// TestAnExchangeEndsWithItsClaim lets an exchange begin late: it must have ended before
+// another process may take its claim over.
+func TestAnExchangeEndsWithItsClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, singleUse)
+		s.provider.answer(rotates(second))
+		call := &bounded{Caller: s.Egress}
+		s.Egress = call
+		const late = fenceTimeout + 15*time.Second
+		s.after = func(verb, _ string) error {
+			if verb == "create" {
+				time.Sleep(late) // and the fence, which has another clock here, sees nothing of it
+			}
+			return nil
+		}
+		if _, err := s.renew(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := claimTimeout - late; call.left != want {
+			t.Errorf("the call may go on for %s, want %s: claimed is for %s", call.left, want, claimTimeout)
+		}
+		s.isBalanced()
+	})
 }
 
 // TestAProcessThatIsEndingClaimsNothing cancels the context before the refresh.
