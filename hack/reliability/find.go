@@ -23,11 +23,7 @@ type test struct{ name, file string }
 // findShown finds, for each fault, the tests that show it. A test shows what it,
 // or anything of its package that it names directly or through others, names in
 // a call of faults.Shows or in a field `shows` of a table.
-func findShown(root string) (map[string][]test, error) {
-	packages, err := parse(root)
-	if err != nil {
-		return nil, err
-	}
+func findShown(packages map[string]declarations) map[string][]test {
 	shown := map[string][]test{}
 	for _, declarations := range packages {
 		for _, declared := range declarations {
@@ -42,7 +38,20 @@ func findShown(root string) (map[string][]test, error) {
 	for _, tests := range shown {
 		slices.SortFunc(tests, func(a, b test) int { return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.name, b.name)) })
 	}
-	return shown, nil
+	return shown
+}
+
+// findTests finds all tests, by their names.
+func findTests(packages map[string]declarations) map[string][]test {
+	tests := map[string][]test{}
+	for _, declarations := range packages {
+		for _, declared := range declarations {
+			if declared.isTest() {
+				tests[declared.name] = append(tests[declared.name], test{declared.name, declared.file})
+			}
+		}
+	}
+	return tests
 }
 
 // declaration is what a package declares at its top: a function, a method, a

@@ -45,11 +45,11 @@ func TestWhatATestShowsIsFound(t *testing.T) {
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := findShown(module(t, each.text))
+			packages, err := parse(module(t, each.text))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(each.want, got, cmp.AllowUnexported(test{})); diff != "" {
+			if diff := cmp.Diff(each.want, findShown(packages), cmp.AllowUnexported(test{})); diff != "" {
 				t.Errorf("shown (-want +got):\n%s\nreason: %s", diff, each.reason)
 			}
 		})
@@ -58,8 +58,8 @@ func TestWhatATestShowsIsFound(t *testing.T) {
 
 func TestWhatIsShownMustBeALiteral(t *testing.T) {
 	t.Parallel()
-	if _, err := findShown(module(t, `var cases = []row{{shows: name()}}`)); err == nil || !strings.Contains(err.Error(), "cases") {
-		t.Errorf("findShown = %v, want an error that names the place", err)
+	if _, err := parse(module(t, `var cases = []row{{shows: name()}}`)); err == nil || !strings.Contains(err.Error(), "cases") {
+		t.Errorf("parse = %v, want an error that names the place", err)
 	}
 }
 
@@ -94,6 +94,52 @@ func TestEveryRowNeedsATestAndEveryTestARow(t *testing.T) {
 				t.Errorf("complete = %v, want nothing of: %s\nreason: %s", got, each.not, each.reason)
 			}
 		})
+	}
+}
+
+func TestEveryBugIsKeptDeadByOneTest(t *testing.T) {
+	t.Parallel()
+	packages, err := parse(module(t, `func TestA(t *testing.T) {}; func FuzzB(f *testing.F) {}; func helper() {}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := findTests(packages)
+	tests["TestTwice"] = []test{{"TestTwice", "x_test.go"}, {"TestTwice", "y_test.go"}}
+	for _, each := range []struct {
+		name, reason string
+		bug          faults.Bug
+		want         string // part of the error; "": there is none
+	}{
+		{"a test", "it fails if the bug comes back", faults.Bug{Met: "m", Test: "TestA"}, ""},
+		{"a fuzz target", "its corpus is played by go test", faults.Bug{Met: "m", Test: "FuzzB"}, ""},
+		{"a test that is gone", "nothing keeps the bug dead", faults.Bug{Met: "m", Test: "TestC"}, `there is no test TestC, which is to keep "m" dead`},
+		{"a function that is no test", "nothing runs it", faults.Bug{Met: "m", Test: "helper"}, "there is no test helper"},
+		{"a name of two tests", "one of them is meant", faults.Bug{Met: "m", Test: "TestTwice"}, "2 tests are named TestTwice"},
+		{"a bug that nobody met", "a reader learns nothing from it", faults.Bug{Test: "TestA"}, "of a bug that TestA keeps dead it is not said what was met"},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			err := keptDead([]faults.Method{{Bugs: []faults.Bug{each.bug}}}, tests)
+			if each.want == "" && err != nil || each.want != "" && !strings.Contains(fmt.Sprint(err), each.want) {
+				t.Errorf("keptDead = %v, want it to say: %q\nreason: %s", err, each.want, each.reason)
+			}
+		})
+	}
+}
+
+func TestThePageOfFaultsNamesMethodBugAndTest(t *testing.T) {
+	t.Parallel()
+	var page strings.Builder
+	if err := write(&page, "../..", "reliability"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"- **The model** ([test/model](../test/model/README.md), `make model`).",
+		"| the model | a stall outlasted the attempt that it was about | [TestIsOutdated](../internal/decision/last_test.go) |",
+	} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page does not hold %s", want)
+		}
 	}
 }
 

@@ -4,7 +4,9 @@
 // Reliability prints a page of docs/, reliability or security: the faults or the
 // attacks of test/faults, what is promised for each, and the tests that say in
 // their code that they show it. A row that no test shows is an error, and so is a
-// test of a row that is on neither list. Run it by `make reliability-docs`.
+// test of a row that is on neither list. The page on reliability says as well how
+// bugs were found, and which test keeps each dead: a test that does not exist is an
+// error. Run it by `make reliability-docs`.
 package main
 
 import (
@@ -35,17 +37,20 @@ func main() {
 
 // write writes a page about the module in a folder.
 func write(to io.Writer, root, page string) error {
-	shown, err := findShown(root)
+	packages, err := parse(root)
 	if err != nil {
 		return err
 	}
-	sections, threats := faults.All(), faults.Attacks()
-	if err := complete(sections, threats, shown); err != nil {
+	shown, all := findShown(packages), findTests(packages)
+	sections, threats, methods := faults.All(), faults.Attacks(), faults.Methods()
+	if err := errors.Join(complete(sections, threats, shown), keptDead(methods, all)); err != nil {
 		return err
 	}
 	layout, err := template.New(page+".md.tmpl").Funcs(template.FuncMap{
 		"cell":  func(text string) string { return strings.ReplaceAll(text, "|", `\|`) },
 		"tests": func(name string) string { return links(shown[name]) },
+		"test":  func(name string) string { return links(all[name]) },
+		"begin": func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
 	}).ParseFS(layouts, page+".md.tmpl")
 	if err != nil {
 		return err
@@ -53,7 +58,8 @@ func write(to io.Writer, root, page string) error {
 	return layout.Execute(to, struct {
 		Sections []faults.Section
 		Threats  []faults.Threat
-	}{sections, threats})
+		Methods  []faults.Method
+	}{sections, threats, methods})
 }
 
 // links are the tests as links to their files, seen from docs/.
@@ -63,6 +69,24 @@ func links(tests []test) string {
 		all = append(all, fmt.Sprintf("[%s](../%s)", each.name, each.file))
 	}
 	return strings.Join(all, ", ")
+}
+
+// keptDead checks that each bug has a test that keeps it dead.
+func keptDead(methods []faults.Method, tests map[string][]test) error {
+	var problems []error
+	for _, method := range methods {
+		for _, bug := range method.Bugs {
+			switch found := tests[bug.Test]; {
+			case bug.Met == "":
+				problems = append(problems, fmt.Errorf("of a bug that %s keeps dead it is not said what was met", bug.Test))
+			case len(found) == 0:
+				problems = append(problems, fmt.Errorf("there is no test %s, which is to keep %q dead", bug.Test, bug.Met))
+			case len(found) > 1:
+				problems = append(problems, fmt.Errorf("%d tests are named %s, one of which is to keep %q dead: give it a name of its own", len(found), bug.Test, bug.Met))
+			}
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // row is a fault or an attack.
