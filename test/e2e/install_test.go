@@ -124,7 +124,7 @@ func (o *operator) uninstall(t *testing.T) {
 		}
 	}
 	for _, each := range reversed {
-		eventually(t, 2*time.Minute, each.GetKind()+" "+each.GetName()+" has gone", func() error {
+		eventually(t, patience, each.GetKind()+" "+each.GetName()+" has gone", func() error {
 			err := env.Get(ctx, client.ObjectKeyFromObject(each), each.DeepCopy())
 			if apierrors.IsNotFound(err) {
 				return nil

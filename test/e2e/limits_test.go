@@ -83,7 +83,7 @@ func TestManyFailingCredentialsStayWithinTheContainersLimits(t *testing.T) {
 	newNamespace(t, "team-a")
 	newNamespace(t, "noisy")
 	lifetime(t, longLifetime)
-	newCredential(t, "noisy", "first") // the app's Secret; the others have a seed that nobody issued
+	newCredential(t, "noisy", "first") // the others work on its refresh token, which is good for one of them
 	for n := range failing {
 		made := credential("noisy", fmt.Sprintf("failing-%d", n))
 		made.Spec.RefreshTokenSecretRef.Name = "first-seed"

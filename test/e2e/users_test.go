@@ -74,7 +74,7 @@ func TestWhatUsersDoWorksFromTheCommandLine(t *testing.T) {
 		}
 		line.kubectl("annotate", "tokencred", "shop", "tokenkeeper.io/refreshAt=revoked", "--overwrite")
 		line.kubectl("wait", "--for=condition=Stalled", "tokencred/shop", "--timeout=120s")
-		if got := line.plugin("status", "shop"); !strings.Contains(got, v1alpha1.ReauthorizationRequiredReason) {
+		if got := line.unwell("status", "shop"); !strings.Contains(got, v1alpha1.ReauthorizationRequiredReason) {
 			t.Errorf("the plugin does not say what is wrong:\n%s", got)
 		}
 		seed(t, "team-a", "shop")
@@ -119,17 +119,22 @@ func newCommandLine(t *testing.T) *commandLine {
 	return &commandLine{t: t, kubeconfig: kubeconfig, path: plugin}
 }
 
-func (l *commandLine) kubectl(arguments ...string) string { return l.run("kubectl", arguments) }
-func (l *commandLine) plugin(arguments ...string) string  { return l.run(l.path, arguments) }
+func (l *commandLine) kubectl(arguments ...string) string { return l.run(0, "kubectl", arguments) }
+func (l *commandLine) plugin(arguments ...string) string  { return l.run(0, l.path, arguments) }
 
-func (l *commandLine) run(program string, arguments []string) string {
+// unwell is what the plugin prints of a credential that is not well, which its exit code
+// says too.
+func (l *commandLine) unwell(arguments ...string) string { return l.run(2, l.path, arguments) }
+
+// run returns what a program prints that ends with an exit code.
+func (l *commandLine) run(code int, program string, arguments []string) string {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), 2*patience)
 	defer cancel()
 	made := exec.CommandContext(ctx, program, append(arguments, "--namespace=team-a", "--kubeconfig="+l.kubeconfig)...)
 	printed, err := made.CombinedOutput()
-	if err != nil {
-		l.t.Fatal(fmt.Errorf("%s %s: %w\n%s", filepath.Base(program), strings.Join(arguments, " "), err, printed))
+	if made.ProcessState.ExitCode() != code {
+		l.t.Fatal(fmt.Errorf("%s %s: %w, want exit code %d\n%s", filepath.Base(program), strings.Join(arguments, " "), err, code, printed))
 	}
 	return string(printed)
 }

@@ -58,7 +58,7 @@ func Methods() []Method {
 			"What vendors' own servers do: no test calls one. Their files rest on what they document.", byServers()},
 		{"a real node", "[test/e2e](../test/e2e), [how, and the figures](e2e.md)",
 			"That the manager as it is shipped, as a pod among pods that mount its Secrets, needs no more than its roles and limits, and survives restarts of the cluster's parts.",
-			"Several nodes, a cloud's network and disks, and weeks of running.", nil},
+			"Several nodes, a cloud's network and disks, and weeks of running.", byNode()},
 		{"the upgrade", "[test/upgrade](../test/upgrade)",
 			"That the objects of an installation from before v0.1 are as good after the upgrade, and that CRDs take what they took.",
 			"What an installation holds that its testdata lacks, and a way back.", nil},
@@ -221,6 +221,12 @@ func byServers() []Bug {
 	return []Bug{
 		{"of a long message of a server the end was cut off, which says what is wrong", "TestRefusalsAsFositeWordsThem"},
 		{"a server that had undone one of two refreshes at once, and said so, was taken to refuse the refresh token", "TestRefusalsAsFositeWordsThem"},
+	}
+}
+
+func byNode() []Bug {
+	return []Bug{
+		{"of two thousand credentials on one refresh token each read the states of all others: after twelve minutes most had no status", "TestOfManyOnOneTokenEachReadsTheOldest"},
 	}
 }
 
