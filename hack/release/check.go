@@ -107,6 +107,9 @@ func versionOf(ctx context.Context, name string, content []byte) (string, error)
 	return output(ctx, folder, path, "--version")
 }
 
+// namespace is that of the installer, and where the chart is rendered for.
+const namespace = "tokenkeeper-system"
+
 // renderChart loads the packaged chart, and renders it as helm template does.
 func renderChart(p plan, digest string) ([]byte, error) {
 	loaded, err := loader.LoadFile(p.path(chartName(p)))
@@ -116,7 +119,7 @@ func renderChart(p plan, digest string) ([]byte, error) {
 	if loaded.Metadata.Version != p.number() || loaded.Metadata.AppVersion != p.version {
 		return nil, fmt.Errorf("it calls itself %s and what it installs %s", loaded.Metadata.Version, loaded.Metadata.AppVersion)
 	}
-	values, err := util.ToRenderValues(loaded, nil, common.ReleaseOptions{Name: "tokenkeeper", Namespace: "tokenkeeper-system", Revision: 1, IsInstall: true}, common.DefaultCapabilities)
+	values, err := util.ToRenderValues(loaded, nil, common.ReleaseOptions{Name: "tokenkeeper", Namespace: namespace, Revision: 1, IsInstall: true}, common.DefaultCapabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -164,22 +167,27 @@ func checkInstall(ctx context.Context, p plan, chart []byte) error {
 		return err
 	}
 	defer func() { _ = cluster.Stop() }()
-	apply := func(text []byte, flags ...string) error {
-		arguments := append([]string{"--kubeconfig", cluster.Kubeconfig, "apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-"}, flags...)
-		command := exec.CommandContext(ctx, cluster.Kubectl, arguments...)
+	kubectl := func(text []byte, arguments ...string) error {
+		command := exec.CommandContext(ctx, cluster.Kubectl, append([]string{"--kubeconfig", cluster.Kubeconfig}, arguments...)...)
 		command.Stdin = bytes.NewReader(text)
 		_, err := outputOf(command)
 		return err
 	}
+	apply := []string{"apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-"}
 	installer, err := os.ReadFile(p.path(installerName))
 	if err != nil {
 		return err
 	}
-	if err := apply(installer); err != nil {
+	if err := kubectl(installer, apply...); err != nil {
 		return fmt.Errorf("%s: %w", installerName, err)
 	}
 	say("  %s: a real API server takes it", installerName)
-	if err := apply(chart, "--dry-run=server"); err != nil {
+	// The chart needs the namespace and the CRDs, but its Deployment has labels of its own,
+	// which cannot be changed in one that is there.
+	if err := kubectl(nil, "delete", "deployments", "--all", "--namespace", namespace); err != nil {
+		return err
+	}
+	if err := kubectl(chart, append(apply, "--dry-run=server")...); err != nil {
 		return fmt.Errorf("%s: %w", chartName(p), err)
 	}
 	say("  %s: a real API server takes what it renders", chartName(p))
