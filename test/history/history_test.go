@@ -29,10 +29,10 @@ func TestNoTokenIsLostInSilence(t *testing.T) {
 	shared.began = time.Now()
 	rapid.Check(t, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) { // where one can know that every visit waits
-			w := newWorld(rt, shared)
+			w := newWorld(rt, shared, drawSetup(rt))
 			defer w.end()
 			rt.Repeat(w.actions())
-			w.settle()
+			w.settle(rt)
 			w.stats.Histories++
 		})
 		shared.progress(false)

@@ -14,7 +14,7 @@ import (
 
 // settle lets everything come to rest: no faults any more, clocks that are right,
 // caches that are up to date, and time, twice the lifetime of a token and more.
-func (w *world) settle() {
+func (w *world) settle(t *rapid.T) {
 	w.refusesTargets, w.refusesStates = false, false
 	for len(w.visits()) > 0 {
 		w.toItsEnd(w.visits()[0])
@@ -39,7 +39,7 @@ func (w *world) settle() {
 		w.correctApp(true)
 	}
 	for _, name := range w.names {
-		if c := w.api.credential(name); c != nil && c.Spec.Suspend && rapid.Bool().Draw(w.t, "resume") {
+		if c := w.api.credential(name); c != nil && c.Spec.Suspend && rapid.Bool().Draw(t, "resume") {
 			change(w.api, credentials, name, func(c *v1alpha1.TokenCredential) { c.Spec.Suspend = false })
 		}
 	}
