@@ -65,6 +65,8 @@ type process struct {
 	unaware bool
 	// seenState is the version at which it last read or wrote each state Secret.
 	seenState map[string]uint64
+	// looked is what its cache had come to when it last began to look at each credential.
+	looked map[string]position
 
 	// Two visits run at the same time for a moment where one waited for the other.
 	mu     sync.Mutex
@@ -78,7 +80,7 @@ func (w *world) start(r *replica) {
 	r.processes++
 	p := &process{
 		world: w, replica: r, name: fmt.Sprintf("%s.%d", r.name, r.processes),
-		wake: map[string]time.Time{}, seenState: map[string]uint64{}, unaware: w.putBack,
+		wake: map[string]time.Time{}, seenState: map[string]uint64{}, looked: map[string]position{}, unaware: w.putBack,
 	}
 	if before := r.process; before != nil {
 		p.seenCredentials, p.seenSecrets = before.seenCredentials, before.seenSecrets

@@ -114,6 +114,7 @@ func (w *world) rollBack(t *rapid.T) {
 	w.appWrong = string(w.api.secret(appName).Data["app_secret"]) != appSecret
 	for _, r := range w.replicas {
 		r.process.catchUp()
+		clear(r.process.looked) // a watch starts anew, and lists all
 	}
 }
 

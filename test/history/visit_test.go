@@ -72,6 +72,7 @@ func (p *process) reconcile(credential string) *visit {
 	w := p.world
 	p.hosts.Tick(w.now.Add(p.replica.clock))
 	delete(p.wake, credential)
+	p.looked[credential] = position{p.seenCredentials, p.seenSecrets}
 	w.stats.Visits++
 	v := p.newVisit(reconciles, credential)
 	seen, _ := w.api.at(credentials, credential, p.seenCredentials).(*v1alpha1.TokenCredential)
