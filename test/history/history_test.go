@@ -33,6 +33,9 @@ func TestNoTokenIsLostInSilence(t *testing.T) {
 			defer w.end()
 			rt.Repeat(w.actions())
 			w.settle(rt)
+			if rapid.Bool().Draw(rt, "then somebody does what is said") {
+				w.mend()
+			}
 			w.stats.Histories++
 		})
 		shared.progress(false)

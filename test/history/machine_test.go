@@ -34,7 +34,16 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"user":           w.user,
 		"asks for token": w.askForRefresh,
 		"rotates now":    w.beginsToRotate,
+		"all is well":    w.allIsWell,
 	}
+}
+
+// allIsWell lets all faults cease for some hours in the midst of a history.
+func (w *world) allIsWell(t *rapid.T) {
+	if rapid.IntRange(0, 9).Draw(t, "for hours") > 0 {
+		t.Skip("it takes as long as half a history")
+	}
+	w.settle(t)
 }
 
 // visit begins a visit and runs some of it.

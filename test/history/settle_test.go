@@ -4,16 +4,19 @@
 package history
 
 import (
+	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// settle lets everything come to rest: no faults any more, clocks that are right,
-// caches that are up to date, and time, twice the lifetime of a token and more.
+// settle lets everything come to rest, and checks that each credential is well, or says
+// what a person must do: no faults any more, clocks that are right, caches that are up to
+// date, and time, twice the lifetime of a token and more.
 func (w *world) settle(t *rapid.T) {
 	w.refusesTargets, w.refusesStates = false, false
 	for len(w.visits()) > 0 {
@@ -22,11 +25,13 @@ func (w *world) settle(t *rapid.T) {
 	for _, late := range w.underWay {
 		w.act(late)
 	}
+	w.underWay = nil
 	for _, r := range w.replicas {
 		if r.clock != 0 { // a process whose clock was set right is started again
 			r.clock = 0
 			r.process.kill()
 			w.start(r)
+			clear(w.obtained) // what a wrong clock has recorded as fresh need not count
 		}
 	}
 	for _, name := range w.names {
@@ -45,6 +50,11 @@ func (w *world) settle(t *rapid.T) {
 	}
 	w.collectGarbage()
 	w.done()
+	w.comeToRest()
+}
+
+// comeToRest lets time pass, and checks what must hold once nothing happens any more.
+func (w *world) comeToRest() {
 	w.check()
 	w.rest()
 	w.now = w.now.Add(3 * time.Hour)
@@ -54,6 +64,71 @@ func (w *world) settle(t *rapid.T) {
 	}
 	w.atRest = true
 	w.check()
+	w.atRest = false
+}
+
+// mend has a person do what each credential says that one must do. In the end that helps
+// every one.
+func (w *world) mend() {
+	for _, name := range w.names {
+		if c := w.api.credential(name); c != nil && c.Spec.Suspend {
+			change(w.api, credentials, name, func(c *v1alpha1.TokenCredential) { c.Spec.Suspend = false })
+		}
+	}
+	w.done()
+	w.comeToRest()
+	for range maxMends {
+		deeds := map[string]func(){}
+		for _, name := range w.names {
+			if reason := w.stalledFor(name); reason != "" {
+				deeds[reason] = func() { w.doWhatIsSaid(name, reason) }
+			}
+		}
+		if len(deeds) == 0 {
+			return
+		}
+		for _, reason := range sorted(deeds) {
+			deeds[reason]()
+		}
+		w.done()
+		w.comeToRest()
+	}
+	for _, name := range w.names {
+		if reason := w.stalledFor(name); reason != "" {
+			w.violated(fmt.Sprintf("at rest: a person has done what %s says, and it is stalled still, with %s", name, reason))
+		}
+	}
+	w.check()
+}
+
+// maxMends is how often a person has to do something: a corrected app shows that the
+// refresh token is refused, and two credentials on one seed that one is too many.
+const maxMends = 3
+
+// stalledFor is the reason for which a credential is stalled; empty: it is not.
+func (w *world) stalledFor(name string) string {
+	credential := w.api.credential(name)
+	if credential == nil {
+		return ""
+	}
+	stalled := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.StalledCondition)
+	if stalled == nil {
+		return ""
+	}
+	return stalled.Reason
+}
+
+// doWhatIsSaid does what ends a stall, by its reason.
+func (w *world) doWhatIsSaid(name, reason string) {
+	switch reason {
+	case v1alpha1.AppRejectedReason:
+		w.appWrong = false
+		w.correctApp(true)
+	case v1alpha1.DuplicateSourceReason:
+		w.must(w.api.remove(credentials, name))
+	default:
+		w.giveSeed(w.authorize())
+	}
 }
 
 // collectGarbage does what the cluster does: it deletes what belongs to an owner that is
