@@ -4,10 +4,8 @@
 package history
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -104,18 +102,16 @@ func (a *apiServer) credential(name string) *v1alpha1.TokenCredential {
 	return found
 }
 
-// all lists the objects of a kind as they were at a resourceVersion, by name.
-func (a *apiServer) all(kind kind, resourceVersion uint64) []client.Object {
-	var found []client.Object
-	for _, key := range slices.SortedFunc(maps.Keys(a.versions), func(x, y objectKey) int { return cmp.Compare(x.name, y.name) }) {
-		if key.kind != kind {
-			continue
-		}
-		if object := a.at(kind, key.name, resourceVersion); object != nil {
-			found = append(found, object)
+// names of the objects of a kind that there ever were, sorted.
+func (a *apiServer) names(kind kind) []string {
+	var names []string
+	for key := range a.versions {
+		if key.kind == kind {
+			names = append(names, key.name)
 		}
 	}
-	return found
+	slices.Sort(names)
+	return names
 }
 
 func (a *apiServer) put(kind kind, object client.Object) { a.putVersion(kind, object, false) }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func sorted[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of)) }
@@ -22,6 +24,7 @@ func sorted[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of
 // -rapid.checks says.
 func TestNoTokenIsLostInSilence(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "faults of any kind in any order, and then no more")
 	shared, err := newShared(memory(t))
 	if err != nil {
 		t.Fatal(err)

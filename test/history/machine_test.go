@@ -128,10 +128,12 @@ func (w *world) strike(t *rapid.T, v *visit) {
 
 // crash ends a replica's process, and starts another: in the same pod or in
 // another.
-func (w *world) crash(t *rapid.T, r *replica) {
+func (w *world) crash(t *rapid.T, r *replica) { w.die(r, rapid.Bool().Draw(t, "the pod too")) }
+
+func (w *world) die(r *replica, withPod bool) {
 	w.stats.Crashes++
 	r.process.kill()
-	if rapid.Bool().Draw(t, "the pod too") {
+	if withPod {
 		w.newPod(r, r.spool != nil)
 	} else {
 		w.start(r)

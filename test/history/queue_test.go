@@ -3,6 +3,12 @@
 
 package history
 
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
 // position is how far a process's cache has come, for each of its two watches.
 type position struct{ credentials, secrets uint64 }
 
@@ -21,15 +27,52 @@ func (p *process) isQueued(credential string) bool {
 	if !started || planned && !wake.After(p.world.now) {
 		return true
 	}
-	seen := position{p.seenCredentials, p.seenSecrets}
+	seen := p.seen()
 	for _, key := range watched(credential) {
 		for _, change := range p.world.api.versions[key] {
-			if !change.silent && change.from > looked.of(key.kind) && change.from <= seen.of(key.kind) {
+			if !change.silent && change.from > looked.of(key.kind) && change.from <= seen.of(key.kind) && change.from != p.hidden {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// seen is how far a process's cache has come.
+func (p *process) seen() position { return position{p.seenCredentials, p.seenSecrets} }
+
+// inCache is the version of an object that a process's cache has.
+func (p *process) inCache(key objectKey) version {
+	found := p.world.api.versionAt(key, p.seen().of(key.kind))
+	if found.from > 0 && found.from == p.hidden {
+		return p.world.api.versionAt(key, found.from-1)
+	}
+	return found
+}
+
+// cached is what a visit reads from the cache: for once the version before, where the
+// process has not been shown the later one. That comes when the visit has begun.
+func (p *process) cached(ctx context.Context, key objectKey) client.Object {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found := p.inCache(key)
+	p.cacheReads++
+	if p.shown[key] == found.from {
+		return found.object
+	}
+	p.fresh = append(p.fresh, freshRead{p.cacheReads, key})
+	if p.cacheReads == p.staleRead {
+		visit := visitOf(ctx)
+		before := p.world.api.versionAt(key, found.from-1)
+		visit.seen, visit.version = 0, 0
+		p.looked[visit.credential] = position{}
+		if key.kind == credentials {
+			visit.sees(before.object)
+		}
+		return before.object
+	}
+	p.shown[key] = found.from
+	return found.object
 }
 
 // watched are the objects whose changes queue a credential, as internal/controller maps

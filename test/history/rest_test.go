@@ -30,8 +30,9 @@ func (w *world) checkAtRest(name string) {
 	if credential.Spec.Suspend {
 		return
 	}
-	// Once a user has put an older state in its place, the target may hold a newer token.
-	if state.accessToken != "" && !w.restored && w.tokenInTarget(name) != state.accessToken {
+	// Once a user has put an older state in its place, the target may hold a newer token; and
+	// that of a proven refresh token is in the state only where it was found in the spool.
+	if state.accessToken != "" && !w.restored && !state.proves && w.tokenInTarget(name) != state.accessToken {
 		w.violated(fmt.Sprintf("at rest: the target of %s does not hold %s, as the state does", name, state.accessToken))
 	}
 	w.checkMended(name, state)

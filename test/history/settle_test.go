@@ -202,12 +202,26 @@ func (w *world) toItsEnd(v *visit) {
 		if mover == nil {
 			break
 		}
-		w.next(mover, done)
+		w.goOnWith(mover)
 		w.check()
 	}
 	if !v.ended {
 		w.violated("a visit does not end: " + v.String())
 		w.check()
+	}
+}
+
+// goOnWith lets a visit's next effect meet the fate that the script has for it.
+func (w *world) goOnWith(v *visit) {
+	if w.script == nil {
+		w.next(v, done)
+		return
+	}
+	decided := w.script(v)
+	w.next(v, decided)
+	if decided == killedBefore || decided == killedAfter {
+		w.die(v.process.replica, w.podsEnd)
+		w.now = w.now.Add(w.awayFor)
 	}
 }
 

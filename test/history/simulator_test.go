@@ -51,6 +51,10 @@ func (w *world) beginsToRotate(t *rapid.T) {
 	if w.variant.auto != beginsLater {
 		t.Skip("this server does not")
 	}
+	w.rotateFromNowOn()
+}
+
+func (w *world) rotateFromNowOn() {
 	w.simulator.Configure(func(o *simulator.Options) { o.OAuth.Rotation.NewRefreshToken = simulator.Always })
 }
 

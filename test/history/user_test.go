@@ -74,6 +74,10 @@ func (w *world) mistypeSeed(t *rapid.T) {
 	if len(w.names) > 1 || w.stateDeleted || w.restored || len(w.seeds) == 0 {
 		t.Skip("nobody would remember what was there before")
 	}
+	w.mistype()
+}
+
+func (w *world) mistype() {
 	w.mistyped = true
 	w.asked++
 	typed := fmt.Sprintf("mistyped-%d", w.asked)

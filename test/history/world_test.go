@@ -88,6 +88,12 @@ type world struct {
 	mistyped bool
 	// atRest is true once everything has come to rest.
 	atRest bool
+	// script says what becomes of effects that nobody draws; nil: each is done.
+	script func(*visit) fate
+	// podsEnd is true where a process of the script dies with its pod, and awayFor how long
+	// it takes until there is another one.
+	podsEnd bool
+	awayFor time.Duration
 }
 
 // setup is what a world begins with.
