@@ -35,6 +35,9 @@ func Methods() []Method {
 				"That the histories would notice is shown by mutations: a part of the protocol is taken out, and a history must find it.",
 			"A history that was not drawn: `make test` plays a hundred. API server and provider are in memory, so nothing is shown of schemas, admission, sockets and disks; " +
 				"the package comment lists what is left out.", byHistories()},
+		{"every effect once", "`TestEveryEffectOnce` in [test/history](../test/history)",
+			"That each kind of visit is got over wherever it ends: it is played again for each of its effects, before and after which the process dies; each change is hidden from the cache once, and each read of it is stale once.",
+			"Two deaths in one visit, and two processes at once. Of a proven token that comes back from the spool nothing is asked but that it is kept.", nil},
 		{"the model", "[test/model](../test/model/README.md), `make model`",
 			"*Every* history of two processes within its bounds, and that each part of the protocol is needed.",
 			"That the code does what the model does: a table compares them, and a person keeps it. Time is not counted, and faults have a number.", byModel()},

@@ -107,6 +107,7 @@ func crashes() []Fault {
 		{"429 and 500 on a quarter of all calls", "every token is kept, and every target refreshed"},
 		{"the credential deleted during the exchange", "the successor is saved in the state, and no target is left"},
 		{"the state Secret retained and adopted again", "the credential that comes back goes on from it, without a call"},
+		{"killed just before or after any effect of a visit", "each request, call and reply of each kind of visit once: no token is lost in silence, and each credential becomes Ready, or says what a person must do"},
 		{"a restart with 10,000 fresh credentials", "no call, no write (the tests have 100, the benchmark 10,000)"},
 	}
 }
@@ -117,6 +118,9 @@ func concurrency() []Fault {
 		{"a process frozen for a minute between claim and exchange", "it does not send what another has taken over"},
 		{"a cache that lags", "it leads to no second call, and what is told of a failure goes with it"},
 		{"events that are missed", "the next renewal finds what was missed: it reads the state live, and the seed before anybody is asked to authorize again"},
+		{"a change that the cache never shows", "each change in each kind of visit once: no spent token is sent, and all is well after the next renewal or once the cache lists anew"},
+		{"a read of the cache that is one version behind", "each read in each kind of visit once: no spent token is sent, and all is well after it"},
+		{"faults of any kind in any order, and then no more", "each credential becomes Ready, or is Stalled and says what a person must do; who does that is helped"},
 		{"two credentials on one Secret", "the older works, the younger stalls and calls nobody"},
 		{"one token copied into two namespaces", "the older works, the younger stalls and calls nobody"},
 		{"the user replaces the seed during an exchange", "the successor is saved, then the new seed is adopted"},

@@ -4,10 +4,8 @@
 package history
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -53,7 +51,6 @@ func (k kind) resource() schema.GroupResource {
 type apiServer struct {
 	now      func() time.Time
 	latest   uint64 // resourceVersion of the last write
-	changes  uint64 // those that wake a credential: all but those of a status
 	uids     int
 	versions map[objectKey][]version // oldest first
 	// written is told of each write.
@@ -69,6 +66,8 @@ type objectKey struct {
 type version struct {
 	from   uint64
 	object client.Object // never changed
+	// silent is true of a change of a status, which wakes no credential.
+	silent bool
 }
 
 func newAPIServer(now func() time.Time) *apiServer {
@@ -77,12 +76,17 @@ func newAPIServer(now func() time.Time) *apiServer {
 
 // at is an object as it was at a resourceVersion; nil where there was none.
 func (a *apiServer) at(kind kind, name string, resourceVersion uint64) client.Object {
-	for _, each := range slices.Backward(a.versions[objectKey{kind, name}]) {
+	return a.versionAt(objectKey{kind, name}, resourceVersion).object
+}
+
+// versionAt is an object's version at a resourceVersion.
+func (a *apiServer) versionAt(key objectKey, resourceVersion uint64) version {
+	for _, each := range slices.Backward(a.versions[key]) {
 		if each.from <= resourceVersion {
-			return each.object
+			return each
 		}
 	}
-	return nil
+	return version{}
 }
 
 // now is an object as it is; nil where there is none.
@@ -98,27 +102,26 @@ func (a *apiServer) credential(name string) *v1alpha1.TokenCredential {
 	return found
 }
 
-// all lists the objects of a kind as they were at a resourceVersion, by name.
-func (a *apiServer) all(kind kind, resourceVersion uint64) []client.Object {
-	var found []client.Object
-	for _, key := range slices.SortedFunc(maps.Keys(a.versions), func(x, y objectKey) int { return cmp.Compare(x.name, y.name) }) {
-		if key.kind != kind {
-			continue
-		}
-		if object := a.at(kind, key.name, resourceVersion); object != nil {
-			found = append(found, object)
+// names of the objects of a kind that there ever were, sorted.
+func (a *apiServer) names(kind kind) []string {
+	var names []string
+	for key := range a.versions {
+		if key.kind == kind {
+			names = append(names, key.name)
 		}
 	}
-	return found
+	slices.Sort(names)
+	return names
 }
 
-func (a *apiServer) put(kind kind, object client.Object) {
+func (a *apiServer) put(kind kind, object client.Object) { a.putVersion(kind, object, false) }
+
+func (a *apiServer) putVersion(kind kind, object client.Object, silent bool) {
 	before := a.find(kind, object.GetName())
 	a.latest++
-	a.changes++
 	object.SetResourceVersion(strconv.FormatUint(a.latest, 10))
 	key := objectKey{kind, object.GetName()}
-	a.versions[key] = append(a.versions[key], version{a.latest, object})
+	a.versions[key] = append(a.versions[key], version{from: a.latest, object: object, silent: silent})
 	a.written(kind, before, object)
 }
 
@@ -178,8 +181,7 @@ func (a *apiServer) patchStatus(name string, patch []byte, into *v1alpha1.TokenC
 	after := before.DeepCopy()
 	after.Status = merged.Status
 	if !equality.Semantic.DeepEqual(before, after) {
-		a.put(credentials, after)
-		a.changes--
+		a.putVersion(credentials, after, true)
 	}
 	after.DeepCopyInto(into)
 	return nil
@@ -229,7 +231,6 @@ func (a *apiServer) remove(kind kind, name string) error {
 		return apierrors.NewNotFound(kind.resource(), name)
 	}
 	a.latest++
-	a.changes++
 	key := objectKey{kind, name}
 	a.versions[key] = append(a.versions[key], version{from: a.latest})
 	return nil
@@ -252,7 +253,6 @@ func (a *apiServer) rollBack(to uint64) {
 		a.versions[key] = slices.DeleteFunc(versions, func(v version) bool { return v.from > to })
 	}
 	a.latest = to
-	a.changes++
 }
 
 // since is the version at which an object of a UID came.

@@ -34,7 +34,7 @@ func (c *apiClient) Get(ctx context.Context, key client.ObjectKey, into client.O
 	switch into := into.(type) {
 	case *v1alpha1.TokenCredential:
 		if c.cachedCredentials {
-			return read(api.at(credentials, key.Name, c.process.seenCredentials), into, key.Name)
+			return read(c.process.cached(ctx, objectKey{credentials, key.Name}), into, key.Name)
 		}
 		return c.request(ctx, "get credential", key.Name, func() error { return read(api.find(credentials, key.Name), into, key.Name) })
 	case *metav1.PartialObjectMetadata:
@@ -44,7 +44,7 @@ func (c *apiClient) Get(ctx context.Context, key client.ObjectKey, into client.O
 		case !c.cachedMetadata:
 			return c.request(ctx, "get metadata", key.Name, func() error { return read(api.find(secrets, key.Name), into, key.Name) })
 		}
-		return read(api.at(secrets, key.Name, c.process.seenSecrets), into, key.Name)
+		return read(c.process.cached(ctx, objectKey{secrets, key.Name}), into, key.Name)
 	case *corev1.Secret:
 		return c.request(ctx, "get", key.Name, func() error {
 			err := read(api.find(secrets, key.Name), into, key.Name)
@@ -86,10 +86,10 @@ func read(found, into client.Object, name string) error {
 func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ...client.ListOption) error {
 	asked := (&client.ListOptions{}).ApplyOptions(options)
 	list := into.(*metav1.PartialObjectMetadataList)
-	collect := func(resourceVersion uint64) {
-		for _, found := range c.process.world.api.all(secrets, resourceVersion) {
-			secret := found.(*corev1.Secret)
-			if asked.LabelSelector != nil && !asked.LabelSelector.Matches(labels.Set(secret.Labels)) {
+	collect := func(find func(objectKey) client.Object) {
+		for _, name := range c.process.world.api.names(secrets) {
+			secret, found := find(objectKey{secrets, name}).(*corev1.Secret)
+			if !found || asked.LabelSelector != nil && !asked.LabelSelector.Matches(labels.Set(secret.Labels)) {
 				continue
 			}
 			metadata := metav1.PartialObjectMetadata{}
@@ -98,11 +98,11 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 		}
 	}
 	if c.cachedMetadata {
-		collect(c.process.seenSecrets)
+		collect(func(key objectKey) client.Object { return c.process.cached(ctx, key) })
 		return nil
 	}
 	return c.request(ctx, "list", "states", func() error {
-		collect(c.process.world.api.latest)
+		collect(func(key objectKey) client.Object { return c.process.world.api.find(key.kind, key.name) })
 		return nil
 	})
 }

@@ -59,11 +59,22 @@
 // At the end of every reconcile: nobody lets go of a successor that is not saved.
 //
 // At rest, once faults have ended, clocks are right, caches have caught up, and nothing
-// is due even hours later: Ready is True if and only if the target holds a token that the
+// is due even hours later, though nobody is visited but by a start, a planned look or a
+// change that queues the credential: Ready is True if and only if the target holds a token that the
 // provider takes; no spool holds what the state lacks, suspended or not; where the good
 // seed is back in place of a mistyped one, its grant lives on; and a credential that is
 // not suspended is Ready and Refreshed, the provider takes its tokens, and state and
-// target agree; or it is Stalled, for a reason that is true.
+// target agree, and it is looked at again before its token expires; or it is Stalled, for
+// a reason that is true. That is checked at the end and, now and then, in the midst of a
+// history; and once a person has done what is said there, all are Ready.
+//
+// # Every effect once
+//
+// Beside what is drawn, each kind of visit (a first token, a renewal, a recovery, what a
+// user does, and what a person mends) is played undisturbed, which tells its effects, the
+// changes that it brings and the reads of its cache. Then it is played again for each of
+// them: the process dies just before or just after the effect, in its pod or with it; the
+// cache never shows that change; the read shows what was there before. The same must hold.
 //
 // # What users give up
 //

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 func sorted[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of)) }
@@ -22,6 +24,7 @@ func sorted[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of
 // -rapid.checks says.
 func TestNoTokenIsLostInSilence(t *testing.T) {
 	t.Parallel()
+	faults.Shows(t, "faults of any kind in any order, and then no more")
 	shared, err := newShared(memory(t))
 	if err != nil {
 		t.Fatal(err)
@@ -29,10 +32,13 @@ func TestNoTokenIsLostInSilence(t *testing.T) {
 	shared.began = time.Now()
 	rapid.Check(t, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) { // where one can know that every visit waits
-			w := newWorld(rt, shared)
+			w := newWorld(rt, shared, drawSetup(rt))
 			defer w.end()
 			rt.Repeat(w.actions())
-			w.settle()
+			w.settle(rt)
+			if rapid.Bool().Draw(rt, "then somebody does what is said") {
+				w.mend()
+			}
 			w.stats.Histories++
 		})
 		shared.progress(false)

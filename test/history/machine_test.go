@@ -34,7 +34,16 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"user":           w.user,
 		"asks for token": w.askForRefresh,
 		"rotates now":    w.beginsToRotate,
+		"all is well":    w.allIsWell,
 	}
+}
+
+// allIsWell lets all faults cease for some hours in the midst of a history.
+func (w *world) allIsWell(t *rapid.T) {
+	if rapid.IntRange(0, 9).Draw(t, "for hours") > 0 {
+		t.Skip("it takes as long as half a history")
+	}
+	w.settle(t)
 }
 
 // visit begins a visit and runs some of it.
@@ -119,10 +128,12 @@ func (w *world) strike(t *rapid.T, v *visit) {
 
 // crash ends a replica's process, and starts another: in the same pod or in
 // another.
-func (w *world) crash(t *rapid.T, r *replica) {
+func (w *world) crash(t *rapid.T, r *replica) { w.die(r, rapid.Bool().Draw(t, "the pod too")) }
+
+func (w *world) die(r *replica, withPod bool) {
 	w.stats.Crashes++
 	r.process.kill()
-	if rapid.Bool().Draw(t, "the pod too") {
+	if withPod {
 		w.newPod(r, r.spool != nil)
 	} else {
 		w.start(r)

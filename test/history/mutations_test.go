@@ -3,9 +3,11 @@
 
 package history
 
+import "slices"
+
 // mutations of what protects a token, and of what says that one is lost.
 func mutations() []mutation {
-	return append(mutationsOfTheProtocol(), mutationsAroundIt()...)
+	return slices.Concat(mutationsOfTheProtocol(), mutationsAroundIt(), mutationsOfLiveness())
 }
 
 func mutationsOfTheProtocol() []mutation {
@@ -198,6 +200,38 @@ func mutationsAroundIt() []mutation {
 			name: "a put-back state is trusted", why: "a spent token is sent",
 			pkg: "refresh", function: "attempts.isPutBack",
 			body: `return false`,
+		},
+	}
+}
+
+// mutationsOfLiveness lose no token and send none too often: the operator stops.
+func mutationsOfLiveness() []mutation {
+	return []mutation{
+		{
+			name: "no look is planned", why: "a token expires in the target, and nobody comes", always: true,
+			pkg: "controller", function: "requeueAt",
+			body: `return ctrl.Result{}`,
+		},
+		{
+			name: "a failure plans no retry", why: "a provider that was away for a moment is not asked again",
+			pkg: "controller", function: "wakeTime",
+			body: `if credential.Status.FailedAttempts > 0 {
+					return expiryAfter(&credential.Status, now)
+				}
+				return wakeTimeOriginal(credential, now)`,
+		},
+		{
+			name: "a holder that is gone is waited for", why: "a claim whose process has died stands for good",
+			pkg: "rotation", function: "State.Recover",
+			body: `if s.RecoverOriginal(observer) == Nothing {
+					return Nothing
+				}
+				return Wait`,
+		},
+		{
+			name: "what a person has mended is not tried", why: "the credential stays stalled, though all is well",
+			pkg: "decision", function: "Facts.mayBeCured",
+			body: `return f.Requested`,
 		},
 	}
 }

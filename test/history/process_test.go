@@ -65,10 +65,22 @@ type process struct {
 	unaware bool
 	// seenState is the version at which it last read or wrote each state Secret.
 	seenState map[string]uint64
+	// looked is what its cache had come to when it last began to look at each credential.
+	looked map[string]position
+
+	// hidden is the version of a change that its cache never shows; 0: none.
+	hidden uint64
+	// staleRead is which of the reads of its cache is to be stale; 0: none.
+	staleRead int
 
 	// Two visits run at the same time for a moment where one waited for the other.
-	mu     sync.Mutex
-	visits []*visit // under way, as they began
+	mu sync.Mutex
+	// cacheReads counts what was read from its cache; shown is the version of each object
+	// that was; and fresh are the reads that were the first to show a version.
+	cacheReads int
+	shown      map[objectKey]uint64
+	fresh      []freshRead
+	visits     []*visit // under way, as they began
 	// wake is when each credential is next to be looked at, where that is planned.
 	wake map[string]time.Time
 }
@@ -78,7 +90,7 @@ func (w *world) start(r *replica) {
 	r.processes++
 	p := &process{
 		world: w, replica: r, name: fmt.Sprintf("%s.%d", r.name, r.processes),
-		wake: map[string]time.Time{}, seenState: map[string]uint64{}, unaware: w.putBack,
+		wake: map[string]time.Time{}, seenState: map[string]uint64{}, looked: map[string]position{}, shown: map[objectKey]uint64{}, unaware: w.putBack,
 	}
 	if before := r.process; before != nil {
 		p.seenCredentials, p.seenSecrets = before.seenCredentials, before.seenSecrets
@@ -148,7 +160,7 @@ func (p *process) catchUp() {
 // noticeCredentials shows the lane what has come into the cache.
 func (p *process) noticeCredentials() {
 	for _, name := range p.world.names {
-		if seen, ok := p.world.api.at(credentials, name, p.seenCredentials).(*v1alpha1.TokenCredential); ok {
+		if seen, ok := p.inCache(objectKey{credentials, name}).object.(*v1alpha1.TokenCredential); ok {
 			p.reports.Seen(seen)
 		}
 	}
@@ -222,6 +234,12 @@ func (c *replicaClock) Now() time.Time { return c.world.now.Add(c.replica.clock)
 
 // Since implements clock.PassiveClock.
 func (c *replicaClock) Since(moment time.Time) time.Duration { return c.Now().Sub(moment) }
+
+// freshRead is a read of the cache that was the first to show a version of an object.
+type freshRead struct {
+	number int
+	of     objectKey
+}
 
 // silent drops what is logged.
 type silent struct{}

@@ -25,12 +25,14 @@ func (w *world) checkAtRest(name string) {
 	}
 	state := w.state(name)
 	w.checkReady(name, credential)
+	w.checkPlanned(name, credential)
 	w.checkSpool(name, state)
 	if credential.Spec.Suspend {
 		return
 	}
-	// Once a user has put an older state in its place, the target may hold a newer token.
-	if state.accessToken != "" && !w.restored && w.tokenInTarget(name) != state.accessToken {
+	// Once a user has put an older state in its place, the target may hold a newer token; and
+	// that of a proven refresh token is in the state only where it was found in the spool.
+	if state.accessToken != "" && !w.restored && !state.proves && w.tokenInTarget(name) != state.accessToken {
 		w.violated(fmt.Sprintf("at rest: the target of %s does not hold %s, as the state does", name, state.accessToken))
 	}
 	w.checkMended(name, state)
@@ -65,6 +67,22 @@ func (w *world) checkReady(name string, credential *v1alpha1.TokenCredential) {
 		w.violated(fmt.Sprintf("at rest: %s is Ready, and its target holds %q (valid: %t), which expires at %s", name, held, valid, expires))
 	case !ready && valid && !w.restored:
 		w.violated(fmt.Sprintf("at rest: %s is not Ready, and its target holds %s, which is valid", name, held))
+	}
+}
+
+// checkPlanned: whoever is Ready is looked at again before its token expires; or as it
+// does, where no renewal is to come.
+func (w *world) checkPlanned(name string, credential *v1alpha1.TokenCredential) {
+	conditions, expires := credential.Status.Conditions, credential.Status.ExpirationTime
+	if !meta.IsStatusConditionTrue(conditions, v1alpha1.ReadyCondition) || expires == nil {
+		return
+	}
+	isRenewed := !credential.Spec.Suspend && meta.FindStatusCondition(conditions, v1alpha1.StalledCondition) == nil
+	for _, r := range w.replicas {
+		wake, planned := r.process.wake[name]
+		if !planned || wake.After(expires.Time) || isRenewed && wake.Equal(expires.Time) {
+			w.violated(fmt.Sprintf("at rest: %s is Ready until %s, and %s looks at it again at %s", name, expires.Format("15:04:05"), r.process.name, wake.Format("15:04:05")))
+		}
 	}
 }
 

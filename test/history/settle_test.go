@@ -4,17 +4,20 @@
 package history
 
 import (
+	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// settle lets everything come to rest: no faults any more, clocks that are right,
-// caches that are up to date, and time, twice the lifetime of a token and more.
-func (w *world) settle() {
+// settle lets everything come to rest, and checks that each credential is well, or says
+// what a person must do: no faults any more, clocks that are right, caches that are up to
+// date, and time, twice the lifetime of a token and more.
+func (w *world) settle(t *rapid.T) {
 	w.refusesTargets, w.refusesStates = false, false
 	for len(w.visits()) > 0 {
 		w.toItsEnd(w.visits()[0])
@@ -22,15 +25,17 @@ func (w *world) settle() {
 	for _, late := range w.underWay {
 		w.act(late)
 	}
+	w.underWay = nil
 	for _, r := range w.replicas {
 		if r.clock != 0 { // a process whose clock was set right is started again
 			r.clock = 0
 			r.process.kill()
 			w.start(r)
+			clear(w.obtained) // what a wrong clock has recorded as fresh need not count
 		}
 	}
 	for _, name := range w.names {
-		if w.api.credential(name) != nil {
+		if c := w.api.credential(name); c != nil && c.Spec.Parameters["tokenURL"] != homeURL {
 			change(w.api, credentials, name, func(c *v1alpha1.TokenCredential) { c.Spec.Parameters = map[string]string{"tokenURL": homeURL} })
 		}
 	}
@@ -39,12 +44,17 @@ func (w *world) settle() {
 		w.correctApp(true)
 	}
 	for _, name := range w.names {
-		if c := w.api.credential(name); c != nil && c.Spec.Suspend && rapid.Bool().Draw(w.t, "resume") {
+		if c := w.api.credential(name); c != nil && c.Spec.Suspend && rapid.Bool().Draw(t, "resume") {
 			change(w.api, credentials, name, func(c *v1alpha1.TokenCredential) { c.Spec.Suspend = false })
 		}
 	}
 	w.collectGarbage()
 	w.done()
+	w.comeToRest()
+}
+
+// comeToRest lets time pass, and checks what must hold once nothing happens any more.
+func (w *world) comeToRest() {
 	w.check()
 	w.rest()
 	w.now = w.now.Add(3 * time.Hour)
@@ -54,6 +64,71 @@ func (w *world) settle() {
 	}
 	w.atRest = true
 	w.check()
+	w.atRest = false
+}
+
+// mend has a person do what each credential says that one must do. In the end that helps
+// every one.
+func (w *world) mend() {
+	for _, name := range w.names {
+		if c := w.api.credential(name); c != nil && c.Spec.Suspend {
+			change(w.api, credentials, name, func(c *v1alpha1.TokenCredential) { c.Spec.Suspend = false })
+		}
+	}
+	w.done()
+	w.comeToRest()
+	for range maxMends {
+		deeds := map[string]func(){}
+		for _, name := range w.names {
+			if reason := w.stalledFor(name); reason != "" {
+				deeds[reason] = func() { w.doWhatIsSaid(name, reason) }
+			}
+		}
+		if len(deeds) == 0 {
+			return
+		}
+		for _, reason := range sorted(deeds) {
+			deeds[reason]()
+		}
+		w.done()
+		w.comeToRest()
+	}
+	for _, name := range w.names {
+		if reason := w.stalledFor(name); reason != "" {
+			w.violated(fmt.Sprintf("at rest: a person has done what %s says, and it is stalled still, with %s", name, reason))
+		}
+	}
+	w.check()
+}
+
+// maxMends is how often a person has to do something: a corrected app shows that the
+// refresh token is refused, and two credentials on one seed that one is too many.
+const maxMends = 3
+
+// stalledFor is the reason for which a credential is stalled; empty: it is not.
+func (w *world) stalledFor(name string) string {
+	credential := w.api.credential(name)
+	if credential == nil {
+		return ""
+	}
+	stalled := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.StalledCondition)
+	if stalled == nil {
+		return ""
+	}
+	return stalled.Reason
+}
+
+// doWhatIsSaid does what ends a stall, by its reason.
+func (w *world) doWhatIsSaid(name, reason string) {
+	switch reason {
+	case v1alpha1.AppRejectedReason:
+		w.appWrong = false
+		w.correctApp(true)
+	case v1alpha1.DuplicateSourceReason:
+		w.must(w.api.remove(credentials, name))
+	default:
+		w.giveSeed(w.authorize())
+	}
 }
 
 // collectGarbage does what the cluster does: it deletes what belongs to an owner that is
@@ -85,21 +160,17 @@ func latest(x, y time.Time) time.Time {
 	return y
 }
 
-// rest visits whoever is due or has seen a change, until nobody is.
+// rest visits whoever is queued, until nobody is. Nobody is visited without a reason: what
+// the operator forgets to plan does not happen.
 func (w *world) rest() {
-	looked := map[string]uint64{}
 	for range maxRounds {
 		busy := false
 		for _, r := range w.replicas {
 			for _, name := range w.names {
-				key := r.process.name + "/" + name
-				wake, planned := r.process.wake[name]
-				if looked[key] == w.api.changes && (!planned || wake.After(w.now)) {
-					continue
+				if r.process.catchUp(); r.process.isQueued(name) {
+					busy = true
+					w.visitToTheEnd(r.process, name)
 				}
-				looked[key] = w.api.changes
-				busy = true
-				w.visitToTheEnd(r.process, name)
 			}
 			for _, name := range r.process.unwritten() {
 				busy = true
@@ -131,12 +202,26 @@ func (w *world) toItsEnd(v *visit) {
 		if mover == nil {
 			break
 		}
-		w.next(mover, done)
+		w.goOnWith(mover)
 		w.check()
 	}
 	if !v.ended {
 		w.violated("a visit does not end: " + v.String())
 		w.check()
+	}
+}
+
+// goOnWith lets a visit's next effect meet the fate that the script has for it.
+func (w *world) goOnWith(v *visit) {
+	if w.script == nil {
+		w.next(v, done)
+		return
+	}
+	decided := w.script(v)
+	w.next(v, decided)
+	if decided == killedBefore || decided == killedAfter {
+		w.die(v.process.replica, w.podsEnd)
+		w.now = w.now.Add(w.awayFor)
 	}
 }
 

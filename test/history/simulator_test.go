@@ -13,7 +13,7 @@ import (
 )
 
 // newSimulator makes a provider that rotates as the variant says.
-func (w *world) newSimulator() *simulator.Simulator {
+func (w *world) newSimulator(every int) *simulator.Simulator {
 	rotation := simulator.Rotation{
 		Mode: simulator.SingleUse, NewRefreshToken: simulator.Always,
 		ReuseWindow: simulator.Duration(w.variant.window), RevokeOnReuse: w.variant.revokes,
@@ -22,7 +22,7 @@ func (w *world) newSimulator() *simulator.Simulator {
 	case w.variant.reusable:
 		rotation = simulator.Rotation{Mode: simulator.Reusable, NewRefreshToken: simulator.Never}
 	case w.variant.auto == rotatesAtTime:
-		rotation.NewRefreshToken, rotation.Every = simulator.Sometimes, rapid.SampledFrom([]int{2, 3, 10}).Draw(w.t, "rotates each")
+		rotation.NewRefreshToken, rotation.Every = simulator.Sometimes, every
 	case w.variant.auto == neverRotates, w.variant.auto == beginsLater:
 		rotation.NewRefreshToken = simulator.Never
 	}
@@ -51,6 +51,10 @@ func (w *world) beginsToRotate(t *rapid.T) {
 	if w.variant.auto != beginsLater {
 		t.Skip("this server does not")
 	}
+	w.rotateFromNowOn()
+}
+
+func (w *world) rotateFromNowOn() {
 	w.simulator.Configure(func(o *simulator.Options) { o.OAuth.Rotation.NewRefreshToken = simulator.Always })
 }
 

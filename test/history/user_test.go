@@ -74,6 +74,10 @@ func (w *world) mistypeSeed(t *rapid.T) {
 	if len(w.names) > 1 || w.stateDeleted || w.restored || len(w.seeds) == 0 {
 		t.Skip("nobody would remember what was there before")
 	}
+	w.mistype()
+}
+
+func (w *world) mistype() {
 	w.mistyped = true
 	w.asked++
 	typed := fmt.Sprintf("mistyped-%d", w.asked)
@@ -114,6 +118,7 @@ func (w *world) rollBack(t *rapid.T) {
 	w.appWrong = string(w.api.secret(appName).Data["app_secret"]) != appSecret
 	for _, r := range w.replicas {
 		r.process.catchUp()
+		clear(r.process.looked) // a watch starts anew, and lists all
 	}
 }
 

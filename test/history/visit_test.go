@@ -72,18 +72,12 @@ func (p *process) reconcile(credential string) *visit {
 	w := p.world
 	p.hosts.Tick(w.now.Add(p.replica.clock))
 	delete(p.wake, credential)
+	p.looked[credential] = p.seen()
 	w.stats.Visits++
 	v := p.newVisit(reconciles, credential)
-	seen, _ := w.api.at(credentials, credential, p.seenCredentials).(*v1alpha1.TokenCredential)
-	v.policy = w.variant.policy
-	if seen != nil {
-		v.suspended = seen.Spec.Suspend
-		if seen.Spec.OnUnknownOutcome != "" {
-			v.policy = seen.Spec.OnUnknownOutcome
-		}
-	}
+	v.sees(p.inCache(objectKey{credentials, credential}).object)
 	v.seen = min(p.seenCredentials, p.seenSecrets)
-	if p.seenCredentials >= w.deedAt && p.seenSecrets >= w.deedAt {
+	if p.seenCredentials >= w.deedAt && p.seenSecrets >= w.deedAt && p.hidden == 0 {
 		v.version = w.deeds
 	}
 	v.start(func(ctx context.Context) (err error) {
@@ -92,6 +86,19 @@ func (p *process) reconcile(credential string) *visit {
 	})
 	w.await()
 	return v
+}
+
+// sees notes what a reconcile sees of its credential.
+func (v *visit) sees(object client.Object) {
+	v.policy, v.suspended = v.process.world.variant.policy, false
+	seen, found := object.(*v1alpha1.TokenCredential)
+	if !found {
+		return
+	}
+	v.suspended = seen.Spec.Suspend
+	if seen.Spec.OnUnknownOutcome != "" {
+		v.policy = seen.Spec.OnUnknownOutcome
+	}
 }
 
 // begin begins another activity.

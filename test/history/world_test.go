@@ -38,7 +38,7 @@ const (
 // world is one history.
 type world struct {
 	shared  *shared
-	t       *rapid.T
+	t       rapid.TB
 	variant variant
 	now     time.Time
 	stats   *stats
@@ -88,14 +88,53 @@ type world struct {
 	mistyped bool
 	// atRest is true once everything has come to rest.
 	atRest bool
+	// script says what becomes of effects that nobody draws; nil: each is done.
+	script func(*visit) fate
+	// podsEnd is true where a process of the script dies with its pod, and awayFor how long
+	// it takes until there is another one.
+	podsEnd bool
+	awayFor time.Duration
 }
 
-// newWorld draws a world: the kind of provider, one or two replicas, how far
-// their clocks are off, and whether they have a spool.
-func newWorld(t *rapid.T, shared *shared) *world {
+// setup is what a world begins with.
+type setup struct {
+	variant variant
+	// every is after how many refreshes a server that rotates now and then gives another
+	// token.
+	every int
+	// withSeed is false where the user has a login alone.
+	withSeed  bool
+	withSpool bool
+	// clocks are how far each replica's clock is ahead.
+	clocks []time.Duration
+}
+
+// drawSetup draws the kind of provider, one or two replicas, how far their clocks are
+// off, and whether they have a spool.
+func drawSetup(t *rapid.T) setup {
+	s := setup{variant: rapid.SampledFrom(variants()).Draw(t, "provider"), withSeed: true}
+	if s.variant.auto == rotatesAtTime {
+		s.every = rapid.SampledFrom([]int{2, 3, 10}).Draw(t, "rotates each")
+	}
+	if s.variant.login {
+		s.withSeed = rapid.Bool().Draw(t, "with a seed")
+	}
+	clocks := []time.Duration{0, 0, time.Hour, -time.Hour, 7 * time.Minute}
+	if s.variant.window > 0 {
+		clocks = clocks[:1] // a window is measured from one replica's clock on another's: see the package comment
+	}
+	s.withSpool = rapid.IntRange(0, 7).Draw(t, "with a spool") == 7
+	for range rapid.IntRange(1, 2).Draw(t, "replicas") {
+		s.clocks = append(s.clocks, rapid.SampledFrom(clocks).Draw(t, "clock"))
+	}
+	return s
+}
+
+// newWorld makes a world in which a user has just created a credential.
+func newWorld(t rapid.TB, shared *shared, setup setup) *world {
 	w := &world{
 		shared: shared, t: t, stats: &shared.stats,
-		variant:     rapid.SampledFrom(variants()).Draw(t, "provider"),
+		variant:     setup.variant,
 		now:         time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
 		names:       []string{shop},
 		tokens:      map[string]*tokenFate{},
@@ -107,26 +146,20 @@ func newWorld(t *rapid.T, shared *shared) *world {
 	}
 	w.api = newAPIServer(func() time.Time { return w.now })
 	w.api.written = w.noteWrite
-	w.simulator = w.newSimulator()
+	w.simulator = w.newSimulator(setup.every)
 	w.put(appName, map[string]string{"app_key": "app", "app_secret": appSecret})
 	if w.variant.login {
 		w.put(loginName, map[string]string{"username": "user", "password": "word"})
 	}
-	if !w.variant.login || rapid.Bool().Draw(t, "with a seed") {
+	if setup.withSeed {
 		w.giveSeed(w.authorize())
 	}
 	w.createCredential(shop)
 	w.done()
-
-	clocks := []time.Duration{0, 0, time.Hour, -time.Hour, 7 * time.Minute}
-	if w.variant.window > 0 {
-		clocks = clocks[:1] // a window is measured from one replica's clock on another's: see the package comment
-	}
-	withSpool := rapid.IntRange(0, 7).Draw(t, "with a spool") == 7
-	for i := range rapid.IntRange(1, 2).Draw(t, "replicas") {
-		r := &replica{name: string(rune('a' + i)), clock: rapid.SampledFrom(clocks).Draw(t, "clock")}
+	for i, clock := range setup.clocks {
+		r := &replica{name: string(rune('a' + i)), clock: clock}
 		w.replicas = append(w.replicas, r)
-		w.newPod(r, withSpool)
+		w.newPod(r, setup.withSpool)
 		r.process.catchUp()
 	}
 	return w

@@ -100,6 +100,7 @@ func (i *installation) adjust(object *unstructured.Unstructured, which string) {
 // upgrade notes say, and starts the operator. Every credential, state and token stays, and no
 // provider is asked for what is fresh.
 func TestAnInstallationFromBeforeTheFirstRelease(t *testing.T) {
+	t.Parallel()
 	i := installed(t)
 	before := i.look()
 	i.upgrade()
