@@ -70,7 +70,8 @@ func (s *Store) keyed(plain string) string { return s.Key.Of("mark", plain) }
 // one on a Secret of theirs, and it may be older than what the Secret holds.
 type marked = map[string][]metav1.PartialObjectMetadata
 
-// listMarked finds the Secrets that bear one of the marks. It asks for live tokens
+// listMarked finds the Secrets that bear one of the marks, the oldest first: sorted here,
+// since what is found for a mark is shared by all that wait for it. It asks for live tokens
 // first: a token that is sent and replaced between the two requests moves from live
 // to seed, and so is seen in one of them at least.
 func (s *Store) listMarked(ctx context.Context, marks []string) (marked, error) {
@@ -89,6 +90,9 @@ func (s *Store) listMarked(ctx context.Context, marks []string) (marked, error) 
 		if err := s.list(ctx, labels.NewSelector().Add(*requirement), add); err != nil {
 			return nil, err
 		}
+	}
+	for _, alike := range found {
+		slices.SortFunc(alike, byAge)
 	}
 	return found, nil
 }

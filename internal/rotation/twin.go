@@ -6,7 +6,6 @@ package rotation
 import (
 	"context"
 	"errors"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -46,7 +45,6 @@ func (s *Store) OlderTwin(ctx context.Context, record *Record) (*Twin, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(found, byAge)
 	var contended *Twin
 	looked := map[types.UID]bool{record.secret.UID: true}
 	for i := range found {
@@ -149,7 +147,7 @@ func isOlder(other, own metav1.Object) bool {
 	return other.GetUID() < own.GetUID()
 }
 
-// byAge sorts the oldest first.
+// byAge puts the oldest first.
 func byAge(one, two metav1.PartialObjectMetadata) int {
 	switch {
 	case isOlder(&one, &two):

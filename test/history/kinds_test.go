@@ -137,7 +137,7 @@ func losses() []kindOfVisit {
 		w.correctApp(false)
 		w.renewalIsDue()
 	}
-	at := func(cause func(*world)) func(*world) {
+	after := func(cause func(*world)) func(*world) {
 		return func(w *world) {
 			w.rest()
 			cause(w)
@@ -147,16 +147,16 @@ func losses() []kindOfVisit {
 	}
 	return []kindOfVisit{
 		{name: "the seed is mistyped", provider: "hold", before: (*world).rest, cause: mistype, stalls: v1alpha1.ReauthorizationRequiredReason},
-		{name: "a mistyped seed is mended", provider: "hold", before: at(mistype), cause: func(w *world) {
+		{name: "a mistyped seed is mended", provider: "hold", before: after(mistype), cause: func(w *world) {
 			w.put(seedName, map[string]string{"refresh_token": w.seeds[0]})
 		}},
 		{name: "the app is wrong", provider: "hold", before: (*world).rest, cause: wrongApp, stalls: v1alpha1.AppRejectedReason},
-		{name: "the app is corrected", provider: "hold", before: at(wrongApp), cause: func(w *world) {
+		{name: "the app is corrected", provider: "hold", before: after(wrongApp), cause: func(w *world) {
 			w.appWrong = false
 			w.correctApp(true)
 		}},
 		{name: "the refresh token was revoked", provider: "hold", before: (*world).rest, cause: (*world).revoke, stalls: v1alpha1.ReauthorizationRequiredReason},
-		{name: "a new seed follows a refusal", provider: "hold", before: at((*world).revoke), cause: func(w *world) { w.giveSeed(w.authorize()) }},
+		{name: "a new seed follows a refusal", provider: "hold", before: after((*world).revoke), cause: func(w *world) { w.giveSeed(w.authorize()) }},
 		{name: "a new seed follows an unknown outcome", provider: "hold", before: func(w *world) {
 			w.diesAfterSending()
 			w.rest()
@@ -168,7 +168,7 @@ func losses() []kindOfVisit {
 			w.editShop(func(c *v1alpha1.TokenCredential) { c.Spec.OnUnknownOutcome = v1alpha1.RetryOnce })
 		}},
 		{name: "the state is restored from a backup", provider: "hold", before: (*world).rest, cause: (*world).restoreState, stalls: v1alpha1.RestoredFromBackupReason},
-		{name: "a new seed follows a restored state", provider: "hold", before: at((*world).restoreState), cause: func(w *world) { w.giveSeed(w.authorize()) }},
+		{name: "a new seed follows a restored state", provider: "hold", before: after((*world).restoreState), cause: func(w *world) { w.giveSeed(w.authorize()) }},
 		{name: "a second credential is created on the seed", provider: "hold", before: (*world).rest, cause: func(w *world) {
 			w.names = append(w.names, twin)
 			w.createCredential(twin)
