@@ -5,14 +5,13 @@ package provider_test
 
 import (
 	"net/http"
-	"runtime/metrics"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
+	"github.com/tokenkeeper/tokenkeeper/test/cost"
 )
 
 const (
@@ -27,24 +26,6 @@ const (
 	// what one of the bounds takes, for slower machines.
 	mostTime = time.Second
 )
-
-// spent is how much of a processor's time this process has taken so far, whatever else the
-// machine does.
-func spent(t testing.TB) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// allocated is how many bytes this process has allocated so far.
-func allocated() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
-}
 
 // hostile loops over the body, searches and matches it, and takes of it all there is.
 const hostile = `
@@ -91,13 +72,15 @@ func FuzzRead(f *testing.F) {
 			t.Skip()
 		}
 		header := http.Header{"Retry-After": {retryAfter}, "X-Request-Id": {retryAfter}}
-		before, began := allocated(), spent(t)
-		outcome := refresh.Begin(inputs(), now, "id").Read(provider.Reply{Status: status, Header: header, Body: []byte(body), CutShort: cutShort})
-		if took := spent(t) - began; took > mostTime {
-			t.Errorf("it took %s", took)
+		var outcome provider.Outcome
+		took := cost.Of(t, func() {
+			outcome = refresh.Begin(inputs(), now, "id").Read(provider.Reply{Status: status, Header: header, Body: []byte(body), CutShort: cutShort})
+		})
+		if took.Processor > mostTime {
+			t.Errorf("it took %s", took.Processor)
 		}
-		if took := allocated() - before; took > mostAllocated {
-			t.Errorf("it allocated %d bytes", took)
+		if took.Allocated > mostAllocated {
+			t.Errorf("it allocated %d bytes", took.Allocated)
 		}
 		switch {
 		case outcome.Reason == "" || outcome.Message == "the provider's reply could not be read" && !cutShort:
