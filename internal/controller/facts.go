@@ -125,7 +125,7 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 		Unfinished: refresh.FinishIsDue(job, around.now),
 	}
 	switch {
-	case in.KeepsAccessToken(state) && !state.Token.IsZero():
+	case isOfState(in, state, goal.Validity(credential)):
 		f.Token, f.SourceChanged = state.Token.Validity, state.Source != in.Source
 	default:
 		f.Token = goal.Validity(credential)
@@ -148,6 +148,13 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 		f.Last.RetryAt = time.Time{}
 	}
 	return f
+}
+
+// isOfState reports whether the target is to hold the token of the state: where it is kept
+// there, and where an earlier process received it and died before it was published. Of a
+// token that need not be kept the state holds none else, or an older one than the target.
+func isOfState(in *inputs.Inputs, state rotation.State, published token.Validity) bool {
+	return !state.Token.IsZero() && (in.KeepsAccessToken(state) || state.Token.IssuedAt.After(published.IssuedAt))
 }
 
 // statusValidity is the token that the status knows of.
@@ -227,7 +234,7 @@ func isRequested(credential *v1alpha1.TokenCredential, validity token.Validity, 
 func renewalOf(job refresh.Job, goal delivery.Goal, acted action, requested bool) time.Time {
 	credential := job.Credential
 	validity := goal.Validity(credential)
-	if atHand := acted.tokenAtHand(job.Inputs); !atHand.IsZero() {
+	if atHand := acted.tokenAtHand(job.Inputs, goal.Validity(credential)); !atHand.IsZero() {
 		validity = atHand.Validity
 	}
 	validity.Repeated = validity.Repeated || isRepeated(&credential.Status, validity)
