@@ -168,8 +168,8 @@ func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report 
 }
 
 // tokenAtHand is the token that the target is to hold: the one that has just come, or
-// the one in the state. published is the token that it holds.
-func (a action) tokenAtHand(in *inputs.Inputs, published token.Validity) token.Token {
+// the one in the state. published is when the last one was issued that it has held.
+func (a action) tokenAtHand(in *inputs.Inputs, published time.Time) token.Token {
 	if state := a.result.Record.State; !a.refreshed() && isOfState(in, state, published) {
 		return state.Token
 	}
