@@ -20,6 +20,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/route"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -29,7 +31,7 @@ type action struct {
 	decided decision.Decision
 	result  refresh.Result
 	problem *problem.Problem
-	pause   *refresh.Pause
+	pause   *problem.Pause
 	// missing is what the user's Secrets lack.
 	missing *problem.Problem
 	// standing is true where what the last attempt failed for still stands.
@@ -59,7 +61,7 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal delivery.Goa
 		return a
 	}
 	if a.decided != decision.Suspended {
-		a.missing = refresh.Missing(job, facts.Now)
+		a.missing = advice.Missing(job.Case(), facts.Now)
 	}
 	switch a.decided {
 	case decision.Call:
@@ -68,18 +70,18 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal delivery.Goa
 		}
 		return r.call(ctx, job, goal, facts, a)
 	case decision.WaitForHolder:
-		a.pause = &refresh.Pause{Until: facts.Now.Add(time.Second), Why: "another process holds the claim on the refresh token"}
+		a.pause = &problem.Pause{Until: facts.Now.Add(time.Second), Why: "another process holds the claim on the refresh token"}
 	case decision.HoldUnknown:
 		if job.Found.IsSilent() {
 			a.again = facts.Now.Add(courierAgain)
 		}
-		return a.hold(job, refresh.Unknown(credential, job.Found.Record.State.Attempt, ""), facts.Requested)
+		return a.hold(job, advice.Unknown(credential, job.Found.Record.State.Attempt, ""), facts.Requested)
 	case decision.HoldRestored:
-		return a.hold(job, refresh.Restored(credential), facts.Requested)
+		return a.hold(job, advice.Restored(credential), facts.Requested)
 	case decision.HoldMoved:
-		a.problem = refresh.Moved(credential, job.Inputs, job.Found.Record.State)
+		a.problem = advice.Moved(credential, job.Found.Record.State.Origin, route.OriginOf(job.Inputs, job.Found.Record.State))
 	case decision.HoldLost:
-		return a.hold(job, refresh.Lost(credential), facts.Requested)
+		return a.hold(job, advice.Lost(credential), facts.Requested)
 	case decision.WaitForRetry, decision.StayStalled:
 		a.standing = true
 	case decision.Look, decision.Rest, decision.Suspended:

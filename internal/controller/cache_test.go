@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/marks"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -63,7 +63,7 @@ func TestTheCacheKeepsWhatIsRead(t *testing.T) {
 			if diff := cmp.Diff(each.want, got.ObjectMeta); diff != "" {
 				t.Errorf("(-want +got)\n%sreason: %s", diff, each.reason)
 			}
-			if _, isOpen := rotation.OpenAttempt(got); isOpen != each.isOpen {
+			if _, isOpen := marks.OpenAttempt(got); isOpen != each.isOpen {
 				t.Errorf("it has an open attempt: %t, want %t\nreason: %s", isOpen, each.isOpen, each.reason)
 			}
 		})

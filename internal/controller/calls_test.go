@@ -15,6 +15,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/saving"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
@@ -85,9 +87,14 @@ func (s *scene) restart() {
 	before := s.Refresher
 	parts := s.Parts
 	parts.Reports = &report.Lane{Client: s.cluster, Live: s.cluster, Events: s}
+	inFlight := &sync.WaitGroup{}
 	parts.Refresher = &refresh.Refresher{
-		Inputs: before.Inputs, States: before.States, Egress: s, Rates: &pace.Rates{}, Hosts: before.Hosts, Metrics: before.Metrics,
-		Clock: before.Clock, Holder: "two", InFlight: &sync.WaitGroup{},
+		Inputs: before.Inputs, Twins: before.Twins,
+		Calls: &call.Caller{
+			Egress: s, Rates: &pace.Rates{}, Hosts: before.Calls.Hosts, Metrics: before.Calls.Metrics, Clock: before.Clock, Key: before.Calls.Key,
+		},
+		Saver: &saving.Saver{States: before.Saver.States, Metrics: before.Saver.Metrics, InFlight: inFlight},
+		Clock: before.Clock, Holder: "two", InFlight: inFlight,
 	}
 	s.Reconciler = NewReconciler(parts)
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/decision"
 	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
@@ -106,7 +108,7 @@ func TestFactsAreThoseOfWhatWasRead(t *testing.T) {
 		}, func(*decision.Facts) {}},
 		{"a copied state", "its token may be spent", singleUse, func(g *given) { g.job.Found.Record.Copied = true }, func(f *decision.Facts) { f.Restored = true }},
 		{"a copied state that protects nothing", "its token works again", reusable, func(g *given) { g.job.Found.Record.Copied = true }, func(*decision.Facts) {}},
-		{"an attempt of unknown outcome", "a person must say how to go on", singleUse, func(g *given) { g.job.Found.Recovery = rotation.Unknown }, func(f *decision.Facts) { f.Recovery = rotation.Unknown }},
+		{"an attempt of unknown outcome", "a person must say how to go on", singleUse, func(g *given) { g.job.Found.Recovery = recovery.Unknown }, func(f *decision.Facts) { f.Recovery = recovery.Unknown }},
 		{"a lost token", "the ledger has it", singleUse, func(g *given) {
 			g.job.Found.Record.State.Spent = g.job.Found.Record.State.Spent.Add(g.job.Found.Record.State.RefreshToken.Digest())
 		}, func(f *decision.Facts) { f.Lost = true }},
@@ -137,10 +139,10 @@ func TestFactsAreThoseOfWhatWasRead(t *testing.T) {
 				ObservedGeneration: 1, ObservedInputs: in.Digest, Target: &v1alpha1.TargetStatus{Name: "shop", ResourceVersion: "1"},
 				LastRefreshTime: &metav1.Time{Time: valid.IssuedAt}, ExpirationTime: &metav1.Time{Time: valid.ExpiresAt},
 			}
-			record := g.s.Refresher.States.None(credential)
+			record := g.s.Refresher.Saver.States.None(credential)
 			record.State = record.State.Adopt(in.Seed)
 			record.State.Source, record.State.Token = in.Source, token.Token{AccessToken: secret.New("access"), Validity: valid}
-			g.job = refresh.Job{Credential: credential, Inputs: in, Found: refresh.Found{Record: record, Recovery: rotation.Nothing}}
+			g.job = refresh.Job{Credential: credential, Inputs: in, Found: refresh.Found{Record: record, Recovery: recovery.Nothing}}
 			g.view = target.View{Exists: true, ResourceVersion: "1", Holds: true, Rendered: true, Dressed: true, Mark: target.Mark{Validity: valid, Source: in.Source}}
 			g.around = surroundings{now: noon, mayRefill: true}
 			want := factsOf(g.job, delivery.Goal{View: g.view}, g.around)
@@ -168,9 +170,9 @@ func TestABackoffDoesNotHoldWhoWasWoken(t *testing.T) {
 		t.Fatalf("there were %d calls, and it comes again in %s", s.calls, result.RequeueAfter)
 	}
 	for range 2 {
-		s.Hosts.Enter("shop.example", refresh.Waiter(s.get("shop"), noon), noon)
+		s.Hosts.Enter("shop.example", call.Waiter(s.get("shop"), noon), noon)
 	}
-	s.Hosts.Leave("shop.example", refresh.Waiter(s.get("shop"), noon), "Served", false, noon)
+	s.Hosts.Leave("shop.example", call.Waiter(s.get("shop"), noon), "Served", false, noon)
 	if !s.Hosts.Admitted(key) {
 		t.Fatal("it waits for a slot, and there is one")
 	}

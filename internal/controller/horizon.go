@@ -46,7 +46,7 @@ type horizonWatch struct {
 // watchHorizon has a refresher know how far the cluster has come, from before its first
 // refresh.
 func watchHorizon(ctx context.Context, mgr ctrl.Manager, refresher *refresh.Refresher, options Options) error {
-	known, err := horizon.Open(options.Spool.Directory(), refresher.States.Cluster)
+	known, err := horizon.Open(options.Spool.Directory(), refresher.Saver.States.Cluster)
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
@@ -118,7 +120,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	isFirst := credential.Status.ObservedGeneration == 0 // it comes with thousands of others, perhaps
 	switch {
 	case (decided == decision.Call || isFirst) && r.hostIsFull(credential, now):
-		return r.rest(cached, credential, now.Add(refresh.SlotPause)), nil
+		return r.rest(cached, credential, now.Add(call.SlotPause)), nil
 	case decided != decision.Call && decided != decision.Look:
 		return r.rest(cached, credential, time.Time{}), nil
 	}
@@ -134,8 +136,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 // hostIsFull reports whether a call would have to wait for a slot at its provider's
 // host, as far as that is known. The credential is woken when there is one.
 func (r *Reconciler) hostIsFull(credential *v1alpha1.TokenCredential, now time.Time) bool {
-	host := r.Refresher.HostOf(credential)
-	return host != "" && r.Hosts.Full(host, refresh.Waiter(credential, now), now)
+	host := r.Refresher.Calls.HostOf(credential)
+	return host != "" && r.Hosts.Full(host, call.Waiter(credential, now), now)
 }
 
 // renew takes the steps. The order is the promise: what an earlier attempt left is
@@ -203,7 +205,7 @@ type outcome struct {
 // stopped is the outcome where a step could not be taken: by a *refresh.Pause, which
 // is no news, or by a *problem.Problem.
 func stopped(report status.Report, err error) outcome {
-	var pause *refresh.Pause
+	var pause *problem.Pause
 	if errors.As(err, &pause) {
 		report.Paused = true
 		return outcome{report: report, again: pause.Until, why: pause.Why}
@@ -213,7 +215,7 @@ func stopped(report status.Report, err error) outcome {
 }
 
 // stateOf is what is reported of a state.
-func stateOf(record *rotation.Record, counts bool) *status.State {
+func stateOf(record *store.Record, counts bool) *status.State {
 	if !record.Exists() {
 		return nil
 	}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
-	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
@@ -73,7 +73,7 @@ func TestACredentialParksAtAFullHost(t *testing.T) {
 		}
 	}
 	result := s.reconcile("shop")
-	if len(s.asked) > 0 || s.calls != 1 || result.RequeueAfter > refresh.SlotPause {
+	if len(s.asked) > 0 || s.calls != 1 || result.RequeueAfter > call.SlotPause {
 		t.Errorf("it asks for %v, in %s again: nothing is read for a call that must wait", s.asked, result.RequeueAfter)
 	}
 }

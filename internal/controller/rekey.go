@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/twins"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
 
@@ -33,7 +33,7 @@ const (
 // rekeyer puts the digests in the metadata of Secrets under the present key, once after
 // the start: those that an earlier version wrote, by which anybody can check a guess.
 type rekeyer struct {
-	states   *rotation.Store
+	twins    *twins.Finder
 	targets  *target.Publisher
 	metadata client.Reader // of the cache
 }
@@ -69,7 +69,7 @@ func (k *rekeyer) rekey(ctx context.Context, pause func(context.Context) error) 
 		found++
 		failures = append(failures, k.targets.Rekey(ctx, &all.Items[i]))
 	}
-	states, err := k.states.Relabel(ctx, pause)
+	states, err := k.twins.Relabel(ctx, pause)
 	return found + states, errors.Join(append(failures, err)...)
 }
 
@@ -80,7 +80,7 @@ func (r *Reconciler) keyed(credential *v1alpha1.TokenCredential, known v1alpha1.
 		return known
 	}
 	state := *known.StateSecret // the cache's is not to be changed
-	state.Seed = r.Refresher.SeedDigest(credential, state.Seed)
+	state.Seed = r.Refresher.Saver.States.SeedDigest(credential, state.Seed)
 	known.StateSecret = &state
 	return known
 }

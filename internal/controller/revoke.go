@@ -123,7 +123,7 @@ func (r *revoker) revoke(ctx context.Context, cached *v1alpha1.TokenCredential) 
 	r.refresher.InFlight.Add(1)
 	defer r.refresher.InFlight.Done()
 	revoked, err := r.refresher.Revoke(ctx, r.reports.Current(cached))
-	var pause *refresh.Pause
+	var pause *problem.Pause
 	switch {
 	case err == nil && revoked:
 		return ctrl.Result{}, r.letGo(ctx, cached, status.Revoked())

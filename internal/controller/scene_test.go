@@ -35,8 +35,12 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/saving"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/marks"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/twins"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
@@ -101,13 +105,18 @@ func newScene(t *testing.T, described string) *scene {
 	}
 	api, hosts := s.intercepted(), pace.NewHosts(4, func(types.NamespacedName) {})
 	gatherer := &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: s.cluster, Live: api}}
-	counters := metrics.New(prometheus.NewRegistry())
+	counters, inFlight := metrics.New(prometheus.NewRegistry()), &sync.WaitGroup{}
 	s.Reconciler = NewReconciler(Parts{
 		Client: api, Live: api, Inputs: gatherer, Targets: &target.Publisher{Client: api, Key: key},
 		Reports: &report.Lane{Client: s.cluster, Live: s.cluster, Events: s}, Hosts: hosts, Metrics: counters, Clock: s.clock,
 		Refresher: &refresh.Refresher{
-			Inputs: gatherer, States: &rotation.Store{Client: api, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}},
-			Egress: s, Rates: &pace.Rates{}, Hosts: hosts, Metrics: counters, Clock: s.clock, Holder: "one", InFlight: &sync.WaitGroup{},
+			Inputs: gatherer, Twins: &twins.Finder{Client: api, Marks: marks.Marks{Cluster: "cluster", Key: key}},
+			Calls: &call.Caller{Egress: s, Rates: &pace.Rates{}, Hosts: hosts, Metrics: counters, Clock: s.clock, Key: key},
+			Saver: &saving.Saver{
+				States:  &store.Store{Client: api, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}},
+				Metrics: counters, InFlight: inFlight,
+			},
+			Clock: s.clock, Holder: "one", InFlight: inFlight,
 		},
 	})
 	return s

@@ -34,10 +34,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/saving"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/look"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/twins"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 	"github.com/tokenkeeper/tokenkeeper/internal/turnstile"
@@ -95,16 +98,16 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	}
 	reads := turnstile.New(readsAtOnce)
 	secrets := boundedClient{mgr.GetClient(), reads}
-	states, targets, err := writersOf(ctx, mgr, secrets, options)
+	states, others, targets, err := writersOf(ctx, mgr, secrets, options)
 	if err != nil {
 		return err
 	}
-	rekeyer := &rekeyer{states: states, targets: targets, metadata: mgr.GetCache()}
+	rekeyer := &rekeyer{twins: others, targets: targets, metadata: mgr.GetCache()}
 	credentials, watches, err := newReconciler(mgr, options, &inputs.Gatherer{
 		Catalog:         catalog,
 		Secrets:         &inputs.Secrets{Metadata: mgr.GetCache(), Live: boundedReader{mgr.GetAPIReader(), reads}},
 		ServiceAccounts: &inputs.ServiceAccounts{Client: mgr.GetClient(), Clock: options.Clock},
-	}, states, targets)
+	}, states, others, targets)
 	if err != nil {
 		return err
 	}
@@ -112,7 +115,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 		return err
 	}
 	workers := newWorkers(options.Concurrency)
-	credentials.Refresher.Egress = exchanging{options.Egress, workers}
+	credentials.Refresher.Calls.Egress = exchanging{options.Egress, workers}
 	watches.readsLabels = catalog.Namespaces != nil
 	for _, run := range []manager.RunnableFunc{credentials.remover.RemoveOrphans, watches.passSlotsOn, rekeyer.run, sweeping(options)} {
 		if err := mgr.Add(run); err != nil {
@@ -143,23 +146,24 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 
 // writersOf gives what writes the Secrets of states and targets, with the key of the
 // digests there.
-func writersOf(ctx context.Context, mgr ctrl.Manager, secrets client.Client, options Options) (*rotation.Store, *target.Publisher, error) {
+func writersOf(ctx context.Context, mgr ctrl.Manager, secrets client.Client, options Options) (*store.Store, *twins.Finder, *target.Publisher, error) {
 	cluster, err := clusterUID(ctx, mgr.GetAPIReader())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	key, err := digest.Stored(ctx, mgr.GetAPIReader(), mgr.GetClient(), options.OwnNamespace)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	states := &rotation.Store{Client: secrets, Live: mgr.GetAPIReader(), Cluster: cluster, Key: key, Namespaces: options.Namespaces}
-	states.Looks.Pace = look.NewPace()
-	return states, &target.Publisher{Client: secrets, Key: key}, nil
+	states := &store.Store{Client: secrets, Cluster: cluster, Key: key}
+	others := &twins.Finder{Client: secrets, Live: mgr.GetAPIReader(), Namespaces: options.Namespaces, Marks: states.Marks()}
+	others.Looks.Pace = look.NewPace()
+	return states, others, &target.Publisher{Client: secrets, Key: key}, nil
 }
 
 // newReconciler puts the parts together that a credential's reconcile is made of, and
 // those that bring it about.
-func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer, states *rotation.Store, targets *target.Publisher) (*Reconciler, *watcher, error) {
+func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer, states *store.Store, others *twins.Finder, targets *target.Publisher) (*Reconciler, *watcher, error) {
 	waker := &waker{}
 	hosts := pace.NewHosts(options.Concurrency, waker.wake)
 	recorder := report.NewRecorder(mgr, options.Clock)
@@ -187,21 +191,31 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 		Metrics: counters,
 		Clock:   options.Clock,
 		Refresher: &refresh.Refresher{
-			Inputs:   gatherer,
-			States:   states,
-			Egress:   options.Egress,
-			Courier:  options.Courier,
-			Rates:    &pace.Rates{},
-			Hosts:    hosts,
-			Metrics:  counters,
+			Inputs: gatherer,
+			Twins:  others,
+			Calls: &call.Caller{
+				Egress:  options.Egress,
+				Courier: options.Courier,
+				Rates:   &pace.Rates{},
+				Hosts:   hosts,
+				Metrics: counters,
+				Clock:   options.Clock,
+				Key:     states.Key,
+			},
+			Saver: &saving.Saver{
+				States:   states,
+				Spool:    options.Spool,
+				Courier:  options.Courier,
+				Metrics:  counters,
+				InFlight: options.InFlight,
+				Wake:     waker.wake,
+				Lost: func(credential *v1alpha1.TokenCredential, p *problem.Problem) {
+					recorder.Record(context.Background(), credential, status.Failed(p))
+				},
+			},
 			Clock:    options.Clock,
 			Holder:   options.Holder,
-			Spool:    options.Spool,
 			InFlight: options.InFlight,
-			Wake:     waker.wake,
-			Lost: func(credential *v1alpha1.TokenCredential, p *problem.Problem) {
-				recorder.Record(context.Background(), credential, status.Failed(p))
-			},
 		},
 	})
 	return reconciler, newWatcher(reconciler, waker), nil

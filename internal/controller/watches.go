@@ -31,7 +31,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
-	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 )
 
@@ -235,7 +235,7 @@ func (w *watcher) waiter(request reconcile.Request) pace.Waiter {
 	if err := w.credentials.Get(context.Background(), request.NamespacedName, credential, client.UnsafeDisableDeepCopy); err != nil {
 		return pace.Waiter{Who: request.NamespacedName, Class: pace.New} // it is gone: what it owned is removed
 	}
-	return refresh.Waiter(w.reports.Current(credential), w.clock.Now())
+	return call.Waiter(w.reports.Current(credential), w.clock.Now())
 }
 
 // passSlotsOn gives slots at hosts that a woken credential did not come for to the next

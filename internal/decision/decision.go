@@ -9,7 +9,7 @@ package decision
 import (
 	"time"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
@@ -34,11 +34,11 @@ type Facts struct {
 
 	// What stands against a call.
 	Suspended bool
-	Restored  bool              // the state is a copy or was put back, and its token may be spent
-	Recovery  rotation.Recovery // of an attempt that somebody left
-	Lost      bool              // the refresh token is known to be spent
-	Moved     bool              // the refresh token belongs to another origin than would be asked
-	CanLogin  bool              // a token can be had without a refresh token
+	Restored  bool             // the state is a copy or was put back, and its token may be spent
+	Recovery  recovery.Verdict // of an attempt that somebody left
+	Lost      bool             // the refresh token is known to be spent
+	Moved     bool             // the refresh token belongs to another origin than would be asked
+	CanLogin  bool             // a token can be had without a refresh token
 	Last      Attempt
 }
 
@@ -94,11 +94,11 @@ func Decide(f Facts) Decision {
 		return Suspended
 	case f.Restored && !f.SeedIsNew:
 		return HoldRestored
-	case f.Recovery == rotation.Wait && !f.SeedIsNew:
+	case f.Recovery == recovery.Wait && !f.SeedIsNew:
 		return WaitForHolder
 	case f.Moved && !f.SeedIsNew && !f.CanLogin:
 		return HoldMoved
-	case f.Recovery == rotation.Unknown && !f.SeedIsNew && !f.CanLogin:
+	case f.Recovery == recovery.Unknown && !f.SeedIsNew && !f.CanLogin:
 		return HoldUnknown
 	case f.Lost && !f.SeedIsNew && !f.CanLogin:
 		return HoldLost
@@ -118,7 +118,7 @@ func (f Facts) wanted() bool {
 	return f.SeedIsNew || f.SourceChanged || f.Requested || f.TargetNeeds || f.Unfinished ||
 		f.Last.Failed || f.Last.Stalled && f.Last.Mended ||
 		f.Token.IsZero() || !f.Now.Before(f.Due) ||
-		f.Recovery == rotation.Resend || f.Recovery == rotation.Unknown
+		f.Recovery == recovery.Resend || f.Recovery == recovery.Unknown
 }
 
 // IsAhead reports whether the call that was decided on is ahead of its time, for what a

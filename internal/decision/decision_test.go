@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
@@ -22,7 +22,7 @@ func fresh() Facts {
 		Live:     true,
 		Token:    token.Validity{IssuedAt: noon.Add(-time.Minute), ExpiresAt: noon.Add(time.Hour)},
 		Due:      noon.Add(time.Minute),
-		Recovery: rotation.Nothing,
+		Recovery: recovery.Nothing,
 	}
 }
 
@@ -46,9 +46,9 @@ func targetNeeds(f *Facts)   { f.TargetNeeds = true }
 func unfinished(f *Facts)    { f.Unfinished = true }
 func suspended(f *Facts)     { f.Suspended = true }
 func restored(f *Facts)      { f.Restored = true }
-func held(f *Facts)          { f.Recovery = rotation.Wait }
-func resendable(f *Facts)    { f.Recovery = rotation.Resend }
-func unknown(f *Facts)       { f.Recovery = rotation.Unknown }
+func held(f *Facts)          { f.Recovery = recovery.Wait }
+func resendable(f *Facts)    { f.Recovery = recovery.Resend }
+func unknown(f *Facts)       { f.Recovery = recovery.Unknown }
 func lost(f *Facts)          { f.Lost = true }
 func moved(f *Facts)         { f.Moved = true }
 func canLogin(f *Facts)      { f.CanLogin = true }
@@ -196,7 +196,7 @@ func TestDecideAgrees(t *testing.T) {
 			return // an open attempt is a change until it is known how it ended
 		default:
 		}
-		if live.Recovery == rotation.Resend || live.Recovery == rotation.Unknown && decided == Call {
+		if live.Recovery == recovery.Resend || live.Recovery == recovery.Unknown && decided == Call {
 			return // the same
 		}
 
@@ -244,8 +244,8 @@ func TestDecideNeverCalls(t *testing.T) {
 		forbidden := map[string]bool{
 			"while it is suspended":                          f.Suspended,
 			"with the token of a restored state":             f.Restored && !f.SeedIsNew,
-			"beside another process":                         f.Recovery == rotation.Wait && !f.SeedIsNew,
-			"with a token that may be spent":                 f.Recovery == rotation.Unknown && !f.SeedIsNew && !f.CanLogin,
+			"beside another process":                         f.Recovery == recovery.Wait && !f.SeedIsNew,
+			"with a token that may be spent":                 f.Recovery == recovery.Unknown && !f.SeedIsNew && !f.CanLogin,
 			"with a token that is spent":                     f.Lost && !f.SeedIsNew && !f.CanLogin,
 			"with a token of another origin":                 f.Moved && !f.SeedIsNew && !f.CanLogin,
 			"before the pause that the provider asked for":   f.Now.Before(f.Last.RetryAt) && !f.mayBeCured(),
@@ -276,7 +276,7 @@ func drawFacts(t *rapid.T) Facts {
 		TargetNeeds:   is("targetNeeds"),
 		Suspended:     is("suspended"),
 		Restored:      is("restored"),
-		Recovery:      rapid.SampledFrom([]rotation.Recovery{rotation.Nothing, rotation.Wait, rotation.Resend, rotation.Unknown}).Draw(t, "recovery"),
+		Recovery:      rapid.SampledFrom([]recovery.Verdict{recovery.Nothing, recovery.Wait, recovery.Resend, recovery.Unknown}).Draw(t, "recovery"),
 		Lost:          is("lost"),
 		Moved:         is("moved"),
 		CanLogin:      is("canLogin"),

@@ -12,6 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/schedule"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -49,7 +50,7 @@ func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, f
 	}
 	switch last.Reason {
 	case v1alpha1.OutcomeUnknownReason: // it was resolved, or is known never to have been sent
-		return found.Recovery == rotation.Nothing
+		return found.Recovery == recovery.Nothing
 	case v1alpha1.RotatedTokenLostReason:
 		return !found.State.Lost()
 	case v1alpha1.DuplicateSourceReason: // it has a token of its own since
@@ -61,7 +62,7 @@ func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, f
 // Found is what the state says of earlier attempts.
 type Found struct {
 	State    rotation.State
-	Recovery rotation.Recovery
+	Recovery recovery.Verdict
 	// Counts is true where the state counts the tokens that were obtained.
 	Counts bool
 }

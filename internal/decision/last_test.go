@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -82,8 +83,8 @@ func TestIsOutdated(t *testing.T) {
 	}
 	before, after := issued(noon.Add(-time.Hour)), issued(noon)
 	live := secret.New("live")
-	seed := rotation.State{RefreshToken: live, Seed: live.Digest()}
-	spent := rotation.State{RefreshToken: live}
+	seed := rotation.State{Lineage: rotation.Lineage{RefreshToken: live, Seed: live.Digest()}}
+	spent := rotation.State{Lineage: rotation.Lineage{RefreshToken: live}}
 	spent.Spent = spent.Spent.Add(live.Digest())
 	for _, c := range []struct {
 		name     string
@@ -92,29 +93,29 @@ func TestIsOutdated(t *testing.T) {
 		count    int64
 		current  token.Validity
 		state    rotation.State
-		recovery rotation.Recovery
+		recovery recovery.Verdict
 		want     bool
 		reason   string
 	}{
-		{"no attempt is known", v1alpha1.TokenCredentialStatus{}, token.Validity{}, 0, after, seed, rotation.Nothing, false, "there is nothing to be outdated"},
-		{"a failure, and the token from before it", ended(v1alpha1.ProviderUnavailableReason), before, 1, before, seed, rotation.Nothing, false, "it is as the status says"},
-		{"a failure, and no token", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 0, token.Validity{}, seed, rotation.Nothing, false, "it is as the status says"},
-		{"a failure, and a token that came after it", ended(v1alpha1.AppRejectedReason), before, 1, after, seed, rotation.Nothing, true, "another process has got on"},
-		{"a failure, and a first token that came after it", ended(v1alpha1.AppRejectedReason), token.Validity{}, 0, after, seed, rotation.Nothing, true, "another process has got on"},
-		{"a failure, and a token of the same second", ended(v1alpha1.AppRejectedReason), before, 1, issued(noon.Add(-time.Minute)), seed, rotation.Nothing, true, "status carries whole seconds, and a token is worth more than a failure"},
-		{"a failure, and a token from before it that was never published", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 1, before, seed, rotation.Nothing, false, "the attempt after that token has failed all the same"},
-		{"an unknown outcome that was resolved", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, rotation.Nothing, true, "the attempt is over"},
-		{"an unknown outcome that stands", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, rotation.Unknown, false, "nothing has been resolved"},
-		{"an unknown outcome that may be sent again", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, rotation.Resend, false, "nothing has been resolved"},
-		{"an unknown outcome that another process works on", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, rotation.Wait, false, "nothing has been resolved yet"},
-		{"a lost token that is still the live one", ended(v1alpha1.RotatedTokenLostReason), before, 1, before, spent, rotation.Nothing, false, "it is still lost"},
-		{"a lost token that was replaced", ended(v1alpha1.RotatedTokenLostReason), before, 1, before, seed, rotation.Nothing, true, "there is another one"},
-		{"a refused grant", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 3}, rotation.Nothing, false, "nothing has come since"},
-		{"a refused grant, and the state has got further", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 4}, rotation.Nothing, true, "another process got a token with the successor"},
-		{"a refused grant, of a state that was put back", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 2}, rotation.Nothing, false, "an older state cures nothing"},
-		{"another credential's token that is still the seed", ended(v1alpha1.DuplicateSourceReason), token.Validity{}, 0, token.Validity{}, seed, rotation.Nothing, false, "both still work on it"},
-		{"another credential's token that was replaced", ended(v1alpha1.DuplicateSourceReason), token.Validity{}, 0, token.Validity{}, rotation.State{RefreshToken: live}, rotation.Nothing, true, "it has a token of its own since"},
-		{"a restored state", ended(v1alpha1.RestoredFromBackupReason), before, 1, before, seed, rotation.Nothing, false, "only a new seed ends that"},
+		{"no attempt is known", v1alpha1.TokenCredentialStatus{}, token.Validity{}, 0, after, seed, recovery.Nothing, false, "there is nothing to be outdated"},
+		{"a failure, and the token from before it", ended(v1alpha1.ProviderUnavailableReason), before, 1, before, seed, recovery.Nothing, false, "it is as the status says"},
+		{"a failure, and no token", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 0, token.Validity{}, seed, recovery.Nothing, false, "it is as the status says"},
+		{"a failure, and a token that came after it", ended(v1alpha1.AppRejectedReason), before, 1, after, seed, recovery.Nothing, true, "another process has got on"},
+		{"a failure, and a first token that came after it", ended(v1alpha1.AppRejectedReason), token.Validity{}, 0, after, seed, recovery.Nothing, true, "another process has got on"},
+		{"a failure, and a token of the same second", ended(v1alpha1.AppRejectedReason), before, 1, issued(noon.Add(-time.Minute)), seed, recovery.Nothing, true, "status carries whole seconds, and a token is worth more than a failure"},
+		{"a failure, and a token from before it that was never published", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 1, before, seed, recovery.Nothing, false, "the attempt after that token has failed all the same"},
+		{"an unknown outcome that was resolved", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Nothing, true, "the attempt is over"},
+		{"an unknown outcome that stands", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Unknown, false, "nothing has been resolved"},
+		{"an unknown outcome that may be sent again", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Resend, false, "nothing has been resolved"},
+		{"an unknown outcome that another process works on", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Wait, false, "nothing has been resolved yet"},
+		{"a lost token that is still the live one", ended(v1alpha1.RotatedTokenLostReason), before, 1, before, spent, recovery.Nothing, false, "it is still lost"},
+		{"a lost token that was replaced", ended(v1alpha1.RotatedTokenLostReason), before, 1, before, seed, recovery.Nothing, true, "there is another one"},
+		{"a refused grant", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 3}, recovery.Nothing, false, "nothing has come since"},
+		{"a refused grant, and the state has got further", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 4}, recovery.Nothing, true, "another process got a token with the successor"},
+		{"a refused grant, of a state that was put back", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 2}, recovery.Nothing, false, "an older state cures nothing"},
+		{"another credential's token that is still the seed", ended(v1alpha1.DuplicateSourceReason), token.Validity{}, 0, token.Validity{}, seed, recovery.Nothing, false, "both still work on it"},
+		{"another credential's token that was replaced", ended(v1alpha1.DuplicateSourceReason), token.Validity{}, 0, token.Validity{}, rotation.State{Lineage: rotation.Lineage{RefreshToken: live}}, recovery.Nothing, true, "it has a token of its own since"},
+		{"a restored state", ended(v1alpha1.RestoredFromBackupReason), before, 1, before, seed, recovery.Nothing, false, "only a new seed ends that"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -23,7 +23,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
@@ -70,7 +70,7 @@ type Job struct {
 	Inputs     *inputs.Inputs
 	Goal       Goal
 	// Record is the state as it is stored now.
-	Record *rotation.Record
+	Record *store.Record
 	// Token at hand: the one that has just come, or the state's; zero: none.
 	Token token.Token
 	// IsNew is true where the token has just come.

@@ -22,7 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
@@ -98,7 +98,7 @@ func (s *scene) deliver(current token.Token, isNew bool) Delivery {
 	if err != nil {
 		s.Fatal(err)
 	}
-	return s.Deliver(s.Context(), Job{Credential: s.credential, Inputs: in, Goal: goal, Record: &rotation.Record{}, Token: current, IsNew: isNew})
+	return s.Deliver(s.Context(), Job{Credential: s.credential, Inputs: in, Goal: goal, Record: &store.Record{}, Token: current, IsNew: isNew})
 }
 
 // stored is the target; nil: there is none.

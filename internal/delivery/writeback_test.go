@@ -22,6 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -35,44 +36,40 @@ func wanting() *v1alpha1.TokenCredential {
 }
 
 // recordOf is a state whose live token came from a seed that was adopted.
-func recordOf(live, adopted string) *rotation.Record {
-	return &rotation.Record{State: rotation.State{
-		RefreshToken: secret.New(live),
-		Seed:         secret.New(adopted).Digest(),
-		Spent:        rotation.Ledger{secret.New("spent").Digest()},
-	}}
+func recordOf(live, adopted string) *store.Record {
+	return &store.Record{State: rotation.State{Lineage: rotation.Lineage{RefreshToken: secret.New(live), Seed: secret.New(adopted).Digest(), Spent: rotation.Ledger{secret.New("spent").Digest()}}}}
 }
 
 func TestAWriteBackIsDueWhileTheUsersSecretIsBehind(t *testing.T) {
 	t.Parallel()
 	for _, each := range []struct {
 		name, reason string
-		change       func(credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rotation.Record)
+		change       func(credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *store.Record)
 		want         bool
 	}{
-		{"the Secret holds the seed that was adopted", "the live token came after it", func(*v1alpha1.TokenCredential, *inputs.Inputs, *rotation.Record) {}, true},
-		{"the Secret holds a token that was spent before", "a GitOps tool has put it back", func(_ *v1alpha1.TokenCredential, in *inputs.Inputs, _ *rotation.Record) {
+		{"the Secret holds the seed that was adopted", "the live token came after it", func(*v1alpha1.TokenCredential, *inputs.Inputs, *store.Record) {}, true},
+		{"the Secret holds a token that was spent before", "a GitOps tool has put it back", func(_ *v1alpha1.TokenCredential, in *inputs.Inputs, _ *store.Record) {
 			in.Seed = secret.New("spent")
 		}, true},
-		{"the Secret has lost its key", "the live token is to be there", func(_ *v1alpha1.TokenCredential, in *inputs.Inputs, _ *rotation.Record) {
+		{"the Secret has lost its key", "the live token is to be there", func(_ *v1alpha1.TokenCredential, in *inputs.Inputs, _ *store.Record) {
 			in.Seed = secret.Text{}
 		}, true},
-		{"the Secret holds the live token", "there is nothing to write", func(_ *v1alpha1.TokenCredential, in *inputs.Inputs, _ *rotation.Record) {
+		{"the Secret holds the live token", "there is nothing to write", func(_ *v1alpha1.TokenCredential, in *inputs.Inputs, _ *store.Record) {
 			in.Seed = secret.New("live")
 		}, false},
-		{"the Secret holds a new seed", "a person has authorized again: that is never overwritten", func(_ *v1alpha1.TokenCredential, in *inputs.Inputs, _ *rotation.Record) {
+		{"the Secret holds a new seed", "a person has authorized again: that is never overwritten", func(_ *v1alpha1.TokenCredential, in *inputs.Inputs, _ *store.Record) {
 			in.Seed = secret.New("new")
 		}, false},
-		{"nobody asked for it", "the seed is the user's", func(credential *v1alpha1.TokenCredential, _ *inputs.Inputs, _ *rotation.Record) {
+		{"nobody asked for it", "the seed is the user's", func(credential *v1alpha1.TokenCredential, _ *inputs.Inputs, _ *store.Record) {
 			credential.Spec.RefreshTokenSecretRef.WriteBack = false
 		}, false},
-		{"the credential names no seed", "there is nowhere to write", func(credential *v1alpha1.TokenCredential, _ *inputs.Inputs, _ *rotation.Record) {
+		{"the credential names no seed", "there is nowhere to write", func(credential *v1alpha1.TokenCredential, _ *inputs.Inputs, _ *store.Record) {
 			credential.Spec.RefreshTokenSecretRef = nil
 		}, false},
-		{"the Secret does not exist", "the operator creates no Secret of the user's", func(_ *v1alpha1.TokenCredential, in *inputs.Inputs, _ *rotation.Record) {
+		{"the Secret does not exist", "the operator creates no Secret of the user's", func(_ *v1alpha1.TokenCredential, in *inputs.Inputs, _ *store.Record) {
 			in.Seed, in.SeedVersion = secret.Text{}, ""
 		}, false},
-		{"there is no live token", "an empty one would destroy the user's", func(_ *v1alpha1.TokenCredential, _ *inputs.Inputs, record *rotation.Record) {
+		{"there is no live token", "an empty one would destroy the user's", func(_ *v1alpha1.TokenCredential, _ *inputs.Inputs, record *store.Record) {
 			record.State.RefreshToken = secret.Text{}
 		}, false},
 	} {

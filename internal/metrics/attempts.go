@@ -10,7 +10,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/marks"
 )
 
 // AttemptCollector counts the attempts that are open, by the state Secrets' metadata
@@ -43,7 +43,7 @@ func (c *AttemptCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 	open, age, now := 0, 0.0, c.Clock.Now()
 	for i := range secrets.Items {
-		started, isOpen := rotation.OpenAttempt(&secrets.Items[i])
+		started, isOpen := marks.OpenAttempt(&secrets.Items[i])
 		if !isOpen {
 			continue
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
@@ -184,15 +184,15 @@ func TestATokenOfUnknownOutcomeIsSentOnceMoreAtMost(t *testing.T) {
 		answer       func() (*egress.Reply, error)
 		want         string
 		state        string
-		next         rotation.Recovery
+		next         recovery.Verdict
 	}{
-		{"RetryOnce, success", "it was not spent, or is honoured again", singleUse, v1alpha1.RetryOnce, rotates(second), "", "second, spent: seed", rotation.Nothing},
-		{"in the window, success", "the provider states that it does no harm", windowed, "", rotates(second), "", "second, spent: seed", rotation.Nothing},
-		{"the grant is refused", "the first time has spent it", singleUse, v1alpha1.RetryOnce, refuses("invalid_grant"), v1alpha1.RotatedTokenLostReason, "seed, spent: seed", rotation.Nothing},
-		{"too many calls", "that says nothing of the first time", singleUse, v1alpha1.RetryOnce, refuses("slow_down"), v1alpha1.RateLimitedReason, "seed claimed again, spent: ", rotation.Unknown},
-		{"no answer again", "it is never sent a third time", singleUse, v1alpha1.RetryOnce, breaksOff(), v1alpha1.OutcomeUnknownReason, "seed claimed again, spent: ", rotation.Unknown},
-		{"no answer again in the window", "one resend is all", windowed, "", breaksOff(), v1alpha1.OutcomeUnknownReason, "seed claimed again, spent: ", rotation.Unknown},
-		{"nothing was sent", "the one resend is not used up", singleUse, v1alpha1.RetryOnce, fails(egress.ErrNotSent), v1alpha1.ProviderUnavailableReason, "seed claimed, spent: ", rotation.Resend},
+		{"RetryOnce, success", "it was not spent, or is honoured again", singleUse, v1alpha1.RetryOnce, rotates(second), "", "second, spent: seed", recovery.Nothing},
+		{"in the window, success", "the provider states that it does no harm", windowed, "", rotates(second), "", "second, spent: seed", recovery.Nothing},
+		{"the grant is refused", "the first time has spent it", singleUse, v1alpha1.RetryOnce, refuses("invalid_grant"), v1alpha1.RotatedTokenLostReason, "seed, spent: seed", recovery.Nothing},
+		{"too many calls", "that says nothing of the first time", singleUse, v1alpha1.RetryOnce, refuses("slow_down"), v1alpha1.RateLimitedReason, "seed claimed again, spent: ", recovery.Unknown},
+		{"no answer again", "it is never sent a third time", singleUse, v1alpha1.RetryOnce, breaksOff(), v1alpha1.OutcomeUnknownReason, "seed claimed again, spent: ", recovery.Unknown},
+		{"no answer again in the window", "one resend is all", windowed, "", breaksOff(), v1alpha1.OutcomeUnknownReason, "seed claimed again, spent: ", recovery.Unknown},
+		{"nothing was sent", "the one resend is not used up", singleUse, v1alpha1.RetryOnce, fails(egress.ErrNotSent), v1alpha1.ProviderUnavailableReason, "seed claimed, spent: ", recovery.Resend},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
@@ -244,7 +244,7 @@ func TestAWindowThatHasClosedMeanwhileEndsAResend(t *testing.T) {
 	if len(s.provider.sent) != 1 {
 		t.Errorf("%d tokens were sent: the last after its window", len(s.provider.sent))
 	}
-	if got := s.recovery(); got != rotation.Unknown {
+	if got := s.recovery(); got != recovery.Unknown {
 		t.Errorf("the next reconcile finds %s, want Unknown: the outcome of the first time still is", got)
 	}
 	s.isBalanced()
@@ -406,7 +406,7 @@ func TestAPanicInACallLeavesItsSlot(t *testing.T) {
 func TestAHostThatCannotBeReachedIsDownForAll(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, singleUse)
-	s.Hosts.Leave(host, another, pace.Unasked, false, noon)
+	s.Calls.Hosts.Leave(host, another, pace.Unasked, false, noon)
 	for range 5 {
 		s.provider.answer(fails(egress.ErrUnreachable))
 		if _, err := s.renew(t.Context()); reasonOf(err) != v1alpha1.ProviderUnavailableReason {
@@ -415,7 +415,7 @@ func TestAHostThatCannotBeReachedIsDownForAll(t *testing.T) {
 	}
 	elsewhere := another
 	elsewhere.Who.Namespace = "elsewhere"
-	if got := s.Hosts.Enter(host, elsewhere, noon); got != pace.Down {
+	if got := s.Calls.Hosts.Enter(host, elsewhere, noon); got != pace.Down {
 		t.Errorf("another namespace may call: %s, want Down", got)
 	}
 	result, err := s.renew(t.Context())

@@ -15,7 +15,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 )
 
 // dying is the way to a courier of a process that is killed on it: once the provider has the
@@ -62,14 +63,14 @@ func (s *scene) courierOf(directory string) *courier.Local {
 // dies has the process end in the middle of a refresh, and another one begin.
 func (s *scene) dies(described string, way courier.Courier, next courier.Courier) {
 	s.Helper()
-	s.Egress, s.Courier = way, way
+	s.carriedBy(way, way)
 	func() {
 		defer func() { _ = recover() }()
 		_, err := s.renew(s.Context())
 		s.Fatalf("the process did not die: %v", err)
 	}()
 	s.start(described, "two")
-	s.Egress, s.Courier = next, next
+	s.carriedBy(next, next)
 }
 
 // judged is what the next reconcile finds.
@@ -93,15 +94,15 @@ func TestWhatTheCourierHasIsCommittedAsIfItHadJustCome(t *testing.T) {
 		reply        func() (*egress.Reply, error)
 		err          string
 		came         bool
-		recovery     rotation.Recovery
+		recovery     recovery.Verdict
 		tokens       string
 	}{
-		{"a token and its successor", "both are saved, and the token is published", rotates(second), "", true, rotation.Nothing, "second, spent: seed"},
+		{"a token and its successor", "both are saved, and the token is published", rotates(second), "", true, recovery.Nothing, "second, spent: seed"},
 		{"a refusal", "nothing was spent: to ask again brings the same answer", refuses("invalid_grant"), "Pause", false, "", "seed, spent: "},
 		{"a failure with a successor", "the refresh token is saved first, whatever else is wrong", replies(http.StatusBadRequest, `{"error":"unavailable","refresh_token":"`+second+`"}`), "Pause", false, "", "second, spent: seed"},
 		{"nothing was sent", "the claim is taken back", fails(egress.NotSent("no connection")), "Pause", false, "", "seed, spent: "},
-		{"no clear answer", "the outcome is as unknown as to the one who sent it", replies(http.StatusBadGateway, "<html>"), "", false, rotation.Unknown, "seed claimed, spent: "},
-		{"no answer", "the outcome is as unknown as to the one who sent it", fails(egress.Unanswered("broke off")), "", false, rotation.Unknown, "seed claimed, spent: "},
+		{"no clear answer", "the outcome is as unknown as to the one who sent it", replies(http.StatusBadGateway, "<html>"), "", false, recovery.Unknown, "seed claimed, spent: "},
+		{"no answer", "the outcome is as unknown as to the one who sent it", fails(egress.Unanswered("broke off")), "", false, recovery.Unknown, "seed claimed, spent: "},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +113,7 @@ func TestWhatTheCourierHasIsCommittedAsIfItHadJustCome(t *testing.T) {
 			s.dies(singleUse, dying{local, arrived}, local)
 			release()
 			found, err := s.judged()
-			for ; err == nil && found.Recovery == rotation.Wait; found, err = s.judged() { // under way still
+			for ; err == nil && found.Recovery == recovery.Wait; found, err = s.judged() { // under way still
 			}
 			if got := reasonOf(err); got != each.err {
 				t.Fatalf("it ends with %q (%v), want %q\nreason: %s", got, err, each.err, each.reason)
@@ -154,13 +155,13 @@ func TestAnExchangeUnderWayIsWaitedFor(t *testing.T) {
 	s.provider.answer(rotates(second))
 	local := s.courierOf("")
 	s.dies(singleUse, dying{local, arrived}, local)
-	s.clock.SetTime(noon.Add(2 * rotation.HolderTimeout))
-	if found, err := s.judged(); err != nil || found.Recovery != rotation.Wait {
+	s.clock.SetTime(noon.Add(2 * recovery.HolderTimeout))
+	if found, err := s.judged(); err != nil || found.Recovery != recovery.Wait {
 		t.Errorf("got %s, %v, want that it is waited for, however long ago it was first seen", found.Recovery, err)
 	}
 	release()
 	found, err := s.judged()
-	for ; err == nil && found.Recovery == rotation.Wait; found, err = s.judged() {
+	for ; err == nil && found.Recovery == recovery.Wait; found, err = s.judged() {
 	}
 	if err != nil || found.Came == nil || tokens(s.stored()) != "second, spent: seed" {
 		t.Errorf("got %+v, %v and %s, want the reply", found.Recovery, err, tokens(s.stored()))
@@ -172,15 +173,15 @@ func TestACourierThatCannotKnowLeavesThingsAsTheyWere(t *testing.T) {
 	for _, each := range []struct {
 		name, reason string
 		next         func(s *scene, before *courier.Local) courier.Courier
-		want         []rotation.Recovery // at once, and once no holder can live
+		want         []recovery.Verdict // at once, and once no holder can live
 		silent       bool
 	}{
 		{"another courier", "the one of the claim may have sent it", func(s *scene, _ *courier.Local) courier.Courier { return s.courierOf("") },
-			[]rotation.Recovery{rotation.Unknown, rotation.Unknown}, false},
+			[]recovery.Verdict{recovery.Unknown, recovery.Unknown}, false},
 		{"no courier", "as a manager without one", func(*scene, *courier.Local) courier.Courier { return nil },
-			[]rotation.Recovery{rotation.Unknown, rotation.Unknown}, false},
+			[]recovery.Verdict{recovery.Unknown, recovery.Unknown}, false},
 		{"a courier that does not answer", "it may have the reply, so it is not given up at once; and nobody waits for ever",
-			func(_ *scene, before *courier.Local) courier.Courier { return mute{before} }, []rotation.Recovery{rotation.Wait, rotation.Unknown}, true},
+			func(_ *scene, before *courier.Local) courier.Courier { return mute{before} }, []recovery.Verdict{recovery.Wait, recovery.Unknown}, true},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
@@ -189,7 +190,7 @@ func TestACourierThatCannotKnowLeavesThingsAsTheyWere(t *testing.T) {
 			local := s.courierOf("")
 			s.dies(singleUse, dying{Local: local}, each.next(s, local))
 			if each.next(s, local) == nil {
-				s.Courier = nil
+				s.carriedBy(s.Calls.Egress, nil)
 			}
 			for i, want := range each.want {
 				found, err := s.judged()
@@ -197,12 +198,12 @@ func TestACourierThatCannotKnowLeavesThingsAsTheyWere(t *testing.T) {
 					t.Errorf("the %d. time: got %s (silent: %t, asked again: %t), %v, want %s\nreason: %s",
 						i+1, found.Recovery, found.IsSilent(), s.Pending(client.ObjectKeyFromObject(s.credential), true), err, want, each.reason)
 				}
-				s.clock.SetTime(noon.Add(2 * rotation.HolderTimeout))
+				s.clock.SetTime(noon.Add(2 * recovery.HolderTimeout))
 			}
 			if !each.silent {
 				return
 			}
-			s.Courier, s.Egress = local, local
+			s.carriedBy(local, local)
 			if _, err := s.renew(t.Context()); err != nil || len(s.provider.sent) != 1 {
 				t.Errorf("what it says in the end is not taken: %v", err)
 			}
@@ -215,7 +216,7 @@ func TestACourierThatFallsSilentInTheExchangeIsAskedAgain(t *testing.T) {
 	s := newScene(t, singleUse)
 	s.provider.answer(fails(errors.Join(courier.ErrSilent, egress.Unanswered("no word"))))
 	local := s.courierOf("")
-	s.Courier, s.Egress = local, &s.provider
+	s.carriedBy(&s.provider, local)
 	if _, err := s.renew(t.Context()); reasonOf(err) != "Pause" {
 		t.Errorf("got %v, want that the courier is asked before anything is said", err)
 	}
@@ -226,15 +227,15 @@ func TestACourierThatFallsSilentInTheExchangeIsAskedAgain(t *testing.T) {
 
 func TestANoteComesBackAsItWas(t *testing.T) {
 	t.Parallel()
-	sent := note{Now: noon.Add(time.Millisecond), ID: "id", Outputs: map[string]any{"nonce": "n\xff", "count": int64(1 << 60)}}
-	encoded, err := sent.encode()
+	sent := call.Note{Now: noon.Add(time.Millisecond), ID: "id", Outputs: map[string]any{"nonce": "n\xff", "count": int64(1 << 60)}}
+	encoded, err := sent.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(sent, noteOf(encoded, noon.Add(time.Hour))); diff != "" {
+	if diff := cmp.Diff(sent, call.NoteOf(encoded, noon.Add(time.Hour))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(note{Now: noon}, noteOf([]byte("none"), noon)); diff != "" {
+	if diff := cmp.Diff(call.Note{Now: noon}, call.NoteOf([]byte("none"), noon)); diff != "" {
 		t.Errorf("without a note the time is that of the claim (-want +got):\n%s", diff)
 	}
 }

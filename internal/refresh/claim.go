@@ -5,7 +5,6 @@ package refresh
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,7 +12,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/twins"
 )
 
 // claim is a renewal's claim on a single-use token, from when it is saved until it is
@@ -37,27 +39,27 @@ type claim struct {
 // token; nil: none was. Claim and withdrawal change the state, which brings the next
 // reconcile at once.
 func (r *Refresher) contended(credential types.NamespacedName) error {
-	if again := r.attempts.lastContended(credential).Add(contendedPause); r.Clock.Now().Before(again) {
-		return &Pause{Until: again, Why: problem.OneLine(rotation.ErrContended)}
+	if again := r.Saver.Attempts.LastContended(credential).Add(contendedPause); r.Clock.Now().Before(again) {
+		return &problem.Pause{Until: again, Why: problem.OneLine(twins.ErrContended)}
 	}
 	return nil
 }
 
 // claim announces that the live token is about to be sent.
 func (x *renewal) claim(ctx context.Context, state rotation.State) (*claim, error) {
-	c := &claim{x: x, resend: x.job.Found.Recovery == rotation.Resend && x.job.Found.Seed != rotation.SeedNew}
+	c := &claim{x: x, resend: x.job.Found.Recovery == recovery.Resend && x.job.Found.Seed != rotation.SeedNew}
 	if c.resend {
 		c.doubtful = state.Attempt
 	}
 	attempt := c.attempt()
-	c.before, state.Origin = state.Origin, state.Origin.Or(x.origin)
+	c.before, state.Origin = state.Origin, state.Origin.Or(x.visit.Origin)
 	c.sentAt, c.since, c.isFirst = x.r.Clock.Now(), x.r.Horizon.Newest(), !x.record.Exists()
 	if err := c.announce(ctx, state.Claim(attempt)); err != nil {
-		x.r.attempts.miss(x.key, attempt.ID)
+		x.r.Saver.Attempts.Miss(x.key, attempt.ID)
 		return nil, x.notSaved(err)
 	}
 	x.adopted()
-	x.r.attempts.observe(x.key, x.record)
+	x.r.Saver.Attempts.Observe(x.key, x.record)
 	return c, nil
 }
 
@@ -65,8 +67,8 @@ func (x *renewal) claim(ctx context.Context, state rotation.State) (*claim, erro
 // was first sent, since that is when its reuse window opened.
 func (c *claim) attempt() rotation.Attempt {
 	attempt := rotation.Attempt{ID: uuid.NewString(), Holder: c.x.r.Holder, Started: c.x.r.Clock.Now().UTC(), Resend: c.resend}
-	if c.x.r.Courier != nil {
-		attempt.Courier = c.x.r.Courier.Instance()
+	if c.x.r.Calls.Courier != nil {
+		attempt.Courier = c.x.r.Calls.Courier.Instance()
 	}
 	if c.doubtful != nil {
 		attempt.Started = c.doubtful.Started
@@ -83,7 +85,7 @@ func (c *claim) announce(ctx context.Context, claimed rotation.State) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fenceTimeout)
 	defer cancel()
-	return c.x.r.States.Save(ctx, c.x.record, claimed)
+	return c.x.r.Saver.States.Save(ctx, c.x.record, claimed)
 }
 
 // wentBack reports whether the cluster was put back to an earlier revision, which the write
@@ -100,57 +102,8 @@ func (c *claim) wentBack(ctx context.Context) bool {
 func (c *claim) hold(ctx context.Context) error {
 	return c.end(ctx, func(state rotation.State, attempt string) rotation.State {
 		state.Origin = c.before
-		return state.Withdraw(attempt, c.doubtful).Hold()
-	}, Restored(c.x.job.Credential))
-}
-
-// fence holds back a token that should not be sent although it is claimed: what was
-// checked before does not hold any more, the process is ending or has lost its lease, it
-// was frozen since the claim, or an older credential works on the same token.
-func (c *claim) fence(ctx context.Context) error {
-	if c.isFirst && c.x.job.Recheck != nil { // the state Secret may have taken the last room
-		if err := c.x.job.Recheck(ctx); err != nil {
-			return err
-		}
-	}
-	if c.x.record.State.Untried() {
-		if err := c.checkTwin(ctx); err != nil {
-			return err
-		}
-	}
-	if ctx.Err() != nil || c.isLate() {
-		return c.x.r.pause("the claim came too late to send")
-	}
-	if c.doubtful != nil && !c.maySendAgain() {
-		return c.x.r.pause("the reuse window has closed meanwhile")
-	}
-	return nil
-}
-
-// isLate reports whether too much time has passed since the claim was sent: another
-// process may have taken the token over.
-func (c *claim) isLate() bool { return c.x.r.Clock.Now().Sub(c.sentAt) > fenceTimeout }
-
-// maySendAgain reports whether the token of an unknown outcome may still be sent
-// once more.
-func (c *claim) maySendAgain() bool {
-	before := c.x.record.State
-	before.Attempt = c.doubtful
-	return c.x.r.recoveryOf(c.x.job.Credential, c.x.job.Inputs, before, c.x.job.Found.heard) == c.x.job.Found.Recovery
-}
-
-// checkTwin looks for an older state on the same refresh token.
-func (c *claim) checkTwin(ctx context.Context) error {
-	twin, err := c.x.r.States.OlderTwin(ctx, c.x.record)
-	switch contended := errors.Is(err, rotation.ErrContended); {
-	case contended && c.x.r.attempts.contend(c.x.key, c.x.r.Clock.Now()) < rotation.HolderTimeout:
-		return &Pause{Until: c.x.r.Clock.Now().Add(contendedPause), Why: problem.OneLine(err)}
-	case err != nil && !contended:
-		return c.x.notSaved(err)
-	case twin != nil: // one that is contended for longer has been sent, and its outcome is not known
-		c.x.result.Answered = true // a refresh that was asked for is answered by that
-		return duplicate(c.x.job.Credential, twin)
-	}
-	c.x.r.attempts.uncontend(c.x.key)
-	return nil
+		state = state.Withdraw(attempt, c.doubtful)
+		state.Held = true
+		return state
+	}, advice.Restored(c.x.job.Credential))
 }

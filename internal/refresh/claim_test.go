@@ -17,6 +17,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -157,8 +159,8 @@ func TestAnExchangeEndsWithItsClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t, singleUse)
 		s.provider.answer(rotates(second))
-		call := &bounded{Caller: s.Egress}
-		s.Egress = call
+		call := &bounded{Caller: s.Calls.Egress}
+		s.Calls.Egress = call
 		const late = fenceTimeout + 15*time.Second
 		s.after = func(verb, _ string) error {
 			if verb == "create" {
@@ -193,8 +195,8 @@ func (s *scene) twinOf(namespace string, later time.Duration, exists bool, chang
 	s.Helper()
 	other := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "older"}}
 	s.clock.SetTime(noon.Add(later))
-	store := &rotation.Store{Client: s.intercepted(), Cluster: "cluster", Key: key}
-	if err := store.Save(s.Context(), store.None(other), change(rotation.State{})); err != nil {
+	states := &store.Store{Client: s.intercepted(), Cluster: "cluster", Key: key}
+	if err := states.Save(s.Context(), states.None(other), change(rotation.State{})); err != nil {
 		s.Fatal(err)
 	}
 	if exists {
@@ -284,7 +286,7 @@ func TestATokenThatIsContendedForLongIsTakenForSent(t *testing.T) {
 	s := newScene(t, singleUse)
 	s.twinOf("team", time.Hour, true, claims)
 	var err error
-	for after := time.Duration(0); after < rotation.HolderTimeout; after += contendedPause {
+	for after := time.Duration(0); after < recovery.HolderTimeout; after += contendedPause {
 		s.clock.SetTime(noon.Add(after))
 		if _, err = s.renew(t.Context()); reasonOf(err) != "Pause" {
 			t.Fatalf("after %s it ends with %v", after, err)
@@ -294,7 +296,7 @@ func TestATokenThatIsContendedForLongIsTakenForSent(t *testing.T) {
 			t.Fatalf("at once again it ends with %v: claim and withdrawal wake it, and are not to be repeated without a pause", err)
 		}
 	}
-	s.clock.SetTime(noon.Add(rotation.HolderTimeout + contendedPause))
+	s.clock.SetTime(noon.Add(recovery.HolderTimeout + contendedPause))
 	if _, err = s.renew(t.Context()); reasonOf(err) != v1alpha1.DuplicateSourceReason || len(s.provider.sent) > 0 {
 		t.Errorf("in the end it sends %v and ends with %v", s.provider.sent, err)
 	}

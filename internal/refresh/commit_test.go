@@ -19,7 +19,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
@@ -30,7 +32,7 @@ import (
 func unsavable(t *testing.T, refusal error, answers ...func() (*egress.Reply, error)) *scene {
 	t.Helper()
 	s := newScene(t, singleUse)
-	s.States.Backoff = &wait.Backoff{Duration: time.Second}
+	s.Saver.States.Backoff = &wait.Backoff{Duration: time.Second}
 	s.provider.answer(answers...)
 	s.provider.during = func() { s.failing("update", -1, refusal) }
 	return s
@@ -193,7 +195,7 @@ func TestAReplyThatHasNoPlaceAnyMoreIsNotKept(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, singleUse)
 	handed := &handedOver{Courier: s.courierOf("")}
-	s.Courier, s.Egress = handed, handed
+	s.carriedBy(handed, handed)
 	s.provider.answer(refuses("invalid_request"))
 	s.provider.during = func() {
 		s.keeps(func(state rotation.State) rotation.State {
@@ -271,23 +273,23 @@ func TestWhatAnEarlierProcessLeftIsTakenUp(t *testing.T) {
 		name, reason string
 		spooled      bool
 		holder       string
-		want         rotation.Recovery
+		want         recovery.Verdict
 		state        string
 	}{
-		{"it had received the reply", "the spool carries it over the restart", true, "one", rotation.Nothing, "second, spent: seed"},
-		{"it had received nothing", "it may have been sent, and its holder is gone", false, "one", rotation.Unknown, "seed claimed, spent: "},
-		{"the holder is another pod's", "it may be at it", false, "", rotation.Wait, "seed claimed, spent: "},
+		{"it had received the reply", "the spool carries it over the restart", true, "one", recovery.Nothing, "second, spent: seed"},
+		{"it had received nothing", "it may have been sent, and its holder is gone", false, "one", recovery.Unknown, "seed claimed, spent: "},
+		{"the holder is another pod's", "it may be at it", false, "", recovery.Wait, "seed claimed, spent: "},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, singleUse)
 			attempt := rotation.Attempt{ID: "left", Holder: "another-pod", Started: noon}
 			if each.holder != "" {
-				attempt.Holder = s.Spool.Holder(each.holder)
+				attempt.Holder = s.Saver.Spool.Holder(each.holder)
 			}
 			s.keeps(func(state rotation.State) rotation.State { return adopts(state).Claim(attempt) })
 			if each.spooled {
-				if err := s.Spool.Put("team", attempt.ID, secret.New(seed), token.Grant{RefreshToken: secret.New(second)}); err != nil {
+				if err := s.Saver.Spool.Put("team", attempt.ID, secret.New(seed), token.Grant{RefreshToken: secret.New(second)}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -301,8 +303,8 @@ func TestWhatAnEarlierProcessLeftIsTakenUp(t *testing.T) {
 			if kept := s.spooled(); len(kept) > 0 {
 				t.Errorf("the spool keeps %v", kept)
 			}
-			s.clock.SetTime(noon.Add(rotation.HolderTimeout))
-			if got := s.recovery(); got == rotation.Wait {
+			s.clock.SetTime(noon.Add(recovery.HolderTimeout))
+			if got := s.recovery(); got == recovery.Wait {
 				t.Error("a holder that makes no progress counts as gone in the end")
 			}
 		})
@@ -331,7 +333,7 @@ func TestAStateThatWasPutBackIsNotSent(t *testing.T) {
 			t.Errorf("the state counts as a copy: %t (%v): its token was sent since", record.Copied, err)
 		}
 	}
-	message := Restored(s.credential).Message
+	message := advice.Restored(s.credential).Message
 	if !strings.Contains(message, `"shop-token-state"`) || !strings.Contains(message, `"seed"`) {
 		t.Errorf("%q is to name the Secrets", message)
 	}
@@ -409,10 +411,10 @@ func TestMessagesSayWhatToDo(t *testing.T) {
 		message string
 		says    []string
 	}{
-		{"an unknown outcome", Unknown(s.credential, once, "the exchange broke off").Message,
+		{"an unknown outcome", advice.Unknown(s.credential, once, "the exchange broke off").Message,
 			[]string{"2026-11-26T12:00:00Z", "the exchange broke off", `"seed", key "refresh_token"`, "RetryOnce"}},
-		{"an unknown outcome of the second time", Unknown(s.credential, twice, "").Message, []string{"once more already"}},
-		{"a lost token, without a seed", Lost(noSeed).Message, []string{"name it in spec.refreshTokenSecretRef"}},
+		{"an unknown outcome of the second time", advice.Unknown(s.credential, twice, "").Message, []string{"once more already"}},
+		{"a lost token, without a seed", advice.Lost(noSeed).Message, []string{"name it in spec.refreshTokenSecretRef"}},
 	} {
 		for _, want := range each.says {
 			if !strings.Contains(each.message, want) {
@@ -420,7 +422,7 @@ func TestMessagesSayWhatToDo(t *testing.T) {
 			}
 		}
 	}
-	if again := Unknown(s.credential, twice, "").Message; slices.Contains(strings.Fields(again), "RetryOnce") {
+	if again := advice.Unknown(s.credential, twice, "").Message; slices.Contains(strings.Fields(again), "RetryOnce") {
 		t.Errorf("%q offers what has been done", again)
 	}
 }

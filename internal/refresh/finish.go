@@ -7,10 +7,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/route"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/weigh"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
-	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // FinishIsDue reports whether a state holds a token of which the provider's finish is to
@@ -23,7 +23,7 @@ func FinishIsDue(job Job, now time.Time) bool {
 	if waiting == nil || len(in.Provider.Finish) == 0 || job.Found.Seed == rotation.SeedNew || state.Source != in.Source {
 		return false
 	}
-	origin := originOf(in, state)
+	origin := route.OriginOf(in, state)
 	return now.Before(waiting.ExpiresAt) && waiting.Origin.AdmitsRefresh(origin) && waiting.Origin.AdmitsLogin(origin)
 }
 
@@ -37,23 +37,23 @@ func (x *renewal) finish(ctx context.Context) error {
 	if waiting == nil { // another process was quicker
 		return x.r.pause("another process has finished the token")
 	}
-	discovered := x.origin.Discovered
-	x.origin = originOf(x.job.Inputs, state)
-	x.origin.Discovered = discovered
-	way := wayOfGrant(x.job.Inputs)
+	discovered := x.visit.Origin.Discovered
+	x.visit.Origin = route.OriginOf(x.job.Inputs, state)
+	x.visit.Origin.Discovered = discovered
+	way := route.OfGrant(x.job.Inputs)
 	state.Token, state.TokenOrigin = waiting.Token, waiting.Origin
-	if err := x.prepared.by(ctx, way, state); err != nil {
-		return unfinished(err)
+	if err := x.visit.Prepare(ctx, way, state); err != nil {
+		return advice.Unfinished(err)
 	}
-	if !waiting.Origin.AdmitsDiscovered(x.origin.Discovered) {
-		return redirected(x.job.Credential, waiting.Origin, x.origin)
+	if !waiting.Origin.AdmitsDiscovered(x.visit.Origin.Discovered) {
+		return advice.Redirected(x.job.Credential, waiting.Origin, x.visit.Origin)
 	}
 	for _, step := range x.job.Inputs.Provider.Finish {
-		outcome, err := aside(x, way, &x.result).ask(ctx, step, state)
+		outcome, err := x.visit.Ask(ctx, way, step, state)
 		if err != nil {
-			return unfinished(err)
+			return advice.Unfinished(err)
 		}
-		state.Token = madeOf(state.Token, outcome)
+		state.Token = weigh.MadeOf(state.Token, outcome)
 	}
 	err := x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		return stored.Finish(state.Token), stored.Unfinished.Is(waiting)
@@ -63,27 +63,4 @@ func (x *renewal) finish(ctx context.Context) error {
 	}
 	x.result.Token = state.Token
 	return nil
-}
-
-// madeOf is the token that a finish call has made of another: what its reply does not
-// state stays as it was.
-func madeOf(before token.Token, outcome provider.Outcome) token.Token {
-	made, grant := before, outcome.Grant
-	if !grant.AccessToken.IsZero() {
-		made.AccessToken, made.Type = grant.AccessToken, grant.Type
-	}
-	if !grant.ExpiresAt.IsZero() {
-		made.Validity = grant.Validity
-	}
-	made.Outputs = overlaid(before.Outputs, grant.Outputs)
-	return made
-}
-
-// unfinished adds to what stands in the way of a finish what it does not cost.
-func unfinished(err error) error {
-	p := problem.Of(err)
-	if p == nil {
-		return err
-	}
-	return extended(p, "; the refresh before it went well and is saved, and is not made again for this")
 }

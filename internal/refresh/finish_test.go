@@ -145,11 +145,11 @@ func TestAFinishThatFailsIsTriedAgainAlone(t *testing.T) {
 func TestWhatAFinishStartsFromOutlivesTheProcessInTheSpool(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, twoHops(singleUse))
-	attempt := rotation.Attempt{ID: "attempt", Holder: s.Spool.Holder("zero"), Started: noon}
+	attempt := rotation.Attempt{ID: "attempt", Holder: s.Saver.Spool.Holder("zero"), Started: noon}
 	s.keeps(func(state rotation.State) rotation.State { return state.Adopt(secret.New(seed)).Claim(attempt) })
 	grant := token.Grant{RefreshToken: secret.New(second), Unfinished: true, Token: token.Token{
 		AccessToken: secret.New(access), Validity: token.Validity{IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)}}}
-	if err := s.Spool.Put("team", attempt.ID, secret.New(seed), grant); err != nil {
+	if err := s.Saver.Spool.Put("team", attempt.ID, secret.New(seed), grant); err != nil {
 		t.Fatal(err)
 	}
 	record, err := s.Recover(t.Context(), s.credential)

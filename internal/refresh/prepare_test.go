@@ -123,17 +123,17 @@ func TestAPrepareCallIsNotMadeAgainForARefreshThatHadToWait(t *testing.T) {
 	s := newScene(t, withAppToken(singleUse, ""))
 	other := pace.Waiter{Who: types.NamespacedName{Namespace: "elsewhere", Name: "other"}, Class: pace.New}
 	var taken []pace.Waiter
-	for s.Hosts.Enter(host, other, noon) == pace.Go {
+	for s.Calls.Hosts.Enter(host, other, noon) == pace.Go {
 		taken = append(taken, other)
 		other.Who.Namespace += "-"
 	}
-	s.Hosts.Forget(other.Who, noon)
+	s.Calls.Hosts.Forget(other.Who, noon)
 	s.provider.answer(grantsAppToken())
 	if _, err := s.renew(t.Context()); reasonOf(err) != "Pause" {
 		t.Fatalf("it ends with %v, want a pause", err)
 	}
 	for _, each := range taken {
-		s.Hosts.Leave(host, each, pace.Served, false, noon)
+		s.Calls.Hosts.Leave(host, each, pace.Served, false, noon)
 	}
 	s.provider.answer(rotates(second), grantsAppToken(), rotates(third))
 	for range 2 {

@@ -12,78 +12,80 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/weigh"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 )
 
-// proves reports whether the outcome of a claimed exchange shows that its token works
-// more than once. A token that is sent once more shows nothing: the first time may have
-// brought a successor, which is lost, while a reuse window still honours the old one.
-func (c *claim) proves(outcome provider.Outcome) bool {
-	return c.x.job.Inputs.Provider.Rotation.Mode == v1alpha1.Auto && !c.resend &&
-		outcome.Reason == v1alpha1.RefreshedReason && outcome.Grant.RefreshToken.IsZero()
+// proven is the exchange of a token that works more than once, as far as is known: it is
+// sent without a claim.
+type proven struct {
+	x        *renewal
+	exchange rotation.Exchange
 }
 
-// settleProven takes in the outcome of an exchange of a proven token, which had no claim.
+// settle takes in the outcome.
 // As long as the provider does what it did before, nothing is spent by that. Once it
 // begins to rotate, the reply holds the only copy of a successor.
-func (x *renewal) settleProven(ctx context.Context, state rotation.State, exchange rotation.Exchange, outcome provider.Outcome, err error) error {
+func (p proven) settle(ctx context.Context, state rotation.State, outcome provider.Outcome, err error) error {
 	switch {
 	case err != nil:
 	case outcome.UnkeptRefreshToken > 0:
-		return x.loseProven(ctx, exchange, lostForSize(x.job.Credential, outcome.UnkeptRefreshToken))
+		return p.lose(ctx, advice.LostForSize(p.x.job.Credential, outcome.UnkeptRefreshToken))
 	case !outcome.Grant.RefreshToken.IsZero():
-		return x.saveSuccessor(ctx, exchange, outcome)
+		return p.saveSuccessor(ctx, outcome)
 	case outcome.Reason == v1alpha1.ReauthorizationRequiredReason:
-		return x.refusedProven(ctx, exchange, outcome)
+		return p.refused(ctx, outcome)
 	}
-	return x.takeIn(ctx, state, exchange, outcome, err)
+	return unclaimed(p).takeIn(ctx, state, outcome, err)
 }
 
 // saveSuccessor commits the successor of a proven token as one that was claimed. A claim
 // that another process has made on the same token meanwhile stays, for that one to end.
-func (x *renewal) saveSuccessor(ctx context.Context, exchange rotation.Exchange, outcome provider.Outcome) error {
+func (p proven) saveSuccessor(ctx context.Context, outcome provider.Outcome) error {
 	log.FromContext(ctx).Info("the provider has given another refresh token in place of one that it had left as it was")
-	if err := x.r.Spool.Put(x.key.Namespace, x.record.State.Proof.Attempt, exchange.Sent, kept(x.job.Inputs, outcome)); err != nil {
+	if err := p.x.r.Saver.Spool.Put(p.x.key.Namespace, p.x.record.State.Proof.Attempt, p.exchange.Sent, weigh.Kept(p.x.job.Inputs, outcome)); err != nil {
 		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
 	}
-	if err := x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		return following(x.job.Inputs, x.adopt(stored), outcome, exchange), stored.Accepts(exchange)
+	if err := p.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
+		return weigh.Following(p.x.job.Inputs, p.x.adopt(stored), outcome, p.exchange), stored.Accepts(p.exchange)
 	}); err != nil {
-		return x.notSaved(err)
+		return p.x.notSaved(err)
 	}
 	if outcome.Reason == v1alpha1.OutcomeUnknownReason {
 		outcome.Reason = v1alpha1.ProviderUnavailableReason // nothing is unknown: the successor is there
 	}
-	return x.conclude(outcome)
+	return p.x.conclude(outcome)
 }
 
-// loseProven says that a proven token was spent after all, and why its successor is not
+// lose says that a proven token was spent after all, and why its successor is not
 // kept.
-func (x *renewal) loseProven(ctx context.Context, exchange rotation.Exchange, why error) error {
-	return x.giveUpProven(ctx, exchange, rotation.State.LoseProven, why)
+func (p proven) lose(ctx context.Context, why error) error {
+	return p.giveUp(ctx, rotation.State.LoseProven, why)
 }
 
-// refusedProven takes in that the provider refuses a token which it had accepted before:
+// refused takes in that the provider refuses a token which it had accepted before:
 // from now on it counts as any other.
-func (x *renewal) refusedProven(ctx context.Context, exchange rotation.Exchange, outcome provider.Outcome) error {
-	x.refused = exchange.Sent
-	return x.giveUpProven(ctx, exchange, rotation.State.Disprove, &problem.Problem{
-		Reason: outcome.Reason, Message: provenRefused(x.job.Credential, outcome.Message), RetryAfter: outcome.RetryAfter,
+func (p proven) refused(ctx context.Context, outcome provider.Outcome) error {
+	p.x.refused = p.exchange.Sent
+	return p.giveUp(ctx, rotation.State.Disprove, &problem.Problem{
+		Reason: outcome.Reason, Message: advice.ProvenRefused(p.x.job.Credential, outcome.Message), RetryAfter: outcome.RetryAfter,
 	})
 }
 
-// giveUpProven takes the proof of a token back and says why, also where that cannot be
+// giveUp takes the proof of a token back and says why, also where that cannot be
 // saved. Where another process has got a successor of the token, or is about to, nothing
 // is said: that is why it was refused, and no person is needed.
-func (x *renewal) giveUpProven(ctx context.Context, exchange rotation.Exchange, transition func(rotation.State) rotation.State, why error) error {
-	err := x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		return transition(x.adopt(stored)), stored.Attempt == nil && exchange.Sent.Equal(stored.RefreshToken)
+func (p proven) giveUp(ctx context.Context, transition func(rotation.State) rotation.State, why error) error {
+	err := p.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
+		return transition(p.x.adopt(stored)), stored.Attempt == nil && p.exchange.Sent.Equal(stored.RefreshToken)
 	})
 	switch {
-	case errors.Is(err, rotation.ErrSuperseded):
-		return x.notSaved(err)
+	case errors.Is(err, store.ErrSuperseded):
+		return p.x.notSaved(err)
 	case err != nil:
-		return withUnsaved(why, x.notSaved(err))
+		return advice.WithUnsaved(why, p.x.notSaved(err))
 	}
 	return why
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -25,9 +26,9 @@ const (
 	leavesAsItIs = `{"access_token":"` + access + `","expires_in":3600}`
 )
 
-// proven is a scene whose live token is the seed, which is proven: the first refresh is
+// provenScene is a scene whose live token is the seed, which is proven: the first refresh is
 // over.
-func proven(t *testing.T) *scene {
+func provenScene(t *testing.T) *scene {
 	t.Helper()
 	s := newScene(t, auto)
 	s.provider.answer(replies(http.StatusOK, leavesAsItIs))
@@ -124,7 +125,7 @@ func TestOutcomesOfAProvenToken(t *testing.T) {
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
-			s := proven(t)
+			s := provenScene(t)
 			s.provider.answer(each.answer)
 			result, err := s.renew(t.Context())
 			if got := reasonOf(err); got != each.want {
@@ -157,7 +158,7 @@ func TestOutcomesOfAProvenToken(t *testing.T) {
 // successor: nothing was claimed, so the token is sent again, and then refused.
 func TestAServerThatBeginsToRotateIsToldTruthfully(t *testing.T) {
 	t.Parallel()
-	s := proven(t)
+	s := provenScene(t)
 	s.provider.answer(breaksOff(), refuses("invalid_grant"))
 	if _, err := s.renew(t.Context()); reasonOf(err) != v1alpha1.ProviderUnavailableReason {
 		t.Fatalf("a proven token is tried again: %v", err)
@@ -178,16 +179,16 @@ func TestAServerThatBeginsToRotateIsToldTruthfully(t *testing.T) {
 // the commit.
 func TestTheSuccessorOfAProvenTokenOutlivesItsProcess(t *testing.T) {
 	t.Parallel()
-	s := proven(t)
+	s := provenScene(t)
 	left := s.stored().Spooled()
 	if left.Attempt == "" || !left.Sent.Equal(secret.New(seed)) {
 		t.Fatalf("the reply to a proven token is looked for under %q", left.Attempt)
 	}
-	if err := s.Spool.Put("team", left.Attempt, left.Sent, token.Grant{RefreshToken: secret.New(second)}); err != nil {
+	if err := s.Saver.Spool.Put("team", left.Attempt, left.Sent, token.Grant{RefreshToken: secret.New(second)}); err != nil {
 		t.Fatal(err)
 	}
 	s.start(auto, "two")
-	if got := s.recovery(); got != rotation.Nothing {
+	if got := s.recovery(); got != recovery.Nothing {
 		t.Errorf("it finds %s, and no claim was made", got)
 	}
 	if got := tokens(s.stored()); got != "second, spent: seed" {
@@ -202,7 +203,7 @@ func TestTheSuccessorOfAProvenTokenOutlivesItsProcess(t *testing.T) {
 // worker goes on, and the successor waits in memory and in the spool.
 func TestTheSuccessorOfAProvenTokenIsSavedInTheEnd(t *testing.T) {
 	t.Parallel()
-	s := proven(t)
+	s := provenScene(t)
 	s.failing("write", -1, forbidden())
 	s.provider.answer(rotates(second))
 	_, err := s.renew(t.Context())
@@ -253,7 +254,7 @@ func TestAProvenTokenAndAnotherProcess(t *testing.T) {
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
-			s := proven(t)
+			s := provenScene(t)
 			s.provider.during = func() { s.keeps(each.meanwhile) }
 			s.provider.answer(each.answer)
 			_, err := s.renew(t.Context())
@@ -315,7 +316,7 @@ func TestWhatVoidsAProof(t *testing.T) {
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
-			s := proven(t)
+			s := provenScene(t)
 			each.change(s)
 			record, err := s.Recover(t.Context(), s.credential)
 			if err != nil {

@@ -11,10 +11,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/route"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -24,14 +27,18 @@ type renewal struct {
 	r      *Refresher
 	job    Job
 	key    types.NamespacedName
-	record *rotation.Record // as stored now
+	record *store.Record // as stored now
 	result Result
 	// refused is the token that the provider has just refused; zero: none.
 	refused secret.Text
-	// origin is where the provider's calls go.
-	origin rotation.Origin
-	// prepared is what the provider's prepare calls gave.
-	prepared prepared
+	visit   *call.Visit
+}
+
+// renewalOf a credential, on its state as it is stored.
+func (r *Refresher) renewalOf(job Job, record *store.Record) *renewal {
+	return &renewal{r: r, job: job, key: client.ObjectKeyFromObject(job.Credential), record: record, visit: &call.Visit{
+		By: r.Calls, Credential: job.Credential, Inputs: job.Inputs, Known: job.Found.Record.State, Published: job.Published,
+	}}
 }
 
 // Refresh asks for a token with the refresh token, where there is one, and logs in
@@ -44,8 +51,7 @@ func (r *Refresher) Refresh(ctx context.Context, job Job) (Result, error) {
 		return Result{Record: &record}, err
 	}
 	job.Inputs = complete
-	x := &renewal{r: r, job: job, key: client.ObjectKeyFromObject(job.Credential), record: &record}
-	x.prepared.x = x
+	x := r.renewalOf(job, &record)
 	// Where an earlier reconcile, or another process, did not get through the calls that
 	// finish a token, those alone are made.
 	if !FinishIsDue(job, r.Clock.Now()) {
@@ -54,22 +60,22 @@ func (r *Refresher) Refresh(ctx context.Context, job Job) (Result, error) {
 	if err == nil && len(complete.Provider.Finish) > 0 {
 		err = x.finish(ctx)
 	}
-	x.prepared.settle(err)
-	x.result.Record = x.record
+	x.visit.Settle(err)
+	x.result.Record, x.result.Called = x.record, x.visit.Called
 	return x.result, err
 }
 
 func (x *renewal) run(ctx context.Context) error {
 	state, in := x.adopt(x.record.State), x.job.Inputs
-	x.origin = originOf(in, state)
-	if in.Provider.Refresh == nil || state.RefreshToken.IsZero() || in.CanLogin() && (state.HasMoved(x.origin) || isUseless(state, x.job.Found, x.r.Clock.Now())) {
+	x.visit.Origin = route.OriginOf(in, state)
+	if in.Provider.Refresh == nil || state.RefreshToken.IsZero() || in.CanLogin() && (state.HasMoved(x.visit.Origin) || isUseless(state, x.job.Found, x.r.Clock.Now())) {
 		return x.login(ctx, state)
 	}
 	err := x.refresh(ctx, state)
 	if !problem.Is(err, v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason, v1alpha1.OutcomeUnknownReason) {
 		return err
 	}
-	if x.r.unsaved.of(x.key) != nil {
+	if x.r.Saver.Waiting(x.key) != nil {
 		return err // what a login brings cannot be saved either
 	}
 	// Where the look itself fails, the outcome stays: the seed's next change is seen.
@@ -87,7 +93,7 @@ func (x *renewal) run(ctx context.Context) error {
 func isUseless(state rotation.State, found Found, now time.Time) bool {
 	expires := state.RefreshTokenExpiresAt
 	return state.Lost() || !expires.IsZero() && !now.Before(expires) ||
-		found.Recovery == rotation.Unknown && found.Seed != rotation.SeedNew || state.IsRefused()
+		found.Recovery == recovery.Unknown && found.Seed != rotation.SeedNew || state.IsRefused()
 }
 
 // refuse notes that the provider does not accept the live token any more, where that is so
@@ -126,37 +132,37 @@ func (x *renewal) adopted() {
 
 // refresh sends the refresh token. A single-use one is sent only under a claim.
 func (x *renewal) refresh(ctx context.Context, state rotation.State) error {
-	if state.HasMoved(x.origin) {
-		return Moved(x.job.Credential, x.job.Inputs, state)
+	if state.HasMoved(x.visit.Origin) {
+		return advice.Moved(x.job.Credential, state.Origin, route.OriginOf(x.job.Inputs, state))
 	}
-	if err := x.prepared.by(ctx, x.job.Inputs.Provider.Refresh, state); err != nil {
+	if err := x.visit.Prepare(ctx, x.job.Inputs.Provider.Refresh, state); err != nil {
 		return err
 	}
-	if !state.Origin.AdmitsDiscovered(x.origin.Discovered) {
-		return redirected(x.job.Credential, state.Origin, x.origin)
+	if !state.Origin.AdmitsDiscovered(x.visit.Origin.Discovered) {
+		return advice.Redirected(x.job.Credential, state.Origin, x.visit.Origin)
 	}
-	call, err := x.prepare(ctx, x.job.Inputs.Provider.Refresh, state)
+	call, err := x.visit.Ready(ctx, x.job.Inputs.Provider.Refresh, state, x.job.Inputs.SingleUse(state))
 	if err != nil {
 		return err
 	}
-	defer call.leave(pace.Unasked, false)
-	if call.spends {
+	defer call.Release()
+	if call.Spends {
 		return x.refreshOnce(ctx, state, call)
 	}
-	outcome, err := call.exchange(context.WithoutCancel(ctx))
-	exchange := rotation.Exchange{Sent: state.RefreshToken, Origin: state.Origin.Or(x.origin)}
+	outcome, err := call.Exchange(context.WithoutCancel(ctx))
+	exchange := rotation.Exchange{Sent: state.RefreshToken, Origin: state.Origin.Or(x.visit.Origin)}
 	if x.job.Inputs.Provider.Rotation.Mode == v1alpha1.Auto {
-		return x.settleProven(ctx, state, exchange, outcome, err)
+		return proven{x, exchange}.settle(ctx, state, outcome, err)
 	}
-	return x.takeIn(ctx, state, exchange, outcome, err)
+	return unclaimed{x, exchange}.takeIn(ctx, state, outcome, err)
 }
 
 // refreshOnce sends a single-use token: claim, fence, exchange, commit.
-func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, call *call) error {
+func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, call *call.Call) error {
 	if err := x.r.contended(x.key); err != nil {
 		return err
 	}
-	if err := x.r.backlogged(x.job.Credential); err != nil {
+	if err := x.r.Saver.Backlogged(x.job.Credential); err != nil {
 		return err
 	}
 	x.r.InFlight.Add(1) // the process does not end before what comes is saved
@@ -170,39 +176,29 @@ func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, call *c
 	if claim.wentBack(ctx) {
 		return claim.hold(ctx)
 	}
-	if err := claim.fence(ctx); err != nil {
+	if err := (fence{claim}).check(ctx); err != nil {
 		return claim.withdrawUnsent(ctx, err)
 	}
-	call.attempt = x.record.State.Attempt
-	outcome, err := call.exchange(sendable)
+	call.Under(x.record.State.Attempt)
+	outcome, err := call.Exchange(sendable)
 	return claim.settle(ctx, outcome, err)
 }
 
 // login asks for a token with what the login step needs. Nothing is spent.
 func (x *renewal) login(ctx context.Context, state rotation.State) error {
 	if !x.job.Inputs.CanLogin() {
-		return nothingToStartFrom(x.job)
+		return advice.NothingToStartFrom(x.job.Case())
 	}
-	if err := x.prepared.by(ctx, x.job.Inputs.Provider.Login, state); err != nil {
+	if err := x.visit.Prepare(ctx, x.job.Inputs.Provider.Login, state); err != nil {
 		return err
 	}
-	call, err := x.prepare(ctx, x.job.Inputs.Provider.Login, state)
+	call, err := x.visit.Ready(ctx, x.job.Inputs.Provider.Login, state, false)
 	if err != nil {
 		return err
 	}
-	defer call.leave(pace.Unasked, false)
-	outcome, err := call.exchange(context.WithoutCancel(ctx))
-	return x.takeIn(ctx, state, rotation.Exchange{Origin: x.origin}, outcome, err)
-}
-
-// prepare makes a call ready to be sent, before anything is claimed for it.
-func (x *renewal) prepare(ctx context.Context, step *provider.Call, state rotation.State) (*call, error) {
-	c := &call{r: x.r, job: x.job, result: &x.result, origin: x.origin, way: step, prepared: x.prepared.outputs,
-		spends: x.job.Inputs.SingleUse(state) && step == x.job.Inputs.Provider.Refresh}
-	if err := c.prepare(ctx, step, state); err != nil {
-		return nil, err
-	}
-	return c, nil
+	defer call.Release()
+	outcome, err := call.Exchange(context.WithoutCancel(ctx))
+	return unclaimed{x, rotation.Exchange{Origin: x.visit.Origin}}.takeIn(ctx, state, outcome, err)
 }
 
 // seedMoved reports whether the user has replaced the refresh token since it was

@@ -6,13 +6,12 @@ package refresh
 import (
 	"context"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/route"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 )
 
 // Revoke ends the grant of a credential that is being deleted (RFC 7009), and deletes the
@@ -41,7 +40,7 @@ func (r *Refresher) Revoke(ctx context.Context, credential *v1alpha1.TokenCreden
 		if err != nil {
 			return false, err
 		}
-		if record = found.Record; found.Recovery == rotation.Wait {
+		if record = found.Record; found.Recovery == recovery.Wait {
 			return false, r.pause("another process holds the claim on the refresh token")
 		}
 	}
@@ -51,42 +50,23 @@ func (r *Refresher) Revoke(ctx context.Context, credential *v1alpha1.TokenCreden
 	if err := r.revoke(ctx, credential, in, record); err != nil {
 		return false, err
 	}
-	return true, r.States.Remove(ctx, record)
+	return true, r.Saver.States.Remove(ctx, record)
 }
 
-func (r *Refresher) revoke(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *rotation.Record) error {
-	x := &renewal{r: r, job: Job{Credential: credential, Inputs: in, Found: Found{Record: record}}, key: client.ObjectKeyFromObject(credential), record: record}
-	x.prepared.x = x
-	state, way := record.State, wayOfGrant(x.job.Inputs)
-	x.origin = originOf(in, state)
-	if err := x.prepared.by(ctx, way, state); err != nil {
+func (r *Refresher) revoke(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *store.Record) error {
+	x := r.renewalOf(Job{Credential: credential, Inputs: in, Found: Found{Record: record}}, record)
+	state, way := record.State, route.OfGrant(x.job.Inputs)
+	x.visit.Origin = route.OriginOf(in, state)
+	if err := x.visit.Prepare(ctx, way, state); err != nil {
 		return err
 	}
-	if !mayRevoke(state.Origin, x.origin) {
+	if !route.MayRevoke(state.Origin, x.visit.Origin) {
 		return problem.New(v1alpha1.ReauthorizationRequiredReason,
-			"the grant belongs to %s, and it would be revoked at %s now, which is sent nothing of what the other gave", state.Origin.Refresh, x.origin.Revoke)
+			"the grant belongs to %s, and it would be revoked at %s now, which is sent nothing of what the other gave", state.Origin.Refresh, x.visit.Origin.Revoke)
 	}
-	_, err := aside(x, way, &x.result).ask(ctx, in.Provider.Revoke, state)
+	_, err := x.visit.Ask(ctx, way, in.Provider.Revoke, state)
 	if problem.Is(err, v1alpha1.ReauthorizationRequiredReason) {
 		return nil // it is not accepted any more
 	}
 	return err
-}
-
-// wayOfGrant is the call by which a grant goes on.
-func wayOfGrant(in *inputs.Inputs) *provider.Call {
-	if in.Provider.Refresh != nil {
-		return in.Provider.Refresh
-	}
-	return in.Provider.Login
-}
-
-// mayRevoke reports whether what is bound to an origin may be sent to where a grant is
-// revoked now: where that was when the grant began, or where its refresh goes, for a grant
-// that is older than the revoke call of its provider.
-func mayRevoke(bound, now rotation.Origin) bool {
-	if !bound.IsZero() && !bound.AdmitsRefresh(now) || !bound.AdmitsDiscovered(now.Discovered) {
-		return false
-	}
-	return bound.IsZero() || bound.Revoke == now.Revoke || bound.Revoke == "" && isOnWay(bound.Refresh, now.Revoke)
 }

@@ -33,13 +33,20 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/saving"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/marks"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/twins"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
@@ -144,29 +151,33 @@ func (s *scene) start(described, process string) {
 		s.Fatal(err)
 	}
 	api := s.intercepted()
+	inFlight := &sync.WaitGroup{}
 	s.Refresher = &Refresher{
-		Inputs:   &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: s.cluster, Live: api}},
-		States:   &rotation.Store{Client: api, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}},
-		Egress:   &s.provider,
-		Rates:    &pace.Rates{},
-		Hosts:    pace.NewHosts(workers, func(types.NamespacedName) {}),
-		Metrics:  &s.metrics,
+		Inputs: &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: s.cluster, Live: api}},
+		Twins:  &twins.Finder{Client: api, Marks: marks.Marks{Cluster: "cluster", Key: key}},
+		Calls: &call.Caller{
+			Egress: &s.provider, Rates: &pace.Rates{}, Hosts: pace.NewHosts(workers, func(types.NamespacedName) {}),
+			Metrics: &s.metrics, Clock: s.clock, Key: key,
+		},
+		Saver: &saving.Saver{
+			States: &store.Store{Client: api, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}},
+			Spool:  spool, Metrics: &s.metrics, InFlight: inFlight,
+			Wake: func(credential types.NamespacedName) {
+				s.lock.Lock()
+				defer s.lock.Unlock()
+				s.woken = append(s.woken, credential)
+			},
+			Lost: func(_ *v1alpha1.TokenCredential, p *problem.Problem) {
+				s.lock.Lock()
+				defer s.lock.Unlock()
+				s.lost = append(s.lost, p)
+			},
+		},
 		Clock:    s.clock,
 		Holder:   spool.Holder(process),
-		Spool:    spool,
-		InFlight: &sync.WaitGroup{},
-		Wake: func(credential types.NamespacedName) {
-			s.lock.Lock()
-			defer s.lock.Unlock()
-			s.woken = append(s.woken, credential)
-		},
-		Lost: func(_ *v1alpha1.TokenCredential, p *problem.Problem) {
-			s.lock.Lock()
-			defer s.lock.Unlock()
-			s.lost = append(s.lost, p)
-		},
+		InFlight: inFlight,
 	}
-	s.Hosts.Enter(host, another, noon)
+	s.Calls.Hosts.Enter(host, another, noon)
 }
 
 const (
@@ -183,7 +194,7 @@ func (s *scene) freeSlots() int {
 	free := 0
 	for ; free < workers; free++ {
 		probe := pace.Waiter{Who: types.NamespacedName{Namespace: fmt.Sprint("probe-", free), Name: "probe"}, Class: pace.New}
-		if s.Hosts.Enter(host, probe, s.clock.Now()) != pace.Go {
+		if s.Calls.Hosts.Enter(host, probe, s.clock.Now()) != pace.Go {
 			break
 		}
 	}
@@ -195,14 +206,14 @@ func (s *scene) freeSlots() int {
 // counts by then.
 func (s *scene) freeInTheEnd() int {
 	now, free := s.clock.Now().Add(time.Minute), 0
-	s.Hosts.Leave(host, another, pace.Unasked, true, now)
+	s.Calls.Hosts.Leave(host, another, pace.Unasked, true, now)
 	for n := range workers {
 		slow := pace.Waiter{Who: types.NamespacedName{Namespace: fmt.Sprint("slow-", n), Name: "probe"}, Class: pace.New}
 		elsewhere := fmt.Sprint("elsewhere-", n)
-		s.Hosts.Enter(elsewhere, slow, now)
+		s.Calls.Hosts.Enter(elsewhere, slow, now)
 		now = now.Add(2 * time.Second)
-		s.Hosts.Leave(elsewhere, slow, pace.Served, true, now)
-		if s.Hosts.Enter(host, slow, now) == pace.Go {
+		s.Calls.Hosts.Leave(elsewhere, slow, pace.Served, true, now)
+		if s.Calls.Hosts.Enter(host, slow, now) == pace.Go {
 			free++
 		}
 	}
@@ -324,7 +335,7 @@ func (s *scene) renew(ctx context.Context) (Result, error) {
 }
 
 // recovery is what the next reconcile makes of an attempt in the state.
-func (s *scene) recovery() rotation.Recovery {
+func (s *scene) recovery() recovery.Verdict {
 	s.Helper()
 	found, err := s.judged()
 	if err != nil {
@@ -346,7 +357,7 @@ func (s *scene) spooled() []string {
 // stored is the state as the API server has it.
 func (s *scene) stored() rotation.State {
 	s.Helper()
-	record, err := (&rotation.Store{Client: s.cluster, Cluster: "cluster", Key: key}).Load(s.Context(), s.credential)
+	record, err := (&store.Store{Client: s.cluster, Cluster: "cluster", Key: key}).Load(s.Context(), s.credential)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -356,12 +367,12 @@ func (s *scene) stored() rotation.State {
 // keeps gives the credential a state, as if by an earlier refresh.
 func (s *scene) keeps(change func(rotation.State) rotation.State) {
 	s.Helper()
-	store := &rotation.Store{Client: s.intercepted(), Cluster: "cluster", Key: key}
-	record, err := store.Load(s.Context(), s.credential)
+	states := &store.Store{Client: s.intercepted(), Cluster: "cluster", Key: key}
+	record, err := states.Load(s.Context(), s.credential)
 	if err != nil {
 		s.Fatal(err)
 	}
-	if err := store.Save(s.Context(), record, change(record.State)); err != nil {
+	if err := states.Save(s.Context(), record, change(record.State)); err != nil {
 		s.Fatal(err)
 	}
 	s.lock.Lock()
@@ -512,7 +523,7 @@ func (c *counts) Unsaved(change int) {
 
 // reasonOf an error, as a table names it: a problem's reason, "Pause", or empty.
 func reasonOf(err error) string {
-	var pause *Pause
+	var pause *problem.Pause
 	switch {
 	case err == nil:
 		return ""
@@ -553,4 +564,9 @@ func tokens(state rotation.State) string {
 		}
 	}
 	return names[state.RefreshToken.Digest()] + attempt + ", spent: " + strings.Join(spent, " ")
+}
+
+// carriedBy has exchanges go by a way, of which a courier tells; nil: none does.
+func (s *scene) carriedBy(way egress.Caller, by courier.Courier) {
+	s.Calls.Egress, s.Calls.Courier, s.Saver.Courier = way, by, by
 }

@@ -13,7 +13,12 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/weigh"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 )
 
 // settle takes in the outcome of an exchange under the claim.
@@ -21,9 +26,9 @@ func (c *claim) settle(ctx context.Context, outcome provider.Outcome, err error)
 	switch {
 	case err == nil && outcome.UnkeptRefreshToken > 0: // it is lost for good: to wait or to send again would not bring it back
 		return c.lose(ctx, outcome)
-	case isUnknown(err), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero():
+	case call.IsUnknown(err), err == nil && outcome.Reason == v1alpha1.OutcomeUnknownReason && outcome.Grant.RefreshToken.IsZero():
 		return c.unknown(ctx, outcome, err) // the claim stays
-	case err != nil && wasAnswered(err): // that nothing was spent
+	case err != nil && call.WasAnswered(err): // that nothing was spent
 		return c.withdraw(ctx, c.withDoubt(err))
 	case err != nil: // nothing was sent
 		return c.withdrawUnsent(ctx, c.withDoubt(err))
@@ -42,7 +47,7 @@ func (c *claim) settle(ctx context.Context, outcome provider.Outcome, err error)
 // lose ends the claim on a token whose successor cannot be kept. The access token that came
 // with it is as good as ever.
 func (c *claim) lose(ctx context.Context, outcome provider.Outcome) error {
-	grant := kept(c.x.job.Inputs, outcome)
+	grant := weigh.Kept(c.x.job.Inputs, outcome)
 	if outcome.Reason == v1alpha1.RefreshedReason {
 		c.x.result.Token = outcome.Grant.Token
 	}
@@ -53,7 +58,7 @@ func (c *claim) lose(ctx context.Context, outcome provider.Outcome) error {
 		}
 		return state
 	}
-	return c.end(ctx, lost, lostForSize(c.x.job.Credential, outcome.UnkeptRefreshToken))
+	return c.end(ctx, lost, advice.LostForSize(c.x.job.Credential, outcome.UnkeptRefreshToken))
 }
 
 // unknown leaves the claim, which says that the token may be spent, and says how to
@@ -67,17 +72,17 @@ func (c *claim) unknown(ctx context.Context, outcome provider.Outcome, err error
 	if errors.Is(err, courier.ErrSilent) {
 		return c.x.r.pause("the courier is asked what became of the exchange")
 	}
-	c.x.r.handOver(c.x.record.State.Attempt.ID) // the courier knows no more of it
-	if c.x.r.recoveryOf(c.x.job.Credential, c.x.job.Inputs, c.x.record.State, heard{}) == rotation.Resend {
+	c.x.r.Saver.HandOver(c.x.record.State.Attempt.ID) // the courier knows no more of it
+	if c.x.r.recoveryOf(c.x.job.Credential, c.x.job.Inputs, c.x.record.State, heard{}) == recovery.Resend {
 		return c.x.r.pause("the token is sent once more")
 	}
-	return Unknown(c.x.job.Credential, c.x.record.State.Attempt, words)
+	return advice.Unknown(c.x.job.Credential, c.x.record.State.Attempt, words)
 }
 
 // refused takes in the provider's word that nothing was spent.
 func (c *claim) refused(ctx context.Context, outcome provider.Outcome) error {
 	if c.resend && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
-		return c.end(ctx, rotation.State.Lose, Lost(c.x.job.Credential))
+		return c.end(ctx, rotation.State.Lose, advice.Lost(c.x.job.Credential))
 	}
 	if c.resend {
 		return c.withDoubt(c.x.conclude(outcome)) // this one was not spent, and nothing says so of the first: the claim stays
@@ -94,12 +99,12 @@ func (c *claim) refused(ctx context.Context, outcome provider.Outcome) error {
 // save commits what the exchange brought. Until that is done it is in the spool too.
 func (c *claim) save(ctx context.Context, outcome provider.Outcome) error {
 	claimed, sent := c.x.record.State.Attempt, c.x.record.State.RefreshToken
-	if err := c.x.r.Spool.Put(c.x.key.Namespace, claimed.ID, sent, kept(c.x.job.Inputs, outcome)); err != nil {
+	if err := c.x.r.Saver.Spool.Put(c.x.key.Namespace, claimed.ID, sent, weigh.Kept(c.x.job.Inputs, outcome)); err != nil {
 		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
 	}
-	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent, Origin: c.x.record.State.Origin, Proves: c.proves(outcome)}
+	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent, Origin: c.x.record.State.Origin, Proves: weigh.Proves(c.x.job.Inputs, outcome, c.resend)}
 	return c.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		return following(c.x.job.Inputs, stored, outcome, exchange), stored.Accepts(exchange)
+		return weigh.Following(c.x.job.Inputs, stored, outcome, exchange), stored.Accepts(exchange)
 	})
 }
 
@@ -130,22 +135,12 @@ func (c *claim) end(ctx context.Context, transition func(state rotation.State, a
 		return transition(stored, own), stored.Attempt != nil && stored.Attempt.ID == own
 	})
 	switch {
-	case errors.Is(err, rotation.ErrSuperseded):
+	case errors.Is(err, store.ErrSuperseded):
 		return c.x.r.pause("another process has taken the claim over")
 	case err != nil:
-		return withUnsaved(why, c.x.notSaved(err))
+		return advice.WithUnsaved(why, c.x.notSaved(err))
 	}
 	return why
-}
-
-// withUnsaved adds to an outcome that it could not be saved. What is no outcome gives
-// way to that.
-func withUnsaved(outcome, unsaved error) error {
-	answered, blocked := problem.Of(outcome), problem.Of(unsaved)
-	if answered == nil || blocked == nil {
-		return unsaved
-	}
-	return extended(answered, "; and "+blocked.Message)
 }
 
 // withDoubt adds to a failure of a retry that the outcome of the first time is still
@@ -155,12 +150,5 @@ func (c *claim) withDoubt(err error) error {
 	if c.doubtful == nil || p == nil {
 		return err
 	}
-	return extended(p, "; whether the refresh token was spent when it was sent at "+rfc3339(c.doubtful.Started)+" is still unknown")
-}
-
-// extended is a problem with more to say.
-func extended(p *problem.Problem, more string) *problem.Problem {
-	longer := *p
-	longer.Message += more
-	return &longer
+	return advice.Extended(p, "; whether the refresh token was spent when it was sent at "+advice.Rfc3339(c.doubtful.Started)+" is still unknown")
 }

@@ -35,9 +35,10 @@
 //
 // A single-use token is sent only while a claim on it stands in the API server,
 // so whoever comes later knows that it may be spent. Every transition is a pure
-// function on State; Store makes one durable with an update at the
-// resourceVersion that was read, so of two writers one fails.
+// function on State: nothing is read or written here. What stands around it does that:
 //
-// The package never calls a provider, and never writes anything but state
-// Secrets.
+//   - recovery says what becomes of an attempt that somebody left;
+//   - encoding is a state as the data of its Secret, marks what its metadata says;
+//   - store makes a transition durable, twins finds others on the same token;
+//   - spool, horizon and look know no state.
 package rotation

@@ -4,7 +4,6 @@
 package rotation
 
 import (
-	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
@@ -50,38 +49,6 @@ func (o Origin) AdmitsDiscovered(now string) bool {
 
 // AdmitsLogin is the same for a login.
 func (o Origin) AdmitsLogin(now Origin) bool { return o.IsZero() || o.Login == now.Login }
-
-// origins are those of the secrets in a state, as they are stored.
-type origins struct {
-	RefreshToken         Origin `json:"refreshToken,omitzero"`
-	PreviousRefreshToken Origin `json:"previousRefreshToken,omitzero"`
-	Token                Origin `json:"token,omitzero"`
-}
-
-// HasMoved reports whether the live token must not be sent, since a refresh goes to
-// another origin now than the one that gave it or was given it.
-func (s State) HasMoved(now Origin) bool {
-	return !s.RefreshToken.IsZero() && now.Refresh != "" && !s.Origin.AdmitsRefresh(now)
-}
-
-// mayShare reports whether a state may hold the grant of another that is bound to an
-// origin: one of its own is the same, or it is not known what either is bound to.
-func (s State) mayShare(other Origin) bool {
-	return other.IsZero() || s.Origin.AdmitsRefresh(other) || !s.PreviousOrigin.IsZero() && s.PreviousOrigin.AdmitsRefresh(other)
-}
-
-// boundTo is what a token is bound to that is to become the live one: as it was, where the
-// state holds it already. A seed that is new here was never sent.
-func boundTo(s State, fresh secret.Text) Origin {
-	switch {
-	case fresh.Equal(s.RefreshToken):
-		return s.Origin
-	case fresh.Equal(s.PreviousRefreshToken):
-		return s.PreviousOrigin
-	default:
-		return Origin{}
-	}
-}
 
 // bindGrant binds what an exchange brought: a login begins a grant, and a refresh goes on
 // with that of the token which was sent.

@@ -62,7 +62,7 @@ func TestSecretsStayBoundToTheOriginTheyCameFrom(t *testing.T) {
 		{"a login elsewhere that brings no refresh token", "the one that is there is of the grant before", loggedInAt(grown, atB, ""), bound{atA, atA, atB}},
 		{"a reply after the seed was replaced", "it is of the grant before", during.Adopt(text("W")).Commit(grantOf("G3"), Exchange{Attempt: "during", Sent: text("G2"), Origin: atA}), bound{unbound, atA, atA}},
 		{"a reply that an earlier process left", "its claim has bound the token", during.Commit(grantOf("G3"), Exchange{Attempt: "during", Sent: text("G2")}), bound{atA, atA, atA}},
-		{"a token of the version before", "nothing was known of its origin, and this is one that takes it", State{RefreshToken: text("G")}.Commit(grantOf("G2"), Exchange{Sent: text("G"), Origin: atA}), bound{Live: atA}},
+		{"a token of the version before", "nothing was known of its origin, and this is one that takes it", State{Lineage: Lineage{RefreshToken: text("G")}}.Commit(grantOf("G2"), Exchange{Sent: text("G"), Origin: atA}), bound{Live: atA}},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +76,7 @@ func TestSecretsStayBoundToTheOriginTheyCameFrom(t *testing.T) {
 
 func TestHasMoved(t *testing.T) {
 	t.Parallel()
-	held := State{RefreshToken: text("G")}
+	held := State{Lineage: Lineage{RefreshToken: text("G")}}
 	for _, each := range []struct {
 		name, reason string
 		state        State

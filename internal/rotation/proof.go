@@ -3,16 +3,6 @@
 
 package rotation
 
-import (
-	"encoding/json"
-
-	corev1 "k8s.io/api/core/v1"
-)
-
-// keyProof is where the proof stands in a state Secret. A version that does not know it
-// leaves it alone: it names its token, and proves nothing of another.
-const keyProof = "proven"
-
 // Proof that a refresh token works more than once: it was sent, answered with an access
 // token, and no other refresh token came. So nothing was spent, and where the answer to
 // it is lost next time it can be sent again. A server may begin to rotate later: then
@@ -35,7 +25,7 @@ type Proof struct {
 // copy nothing is known.
 func (s State) Proven() bool {
 	proven := s.Proof.Token != "" && s.Proof.Token == s.RefreshToken.Digest() && s.Proof.Origin == s.Origin.Refresh
-	return proven && s.Attempt == nil && !s.copied && !s.Lost()
+	return proven && s.Attempt == nil && !s.Copied && !s.Lost()
 }
 
 // prove notes that the live token was sent in an exchange and is as good as before.
@@ -56,14 +46,19 @@ func (s State) LoseProven() State {
 	return s
 }
 
-// AtStake reports whether a change must be saved, however often the API server refuses:
+// Change is a transition that a commit makes durable. It is called again whenever
+// someone else has changed the Secret, and returns false where what is stored has
+// moved on, so that the transition has no place any more (State.Accepts).
+type Change func(stored State) (next State, ok bool)
+
+// AtStake reports whether the change must be saved on a state, however often the API server refuses:
 // what was sent under the claim may be spent, or the proven token is, and what the change
 // brings is nowhere else.
-func (s State) AtStake(change Change) bool {
+func (c Change) AtStake(s State) bool {
 	if s.Attempt != nil {
 		return true
 	}
-	next, ok := change(s)
+	next, ok := c(s)
 	return ok && s.Proven() && (next.Lost() || !next.RefreshToken.Equal(s.RefreshToken))
 }
 
@@ -77,35 +72,4 @@ func (s State) Spooled() Exchange {
 		return Exchange{Attempt: s.Proof.Attempt, Sent: s.RefreshToken}
 	}
 	return Exchange{}
-}
-
-// provenIn keys the digest of a proven token. A Secret without a UID cannot be told from
-// a copy of it.
-func (s *Store) provenIn(secret *corev1.Secret, proof Proof) string {
-	if secret.UID == "" {
-		return ""
-	}
-	return s.Key.Of("proof in "+string(secret.UID)+" of "+s.Cluster+" at "+proof.Origin, proof.Token)
-}
-
-// writeProof writes the proof of the live token, if there is one.
-func (s *Store) writeProof(stored *corev1.Secret, next State) error {
-	proof := next.Proof
-	isOfAnother := proof.Token != next.RefreshToken.Digest()
-	proof.Token = s.provenIn(stored, proof)
-	return encodeJSON(stored.Data, keyProof, proof, isOfAnother || proof.Token == "", json.Marshal)
-}
-
-// readProof reads the proof of a state's live token. One that is damaged, or of another
-// token or Secret, is none.
-func (s *Store) readProof(stored *corev1.Secret, state State) Proof {
-	var proof Proof
-	if json.Unmarshal(stored.Data[keyProof], &proof) != nil {
-		return Proof{}
-	}
-	written := proof.Token
-	if proof.Token = state.RefreshToken.Digest(); proof.Token == "" || written != s.provenIn(stored, proof) {
-		return Proof{}
-	}
-	return proof
 }

@@ -25,7 +25,7 @@ func accepted(s State) State {
 
 func grantOf(refreshToken string) token.Grant { return token.Grant{RefreshToken: text(refreshToken)} }
 
-func copyOf(s State) State { s.copied = true; return s }
+func copyOf(s State) State { s.Copied = true; return s }
 
 // adopting is the state after one seed after another.
 func adopting(s State, seeds ...string) State {
@@ -146,7 +146,7 @@ func TestSeed(t *testing.T) {
 			next := c.state
 			if got == SeedNew {
 				next = next.Adopt(text(c.seed))
-				if again := next.Judge(text(c.seed)); again != SeedUnchanged && !next.copied || next.Attempt != nil {
+				if again := next.Judge(text(c.seed)); again != SeedUnchanged && !next.Copied || next.Attempt != nil {
 					t.Errorf("an adopted seed is judged %s, attempt %v", again, next.Attempt)
 				}
 			}

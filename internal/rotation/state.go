@@ -4,8 +4,6 @@
 package rotation
 
 import (
-	"time"
-
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -13,12 +11,8 @@ import (
 // State is what the state Secret holds. Each transition returns a changed copy
 // and leaves the state that it started from alone.
 type State struct {
-	// RefreshToken is the live one: what the next refresh sends.
-	RefreshToken secret.Text
-	// PreviousRefreshToken is the one before, for a person to fall back on.
-	PreviousRefreshToken secret.Text
-	// RefreshTokenExpiresAt is when the live one expires; zero: not known.
-	RefreshTokenExpiresAt time.Time
+	// Lineage of the refresh tokens.
+	Lineage
 
 	// Token is the current access token, so that the target can be written again
 	// without a call. A Reusable provider that brings no new refresh token leaves
@@ -30,17 +24,8 @@ type State struct {
 	// Sequence counts the replies whose refresh token became or stayed the live
 	// one.
 	Sequence int64
-	// Spent names the tokens that must never be sent again.
-	Spent Ledger
-	// Seed is the digest of the user's refresh token that was last adopted.
-	Seed string
-	// PreviousSeed is the digest of the seed that began the grant whose live token
-	// is now PreviousRefreshToken. It is set from the adoption of another seed until
-	// the provider accepts that one: so long the adoption can be undone.
-	PreviousSeed string
-	// Origin is what the live token is bound to, PreviousOrigin the one before, and
-	// TokenOrigin the access token with what came beside it.
-	Origin, PreviousOrigin, TokenOrigin Origin
+	// TokenOrigin is what the access token is bound to, with what came beside it.
+	TokenOrigin Origin
 	// Source is a digest of what the tokens were asked from: the provider and
 	// its parameters. When it changes the token is asked for again.
 	Source string
@@ -48,21 +33,16 @@ type State struct {
 	Identity Identity
 	// Attempt is the claim on the live refresh token, while there is one.
 	Attempt *Attempt
-	// Refused is the digest of a token that the provider does not accept any more, noted
-	// where a login can take its place; empty: none is known.
-	Refused string
 	// Proof that the live token works more than once; zero: nothing is proven.
 	Proof Proof
 
-	// copied marks what was read from a copy: its tokens may have been sent by the
-	// original.
-	copied bool
-	// held has what is written count as a copy.
-	held bool
-	// trusted is a person's word that the copy's tokens were not sent; empty: there is none.
-	trusted string
-	// ended is the ID of the attempt that the last transition ended rightfully.
-	ended string
+	// Held has what is written count as a copy, until a person gives another seed or says
+	// that its tokens can be trusted.
+	Held bool
+	// Trusted is a person's word that the copy's tokens were not sent; empty: there is none.
+	Trusted string
+	// Ended is the ID of the attempt that the last transition ended rightfully.
+	Ended string
 }
 
 // Identity distinguishes a state Secret from a copy of it: restored from a backup,
@@ -72,9 +52,9 @@ type Identity struct {
 	Cluster string `json:"cluster,omitempty"`
 }
 
-// differsFrom reports whether a Secret with an identity of its own is a copy. What
+// DiffersFrom reports whether a Secret with an identity of its own is a copy. What
 // is not known does not differ.
-func (i Identity) differsFrom(own Identity) bool {
+func (i Identity) DiffersFrom(own Identity) bool {
 	return i.Secret != "" && i.Secret != own.Secret || i.Cluster != "" && i.Cluster != own.Cluster
 }
 
@@ -122,7 +102,7 @@ func (s State) Commit(grant token.Grant, exchange Exchange) State {
 		if moved {
 			s.PreviousRefreshToken = fresh
 		} else {
-			s.retire()
+			s.retire(s.Attempt.claimed())
 			s.PreviousRefreshToken, s.RefreshToken = s.RefreshToken, fresh
 			s.PreviousOrigin = s.Origin
 		}
@@ -149,20 +129,4 @@ func (s State) Commit(grant token.Grant, exchange Exchange) State {
 	}
 	s.Sequence++
 	return s
-}
-
-// Lost reports whether the live token is known to be spent, so that it must not be
-// sent again.
-func (s State) Lost() bool { return s.Spent.Contains(s.RefreshToken.Digest()) }
-
-// Untried reports whether the live token is the seed itself, of which another
-// credential may have a copy.
-func (s State) Untried() bool { return s.Seed != "" && s.RefreshToken.Digest() == s.Seed }
-
-// retire enters the live token into the ledger if it may have been sent: an
-// attempt stands on it, or the original of this copy may have sent it.
-func (s *State) retire() {
-	if live := s.RefreshToken.Digest(); s.copied || s.Attempt != nil && s.Attempt.Token == live {
-		s.Spent = s.Spent.Add(live)
-	}
 }

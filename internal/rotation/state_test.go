@@ -41,7 +41,7 @@ func TestACopyDiffersFromItsOriginal(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := c.stored.differsFrom(own); got != c.want {
+			if got := c.stored.DiffersFrom(own); got != c.want {
 				t.Errorf("%s: got %t, want %t", c.reason, got, c.want)
 			}
 		})

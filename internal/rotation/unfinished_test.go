@@ -4,7 +4,6 @@
 package rotation
 
 import (
-	"reflect"
 	"testing"
 	"time"
 
@@ -29,7 +28,7 @@ func firstHop() token.Grant {
 func TestAnUnfinishedTokenIsNotThePublishedOne(t *testing.T) {
 	t.Parallel()
 	published := token.Token{AccessToken: secret.New("published")}
-	before := State{RefreshToken: secret.New("sent"), Token: published}
+	before := State{Lineage: Lineage{RefreshToken: secret.New("sent")}, Token: published}
 	way := Origin{Refresh: "https://one.example and https://two.example", Discovered: "https://two.example"}
 	state := before.Commit(firstHop(), Exchange{Sent: secret.New("sent"), Origin: way})
 	if state.Token.AccessToken.Reveal() != "published" || state.RefreshToken.Reveal() != "successor" {
@@ -48,26 +47,5 @@ func TestAnUnfinishedTokenIsNotThePublishedOne(t *testing.T) {
 	}
 	if seeded := state.Adopt(secret.New("new seed")); seeded.Unfinished != nil {
 		t.Error("what the grant before brought waits to be finished under a new one")
-	}
-}
-
-func TestAnUnfinishedTokenIsReadAsItWasKept(t *testing.T) {
-	t.Parallel()
-	state := State{}.Commit(firstHop(), Exchange{Origin: Origin{Refresh: "r", Login: "l", Revoke: "v", Discovered: "d"}})
-	data := map[string][]byte{}
-	if err := encode(state, data); err != nil {
-		t.Fatal(err)
-	}
-	read, err := decode(data)
-	if err != nil || !reflect.DeepEqual(read.Unfinished, state.Unfinished) {
-		t.Errorf("read %+v (%v), want %+v", read.Unfinished, err, state.Unfinished)
-	}
-	if err := encode(state.Finish(token.Token{}), data); err != nil || data[keyUnfinished] != nil {
-		t.Errorf("%v: the key stays after the finish", err)
-	}
-	for name, broken := range map[string]string{"no JSON": "{", "a list": "[]", "no token": "{}"} {
-		if read, err := decode(map[string][]byte{keyUnfinished: []byte(broken)}); err == nil || read.Unfinished != nil {
-			t.Errorf("%s is taken for a token", name)
-		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -164,8 +164,8 @@ func digest(token string) string { return secret.New(token).Digest() }
 
 // inStatus is the digest of a seed as a credential's status has it.
 func inStatus(credential *v1alpha1.TokenCredential, seed string) string {
-	refresher := refresh.Refresher{States: &rotation.Store{Key: digestKey}}
-	return refresher.SeedDigest(credential, digest(seed))
+	states := &store.Store{Key: digestKey}
+	return states.SeedDigest(credential, digest(seed))
 }
 
 // onSameGrant tells whether a credential lives on a grant, or began there.

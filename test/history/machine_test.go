@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 )
 
 // actions are what may happen next. Some are listed more than once, since they
@@ -119,7 +119,7 @@ func (w *world) strike(t *rapid.T, v *visit) {
 	w.stats.Faults++
 	w.next(v, decided)
 	if (decided == replyLate || decided == answeredAfterLong) && rapid.Bool().Draw(t, "very late") {
-		w.now = w.now.Add(rotation.HolderTimeout + time.Second)
+		w.now = w.now.Add(recovery.HolderTimeout + time.Second)
 	}
 	if decided == killedBefore || decided == killedAfter {
 		w.crash(t, v.process.replica)
@@ -176,7 +176,7 @@ func (w *world) takenOver(t *rapid.T) {
 		t.Skip("nobody else is there, or it is a known limit")
 	}
 	w.visitToTheEnd(other.process, frozen.credential)
-	w.now = w.now.Add(rotation.HolderTimeout + time.Second)
+	w.now = w.now.Add(recovery.HolderTimeout + time.Second)
 	w.visitToTheEnd(other.process, frozen.credential)
 }
 

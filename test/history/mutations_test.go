@@ -15,7 +15,7 @@ func mutationsOfTheProtocol() []mutation {
 		{
 			name: "no claim", why: "a token is sent, and nothing durable says so", always: true,
 			pkg: "refresh", function: "claim.announce",
-			body: `err := c.x.r.States.Save(context.WithoutCancel(ctx), c.x.record, claimed.Withdraw(claimed.Attempt.ID, nil))
+			body: `err := c.x.r.Saver.States.Save(context.WithoutCancel(ctx), c.x.record, claimed.Withdraw(claimed.Attempt.ID, nil))
 				c.x.record.State = claimed
 				return err`,
 		},
@@ -33,18 +33,18 @@ func mutationsOfTheProtocol() []mutation {
 		},
 		{
 			name: "a claim alone is at stake", why: "the successor of a proven token is dropped while its process lives",
-			pkg: "rotation", function: "State.AtStake",
+			pkg: "rotation", function: "Change.AtStake",
 			body: `return s.Attempt != nil`,
 		},
 		{
 			name: "commit behind the target", why: "pods get a token whose successor nobody has saved", always: true,
 			pkg: "refresh", function: "claim.save",
-			body: `c.x.r.run(ctx, func(ctx context.Context) { _ = c.saveOriginal(ctx, outcome) })
+			body: `c.x.r.Saver.Go(ctx, func(ctx context.Context) { _ = c.saveOriginal(ctx, outcome) })
 				return nil`,
 		},
 		{
 			name: "no fence", why: "a process that was frozen sends what another has taken over", always: true,
-			pkg: "refresh", function: "claim.isLate",
+			pkg: "refresh", function: "fence.isLate",
 			body: `return false`,
 		},
 		{
@@ -56,7 +56,7 @@ func mutationsOfTheProtocol() []mutation {
 					}
 					return transition(stored, stored.Attempt.ID), true
 				})
-				if errors.Is(err, rotation.ErrSuperseded) {
+				if errors.Is(err, store.ErrSuperseded) {
 					return c.x.r.pause("nothing is claimed")
 				}
 				if err != nil {
@@ -73,8 +73,8 @@ func mutationsOfTheProtocol() []mutation {
 		},
 		{
 			name: "the ledger is not consulted", why: "a spent seed that was put back is sent",
-			pkg: "rotation", function: "State.Judge",
-			body: `if found := s.JudgeOriginal(seed); found != SeedSpent {
+			pkg: "rotation", function: "Lineage.Judge",
+			body: `if found := l.JudgeOriginal(seed); found != SeedSpent {
 					return found
 				}
 				return SeedNew`,
@@ -91,24 +91,24 @@ func mutationsOfTheProtocol() []mutation {
 		},
 		{
 			name: "recovery sends again whatever it finds", why: "a spent token is sent",
-			pkg: "rotation", function: "State.Recover",
-			body: `if found := s.RecoverOriginal(observer); found != Unknown || s.Attempt.Resend {
+			pkg: "rotation/recovery", function: "Observer.Decide",
+			body: `if found := o.DecideOriginal(s); found != Unknown || s.Attempt.Resend {
 					return found
 				}
 				return Resend`,
 		},
 		{
 			name: "an attempt from the future is inside the window", why: "with clocks that differ a spent token is sent",
-			pkg: "rotation", function: "State.Recover",
-			body: `found := s.RecoverOriginal(observer)
-				if found == Unknown && !s.Attempt.Resend && observer.Now.Before(s.Attempt.Started) {
+			pkg: "rotation/recovery", function: "Observer.Decide",
+			body: `found := o.DecideOriginal(s)
+				if found == Unknown && !s.Attempt.Resend && o.Now.Before(s.Attempt.Started) {
 					return Resend
 				}
 				return found`,
 		},
 		{
 			name: "the state is saved without looking at its version", why: "of two writers both succeed",
-			pkg: "rotation", function: "Store.Save",
+			pkg: "rotation/store", function: "Store.Save",
 			body: `latest := &corev1.Secret{}
 				if record.Exists() && s.Client.Get(ctx, client.ObjectKeyFromObject(record.secret), latest) == nil {
 					record.secret = record.secret.DeepCopy()
@@ -120,14 +120,14 @@ func mutationsOfTheProtocol() []mutation {
 			name: "a displaced holder tells what it knows", why: "it writes over what the one that took over has found",
 			pkg: "refresh", function: "claim.end",
 			body: `err := c.endOriginal(ctx, transition, why)
-				if pause := (*Pause)(nil); errors.As(err, &pause) && pause.Why == "another process has taken the claim over" {
+				if pause := (*problem.Pause)(nil); errors.As(err, &pause) && pause.Why == "another process has taken the claim over" {
 					return why
 				}
 				return err`,
 		},
 		{
 			name: "an edited URL is followed", why: "the live refresh token is sent to another host",
-			pkg: "rotation", function: "State.HasMoved",
+			pkg: "rotation", function: "Lineage.HasMoved",
 			body: `return false`,
 		},
 		{
@@ -137,7 +137,7 @@ func mutationsOfTheProtocol() []mutation {
 		},
 		{
 			name: "a commit gives up", why: "the successor is dropped while its process lives",
-			pkg: "rotation", function: "Store.Commit",
+			pkg: "rotation/store", function: "Store.Commit",
 			body: `err := (&commit{store: s, credential: credential, record: record, change: change, sent: record.State}).try(ctx)
 				if err != nil {
 					refused(err)
@@ -169,18 +169,18 @@ func mutationsAroundIt() []mutation {
 		},
 		{
 			name: "a mistyped seed is spent", why: "the good seed that is put back is ignored",
-			pkg: "rotation", function: "State.retire",
-			body: `s.Spent = s.Spent.Add(s.RefreshToken.Digest())`,
+			pkg: "rotation", function: "Lineage.retire",
+			body: `l.Spent = l.Spent.Add(l.RefreshToken.Digest())`,
 		},
 		{
 			name: "a login ends another's claim", why: "what the other brings has no place any more",
-			pkg: "refresh", function: "renewal.unclaimed",
+			pkg: "refresh", function: "unclaimed.change",
 			body: `return func(stored rotation.State) (rotation.State, bool) {
 					if stored.Attempt != nil {
 						stored = stored.Lose(stored.Attempt.ID)
 					}
-					adopted := x.adopt(stored)
-					return following(x.job.Inputs, adopted, outcome, exchange), adopted.Accepts(exchange)
+					adopted := u.x.adopt(stored)
+					return weigh.Following(u.x.job.Inputs, adopted, outcome, u.exchange), adopted.Accepts(u.exchange)
 				}`,
 		},
 		{
@@ -198,7 +198,7 @@ func mutationsAroundIt() []mutation {
 		},
 		{
 			name: "a put-back state is trusted", why: "a spent token is sent",
-			pkg: "refresh", function: "attempts.isPutBack",
+			pkg: "refresh/memory", function: "Attempts.IsPutBack",
 			body: `return false`,
 		},
 	}
@@ -222,8 +222,8 @@ func mutationsOfLiveness() []mutation {
 		},
 		{
 			name: "a holder that is gone is waited for", why: "a claim whose process has died stands for good",
-			pkg: "rotation", function: "State.Recover",
-			body: `if s.RecoverOriginal(observer) == Nothing {
+			pkg: "rotation/recovery", function: "Observer.Decide",
+			body: `if o.DecideOriginal(s) == Nothing {
 					return Nothing
 				}
 				return Wait`,

@@ -24,9 +24,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/saving"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/marks"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/twins"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
@@ -111,6 +115,7 @@ func (p *process) assemble() {
 	}
 	p.hosts = pace.NewHosts(workers, p.wakeUp)
 	p.reports = &report.Lane{Client: manager, Live: live, Events: deaf{}}
+	inFlight := &sync.WaitGroup{}
 	p.reconciler = controller.NewReconciler(controller.Parts{
 		Client:  manager,
 		Live:    live,
@@ -121,18 +126,22 @@ func (p *process) assemble() {
 		Metrics: w.shared.metrics,
 		Clock:   clock,
 		Refresher: &refresh.Refresher{
-			Inputs:   gatherer,
-			States:   &rotation.Store{Client: manager, Live: live, Cluster: "cluster", Key: digestKey, Backoff: &wait.Backoff{Duration: 1}},
-			Egress:   &caller{world: w},
-			Rates:    &pace.Rates{},
-			Hosts:    p.hosts,
-			Metrics:  w.shared.metrics,
+			Inputs: gatherer,
+			Twins:  &twins.Finder{Client: manager, Live: live, Marks: marks.Marks{Cluster: "cluster", Key: digestKey}},
+			Calls: &call.Caller{
+				Egress: &caller{world: w}, Rates: &pace.Rates{}, Hosts: p.hosts, Metrics: w.shared.metrics, Clock: clock, Key: digestKey,
+			},
+			Saver: &saving.Saver{
+				States:   &store.Store{Client: manager, Cluster: "cluster", Key: digestKey, Backoff: &wait.Backoff{Duration: 1}},
+				Spool:    r.spool,
+				Metrics:  w.shared.metrics,
+				InFlight: inFlight,
+				Go:       p.outlive,
+				Wake:     p.wakeUp,
+			},
 			Clock:    clock,
 			Holder:   r.spool.Holder(p.name),
-			Spool:    r.spool,
-			InFlight: &sync.WaitGroup{},
-			Go:       p.outlive,
-			Wake:     p.wakeUp,
+			InFlight: inFlight,
 		},
 	})
 }

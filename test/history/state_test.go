@@ -17,6 +17,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	kept "github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -179,7 +180,7 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 		return
 	}
 	of := w.claims[was.attempt.ID]
-	if of != nil && of.process != w.writer && !of.process.killed && w.now.Sub(of.made) < rotation.HolderTimeout {
+	if of != nil && of.process != w.writer && !of.process.killed && w.now.Sub(of.made) < recovery.HolderTimeout {
 		w.violated(fmt.Sprintf("%s ends the claim of %s, which is alive and may be at it", w.writer.name, of.process.name))
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
 
@@ -52,7 +52,7 @@ func TestTwoReplicasAtOneCredential(t *testing.T) {
 				w.await(xiaomi, "the other replica sees the attempt", func(*v1alpha1.TokenCredential) bool {
 					return strings.Contains(w.journal.String(), "another process holds the claim")
 				})
-				w.clock.shift(rotation.HolderTimeout)
+				w.clock.shift(recovery.HolderTimeout)
 				w.askForRefresh(xiaomi, "please")
 				w.awaitLook(xiaomi)
 				w.clock.shift(time.Hour) // past the expiry of the token

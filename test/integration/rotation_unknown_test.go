@@ -16,6 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 
@@ -362,7 +363,7 @@ func (w *world) waitsForHolder() {
 		}
 	}
 	awaitLook()
-	w.clock.shift(rotation.HolderTimeout - someTime)
+	w.clock.shift(recovery.HolderTimeout - someTime)
 	awaitLook()
 	awaitLook()
 	if w.calls() != calls || w.isStalled() || w.state(xiaomi, "attempt") == "" {
