@@ -87,6 +87,7 @@ func (w *world) courierDies(r *replica, withPod bool) {
 	w.stats.Crashes++
 	r.courier.kill()
 	w.startCourier(r)
+	r.process.drain() // what it waited for has ended
 }
 
 // courierEnds kills a courier, alone or with its manager.

@@ -110,7 +110,7 @@ func (w *world) next(v *visit, decided fate) {
 	w.t.Logf("%s %s: %s", w.now.Format("15:04:05"), v, decided)
 	w.stats.Effects++
 	v.meet(decided)
-	v.process.drain()
+	v.process.replica.process.drain()
 }
 
 // fault lets something go wrong with the next effect of a visit.
