@@ -238,7 +238,7 @@ func (v *visit) brought(exchange *visit) {
 
 // carry begins an exchange, from when the request is on its way to the courier.
 func (c *carrier) carry(request *egress.Request, exchange *visit, made *claim, answers chan<- answered) {
-	w, ends := c.world, deadlineOf(c.world, request.Context())
+	w, ends := c.world, deadlineOf(request.Context(), c.world)
 	exchange.start(func(own context.Context) error {
 		defer close(answers)
 		taken := exchange.park(&effect{verb: "hand over the request for", name: exchange.credential, fates: handFates})
@@ -262,7 +262,7 @@ func (c *carrier) carry(request *egress.Request, exchange *visit, made *claim, a
 }
 
 // deadlineOf a request, by the simulated clock.
-func deadlineOf(w *world, ctx context.Context) time.Time {
+func deadlineOf(ctx context.Context, w *world) time.Time {
 	if until, ok := ctx.Deadline(); ok { // the real time until then is what was asked for
 		return w.now.Add(time.Until(until).Round(time.Second))
 	}

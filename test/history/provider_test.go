@@ -35,7 +35,7 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	visit, deadline := visitOf(request.Context()), deadlineOf(w, request.Context())
+	visit, deadline := visitOf(request.Context()), deadlineOf(request.Context(), w)
 	decided := visit.park(&effect{verb: "send", name: sent.token, fates: w.sendFates(visit)})
 	if decided == notSent || w.now.After(deadline) {
 		w.trying(visit)
