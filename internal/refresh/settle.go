@@ -83,7 +83,13 @@ func (c *claim) refused(ctx context.Context, outcome provider.Outcome) error {
 		c.x.r.handOver(c.x.record.State.Attempt.ID) // it would be taken in again, and again change nothing
 		return c.withDoubt(c.x.conclude(outcome))
 	}
-	return c.withdraw(ctx, c.x.conclude(outcome))
+	if outcome.Reason != v1alpha1.ReauthorizationRequiredReason {
+		return c.withdraw(ctx, c.x.conclude(outcome))
+	}
+	c.x.refused = c.x.record.State.RefreshToken
+	return c.end(ctx, func(state rotation.State, attempt string) rotation.State {
+		return c.x.refuse(state.Withdraw(attempt, nil))
+	}, c.x.conclude(outcome))
 }
 
 // leavesDoubt reports whether an answer leaves the claim as it is: of a token that was sent

@@ -36,8 +36,8 @@ func Methods() []Method {
 			"A history that was not drawn: `make test` plays a hundred. API server and provider are in memory, so nothing is shown of schemas, admission, sockets and disks; " +
 				"the package comment lists what is left out.", byHistories()},
 		{"every effect once", "`TestEveryEffectOnce` in [test/history](../test/history)",
-			"That each kind of visit is got over wherever it ends: it is played again for each of its effects, before and after which the process dies; each change is hidden from the cache once, and each read of it is stale once.",
-			"Two deaths in one visit, and two processes at once. Of a proven token that comes back from the spool nothing is asked but that it is kept.", nil},
+			"That each kind of visit is got over wherever it ends: it is played again for each of its effects, before and after which the process dies, and which gets each answer but its own; each change is hidden from the cache once, and each read of it is stale once.",
+			"Two of these in one visit, and two processes at once.", byEveryEffect()},
 		{"the model", "[test/model](../test/model/README.md), `make model`",
 			"*Every* history of two processes within its bounds, and that each part of the protocol is needed.",
 			"That the code does what the model does: a table compares them, and a person keeps it. Time is not counted, and faults have a number.", byModel()},
@@ -136,6 +136,13 @@ func byHistories() []Bug {
 		{"a failure from before there was a state was told over the token that another process had got since", "TestRebase"},
 		{"counts and times of a status fell back where another process had written meanwhile", "TestWhatCameInWhileAStatusWasComputed"},
 		{"a retry that its provider refused for another reason was taken from the courier again and again: neither well nor stalled, and never tried", "TestARetryThatTheProviderRefusesIsTakenInOnce"},
+	}
+}
+
+func byEveryEffect() []Bug {
+	return []Bug{
+		{"killed after the reply to a proven token was saved: the target kept the token of the grant before until its renewal", "TestEveryEffectOnce"},
+		{"a refresh token that was refused was sent again where the login that was to take its place failed, and at each renewal where that brought no other", "TestEveryAnswerOnce"},
 	}
 }
 
