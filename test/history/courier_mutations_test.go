@@ -67,12 +67,6 @@ func mutationsOfTheCourier() []mutation {
 				return fate, e`,
 		},
 		{
-			name: "a courier that was started again takes old requests", why: "a request that was on its way is sent after another",
-			pkg: "courier", function: "Local.receive",
-			body: `attempt.Courier = l.instance
-				return l.receiveOriginal(ctx, attempt)`,
-		},
-		{
 			name: "a courier that was silent is not asked again", why: "an outcome stays unknown although the courier has the reply",
 			pkg: "refresh", function: "attempts.isSilent",
 			body: `return false`,

@@ -74,7 +74,7 @@
 // memory, and in half of these its sealed files. An exchange that it carries is a visit of
 // its own: it goes on when the manager has died, on its way to the courier, before it is
 // sent, or before its reply has come. The courier dies too, alone or with its manager or its
-// pod, does not answer, or loses the connection; and one that is started again remembers
+// pod, does not answer for a while, or loses the connection; and one that is started again remembers
 // nothing but what is in its files. What is sent is judged as if the manager had sent it.
 // While the courier of a claim lives and has a clear answer, or never received the request,
 // the token is not claimed to be sent again by a process of its pod, and at rest nobody says

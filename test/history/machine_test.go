@@ -30,7 +30,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"cache moves":    w.cacheMoves,
 		"taken over":     w.takenOver,
 		"process ends":   w.processEnds,
-		"courier ends":   w.courierEnds,
+		"courier fails":  w.courierFails,
 		"outlives":       w.outlives,
 		"request lands":  w.requestLands,
 		"user":           w.user,

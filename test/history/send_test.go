@@ -51,7 +51,9 @@ func (w *world) sending(visit *visit, token string) {
 	if visit.suspended {
 		w.violated(fmt.Sprintf("%s is suspended, and the provider is called", visit.credential))
 	}
-	w.judgeNeed(visit)
+	if isLogin := token == ""; !isLogin || w.state(visit.credential).attempt == nil { // what became of a claim may call for a login
+		w.judgeNeed(visit)
+	}
 	w.trying(visit)
 	if token == "" { // a login spends nothing
 		return

@@ -27,6 +27,9 @@ func (w *world) settle(t *rapid.T) {
 	}
 	w.underWay = nil
 	for _, r := range w.replicas {
+		if r.courier != nil {
+			r.courier.silent = false
+		}
 		if r.clock != 0 { // a process whose clock was set right is started again
 			r.clock = 0
 			r.process.kill()
