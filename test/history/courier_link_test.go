@@ -110,6 +110,7 @@ func (l *link) Do(request *egress.Request, singleUse bool) (*egress.Reply, error
 	case came, ok := <-answers:
 		visit.waitsFor = nil
 		if !ok { // it died
+			visit.process.world.trying(visit)
 			return nil, errors.Join(courier.ErrSilent, egress.Unanswered("the courier is gone"))
 		}
 		if came.reply != nil {
@@ -137,6 +138,7 @@ func (c *carrier) carry(request *egress.Request, exchange *visit, made *claim, a
 		taken := exchange.park(&effect{verb: "hand over the request for", name: exchange.credential, fates: handFates})
 		switch {
 		case taken == notSent || c.silent || w.now.After(ends):
+			w.trying(exchange)
 			answers <- answered{failure: egress.NotSent("the courier has not received it in time")}
 			return nil
 		case taken == replyLost:
@@ -145,6 +147,9 @@ func (c *carrier) carry(request *egress.Request, exchange *visit, made *claim, a
 		ctx, cancel := context.WithTimeout(context.WithValue(context.WithoutCancel(request.Context()), visitKey{}, visitOf(own)), ends.Sub(w.now))
 		defer cancel()
 		reply, failure := c.local.Do(request.WithContext(ctx), true)
+		if reply == nil {
+			w.trying(exchange)
+		}
 		made.isClear = reply != nil && reply.Status != http.StatusServiceUnavailable
 		made.isUnclear = !made.isClear && !errors.Is(failure, egress.ErrNotSent)
 		if taken != replyLost {
