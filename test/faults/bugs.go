@@ -271,6 +271,8 @@ func byReading() []Bug {
 		{"a gateway's error before MCS was taken for a refusal, and stalled the credential", "TestConversations"},
 		{"the target of a credential that was deleted while no operator ran stayed for good", "TestACredentialDeletedWhileNobodyLooksLeavesNoTarget"},
 		{"an output that is a list kept the token from the target", "TestRender"},
+		{"a token that WeChat had extended ended at its first end, and each retry brought it again: there was no other, ever", "TestProvidersThatExtendATokenSaySo"},
+		{"a 409 of Box, which comes where a token is being spent, was taken for a refusal that spent nothing", "TestConversations"},
 		{"a space in a query was sent as +, which not every server reads as one", "TestConversations"},
 	}
 }
