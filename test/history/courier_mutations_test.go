@@ -66,10 +66,5 @@ func mutationsOfTheCourier() []mutation {
 				}
 				return fate, e`,
 		},
-		{
-			name: "a courier that was silent is not asked again", why: "an outcome stays unknown although the courier has the reply",
-			pkg: "refresh", function: "attempts.isSilent",
-			body: `return false`,
-		},
 	}
 }
