@@ -101,7 +101,7 @@ func measureCourier(ctx context.Context, l *lab) (*result, error) {
 	l.stop()
 	var within, beside turns
 	for i := range 2 * courierRounds {
-		turn, apart := &within, i%4 == 1 || i%4 == 2 // A, B, B, A: what gets slower or faster in time counts for both
+		turn, apart := &within, i%4 == 1 || i%4 == 2 // the second pair in the other order: what drifts counts for both
 		if apart {
 			turn = &beside
 		}
