@@ -4,6 +4,7 @@
 package courier
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -395,11 +396,15 @@ func TestNoKubernetesClientIsLinkedIntoACourier(t *testing.T) {
 
 func waitFor(t *testing.T, what string, isSo func() bool) {
 	t.Helper()
-	ends := time.Now().Add(30 * time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	again := time.NewTicker(2 * time.Millisecond)
+	defer again.Stop()
 	for !isSo() {
-		if time.Now().After(ends) {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
 			t.Fatalf("it does not come true that %s", what)
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 }

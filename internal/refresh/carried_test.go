@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
@@ -237,5 +238,37 @@ func TestANoteComesBackAsItWas(t *testing.T) {
 	}
 	if diff := cmp.Diff(call.Note{Now: noon}, call.NoteOf([]byte("none"), noon)); diff != "" {
 		t.Errorf("without a note the time is that of the claim (-want +got):\n%s", diff)
+	}
+}
+
+// TestARetryThatTheProviderRefusesIsTakenInOnce has the one retry be told to come later:
+// nothing was spent by it, and of the first time nothing is known.
+func TestARetryThatTheProviderRefusesIsTakenInOnce(t *testing.T) {
+	t.Parallel()
+	for name, died := range map[string]bool{"its process has seen it": false, "the next process finds it at the courier": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, singleUse)
+			s.credential.Spec.OnUnknownOutcome = v1alpha1.RetryOnce
+			s.provider.answer(breaksOff(), refuses("invalid_request"))
+			local := s.courierOf("")
+			s.carriedBy(local, local)
+			if _, err := s.renew(t.Context()); reasonOf(err) != "Pause" {
+				t.Fatalf("the first time ends with %v, want a pause", err)
+			}
+			if died {
+				arrived, release := s.arrival()
+				s.dies(singleUse, dying{local, arrived}, local)
+				release()
+			} else if _, err := s.renew(t.Context()); reasonOf(err) != v1alpha1.RequestRejectedReason {
+				t.Fatalf("the retry ends with %v, want what the provider says", err)
+			}
+			found, err := s.judged()
+			for ; err == nil && found.Recovery == recovery.Wait; found, err = s.judged() {
+			}
+			if err != nil || found.Recovery != recovery.Unknown || len(s.provider.sent) != 2 {
+				t.Errorf("got %s, %v after %d requests, want that a person is asked about the first time", found.Recovery, err, len(s.provider.sent))
+			}
+		})
 	}
 }

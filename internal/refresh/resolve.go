@@ -73,13 +73,14 @@ func (r *Refresher) resolve(ctx context.Context, job Job) (Found, error) {
 	x := r.renewalOf(job, &record)
 	x.visit.Origin = route.OriginOf(x.job.Inputs, record.State)
 	outcome, err := x.visit.Read(*came, record.State)
-	if isUnclear(outcome, err) {
+	claim := x.claimOf(record.State)
+	if isUnclear(outcome, err) || err == nil && claim.leavesDoubt(outcome) {
 		r.Saver.HandOver(record.State.Attempt.ID)
 		found.Recovery = r.recoveryOf(job.Credential, job.Inputs, record.State, found.heard)
 		return found, nil
 	}
 	log.FromContext(ctx).Info("the courier has the reply to an exchange of an earlier process")
-	err = x.claimOf(record.State).settle(ctx, outcome, err)
+	err = claim.settle(ctx, outcome, err)
 	switch {
 	case record.State.Attempt != nil:
 		return found, err // it could not be saved yet

@@ -84,8 +84,9 @@ func (c *claim) refused(ctx context.Context, outcome provider.Outcome) error {
 	if c.resend && outcome.Reason == v1alpha1.ReauthorizationRequiredReason {
 		return c.end(ctx, rotation.State.Lose, advice.Lost(c.x.job.Credential))
 	}
-	if c.resend {
-		return c.withDoubt(c.x.conclude(outcome)) // this one was not spent, and nothing says so of the first: the claim stays
+	if c.leavesDoubt(outcome) {
+		c.x.r.Saver.HandOver(c.x.record.State.Attempt.ID) // it would be taken in again, and again change nothing
+		return c.withDoubt(c.x.conclude(outcome))
 	}
 	if outcome.Reason != v1alpha1.ReauthorizationRequiredReason {
 		return c.withdraw(ctx, c.x.conclude(outcome))
@@ -94,6 +95,13 @@ func (c *claim) refused(ctx context.Context, outcome provider.Outcome) error {
 	return c.end(ctx, func(state rotation.State, attempt string) rotation.State {
 		return c.x.refuse(state.Withdraw(attempt, nil))
 	}, c.x.conclude(outcome))
+}
+
+// leavesDoubt reports whether an answer leaves the claim as it is: of a token that was sent
+// once more it says that nothing was spent this time, and nothing of the first.
+func (c *claim) leavesDoubt(outcome provider.Outcome) bool {
+	return c.resend && outcome.Reason != v1alpha1.RefreshedReason && outcome.Reason != v1alpha1.ReauthorizationRequiredReason &&
+		outcome.Grant.RefreshToken.IsZero() && outcome.UnkeptRefreshToken == 0
 }
 
 // save commits what the exchange brought. Until that is done it is in the spool too.

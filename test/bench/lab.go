@@ -30,10 +30,11 @@ type lab struct {
 	cluster   *cluster
 	metrics   rest.Interface // the API server's own
 	simulator *provider
-	manager   *manager  // nil while none runs
-	flags     []string  // further ones for the operator, of the scenario's own
-	observer  *observer // the last that was begun
-	untouched bool      // no scenario has used it yet
+	manager   *manager        // nil while none runs
+	courier   *courierProcess // nil while the manager calls by itself
+	flags     []string        // further ones for the operator, of the scenario's own
+	observer  *observer       // the last that was begun
+	untouched bool            // no scenario has used it yet
 }
 
 // newLab starts a control plane and a simulator that know nothing but the apps.
@@ -106,6 +107,7 @@ func (l *lab) close() error {
 		l.manager.Kill()
 		l.manager = nil
 	}
+	l.stopCourier()
 	if l.simulator != nil {
 		l.simulator.stop()
 		l.simulator = nil
@@ -140,6 +142,14 @@ func (l *lab) start(ctx context.Context) (time.Duration, error) {
 func (l *lab) kill() {
 	l.manager.Kill()
 	l.manager = nil
+}
+
+// stop ends the manager in order, with what it has under way.
+func (l *lab) stop() {
+	if l.manager != nil {
+		l.manager.Stop()
+		l.manager = nil
+	}
 }
 
 // errGaveUp is that of a wait that took too long.

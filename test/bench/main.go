@@ -140,6 +140,7 @@ func scenarios() []scenario {
 	return []scenario{
 		{"raw", "what API server and simulator take from a plain client", measureRaw},
 		{"saturation", "tokens published a second, and what each costs, with more due than can be done", measureSaturation},
+		{"courier", "tokens published a second with the courier in the manager, and as a process of its own", measureCourier},
 		{"steady", "lateness with tokens of a short lifetime", measureSteady},
 		{"coldstart", "new credentials until all have a token, and a status that says so", measureColdStart},
 		{"restart", "calls and writes after a SIGKILL: with all credentials fresh and at rest, and in full work", measureRestart},

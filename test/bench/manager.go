@@ -31,7 +31,7 @@ func startManager(ctx context.Context, l *lab) (*manager, error) {
 	if m.metrics, err = local.FreeAddress(ctx); err != nil {
 		return nil, err
 	}
-	flags := append(local.ToSimulator(l.simulator.resolve(), l.simulator.caFile), "--metrics-bind-address="+m.metrics, "--metrics-secure=false")
+	flags := append(l.wayOut(), "--metrics-bind-address="+m.metrics, "--metrics-secure=false")
 	if l.profile != "" {
 		if m.pprof, err = local.FreeAddress(ctx); err != nil {
 			return nil, err

@@ -255,5 +255,8 @@ func (l *lab) processes() map[string]int {
 	if l.manager != nil {
 		pids["manager"] = l.manager.PID()
 	}
+	if l.courier != nil {
+		pids[courierName] = l.courier.command.Process.Pid
+	}
 	return pids
 }

@@ -135,6 +135,7 @@ func byHistories() []Bug {
 		{"with writeBack, a spent token was sent after etcd was put back: it was taken for the user's word", "TestTheLiveTokenOfACopyIsAStatementOnlyOfItsUser"},
 		{"a failure from before there was a state was told over the token that another process had got since", "TestRebase"},
 		{"counts and times of a status fell back where another process had written meanwhile", "TestWhatCameInWhileAStatusWasComputed"},
+		{"a retry that its provider refused for another reason was taken from the courier again and again: neither well nor stalled, and never tried", "TestARetryThatTheProviderRefusesIsTakenInOnce"},
 	}
 }
 

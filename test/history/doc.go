@@ -68,12 +68,24 @@
 // a reason that is true. That is checked at the end and, now and then, in the midst of a
 // history; and once a person has done what is said there, all are Ready.
 //
+// # Couriers
+//
+// In two of three histories each pod has a courier beside its manager, with the real one's
+// memory, and in half of these its sealed files. An exchange that it carries is a visit of
+// its own: it goes on when the manager has died, on its way to the courier, before it is
+// sent, or before its reply has come. The courier dies too, alone or with its manager or its
+// pod, does not answer for a while, or loses the connection; and one that is started again remembers
+// nothing but what is in its files. What is sent is judged as if the manager had sent it.
+// While the courier of a claim lives and has a clear answer, or never received the request,
+// the token is not claimed to be sent again by a process of its pod, and at rest nobody says
+// that the outcome is unknown. (What another pod's courier knows a manager cannot ask.)
+//
 // # Every effect once
 //
 // Beside what is drawn, each kind of visit (a first token, a renewal, a recovery, what a
 // user does, and what a person mends) is played undisturbed, which tells its effects, the
 // changes that it brings and the reads of its cache. Then it is played again for each of
-// them: the process dies just before or just after the effect, in its pod or with it; the
+// them: the process, or the courier, dies just before or just after the effect, in its pod or with it; the
 // cache never shows that change; the read shows what was there before. The same must hold.
 //
 // # What users give up
@@ -118,7 +130,7 @@
 //     the user's word that the token was not spent since.
 //
 // Left out because other tests have them: two credentials with writeBack, with a login or
-// with a mistyped seed on one Secret; Merge and labels of targets (internal/target); the
-// courier; a Reusable provider whose replies bring other refresh tokens; a reuse window in
+// with a mistyped seed on one Secret; Merge and labels of targets (internal/target); a
+// courier's socket (internal/courier) and what it forgets for want of room; a Reusable provider whose replies bring other refresh tokens; a reuse window in
 // which a server answers with an access token alone.
 package history

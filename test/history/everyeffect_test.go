@@ -24,7 +24,7 @@ func TestEveryEffectOnce(t *testing.T) {
 	playEach(t, func(learned trace) []disturbance {
 		var all []disturbance
 		for i, effect := range learned.effects {
-			for _, decided := range []fate{killedBefore, killedAfter} {
+			for _, decided := range []fate{killedBefore, killedAfter, managerKilled} {
 				if !slices.Contains(effect.fates, decided) { // after a read it is as before what comes next
 					continue
 				}
@@ -158,7 +158,7 @@ func (k kindOfVisit) play(t *testing.T, shared *shared, d disturbance) (learned 
 	t.Helper()
 	at := slices.IndexFunc(variants(), func(v variant) bool { return v.name == k.provider })
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, shared, setup{variant: variants()[at], every: 2, withSeed: !k.loginAlone, withSpool: true, clocks: []time.Duration{0}})
+		w := newWorld(t, shared, setup{variant: variants()[at], every: 2, withSeed: !k.loginAlone, withSpool: true, carries: k.carries, clocks: []time.Duration{0}})
 		defer w.end()
 		if k.before != nil {
 			k.before(w)

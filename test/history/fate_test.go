@@ -48,7 +48,17 @@ const (
 	answeredAfterLong fate = "acted, reply late"
 )
 
+// Fates of a request on its way to the courier, beside what becomes of it there.
+const (
+	// replyLost: the connection breaks, and the exchange goes on.
+	replyLost fate = "received, the connection breaks"
+	// managerKilled leaves the effect to the courier.
+	managerKilled fate = "its manager killed"
+)
+
 var (
+	askFates   = []fate{notReached, killedBefore}
+	handFates  = []fate{notSent, replyLost, managerKilled, killedBefore}
 	readFates  = []fate{refusedInternal, notReached, killedBefore}
 	writeFates = []fate{refusedForbidden, refusedInternal, notReached, appliedReplyLost, replyLate, killedBefore, killedAfter}
 	replyFates = []fate{killedBefore}

@@ -23,13 +23,15 @@ type kindOfVisit struct {
 	before func(*world)
 	// cause of it; nil: what before has left.
 	cause func(*world)
+	// carries is the courier of its pod.
+	carries courierKind
 	// stalls is the reason for which it stalls where nothing goes wrong; empty: it is well.
 	stalls string
 }
 
 // kindsOfVisit are those that a history's world can express.
 func kindsOfVisit() []kindOfVisit {
-	return slices.Concat(firstTokens(), renewals(), recoveries(), deedsOfUsers(), losses())
+	return slices.Concat(firstTokens(), renewals(), recoveries(), deedsOfUsers(), losses(), withCouriers())
 }
 
 func firstTokens() []kindOfVisit {

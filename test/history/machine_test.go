@@ -30,6 +30,8 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"cache moves":    w.cacheMoves,
 		"taken over":     w.takenOver,
 		"process ends":   w.processEnds,
+		"courier fails":  w.courierFails,
+		"outlives":       w.outlives,
 		"request lands":  w.requestLands,
 		"user":           w.user,
 		"asks for token": w.askForRefresh,
@@ -108,7 +110,7 @@ func (w *world) next(v *visit, decided fate) {
 	w.t.Logf("%s %s: %s", w.now.Format("15:04:05"), v, decided)
 	w.stats.Effects++
 	v.meet(decided)
-	v.process.drain()
+	v.process.replica.process.drain()
 }
 
 // fault lets something go wrong with the next effect of a visit.
@@ -117,13 +119,26 @@ func (w *world) fault(t *rapid.T) { w.strike(t, w.anyVisit(t)) }
 func (w *world) strike(t *rapid.T, v *visit) {
 	decided := rapid.SampledFrom(v.at.fates).Draw(t, "fate")
 	w.stats.Faults++
+	if decided == managerKilled {
+		w.crash(t, v.process.replica)
+		return
+	}
 	w.next(v, decided)
 	if (decided == replyLate || decided == answeredAfterLong) && rapid.Bool().Draw(t, "very late") {
 		w.now = w.now.Add(recovery.HolderTimeout + time.Second)
 	}
 	if decided == killedBefore || decided == killedAfter {
-		w.crash(t, v.process.replica)
+		w.crashOf(t, v)
 	}
+}
+
+// crashOf ends the process in whose visit that was.
+func (w *world) crashOf(t *rapid.T, v *visit) {
+	if v.activity == carries {
+		w.courierCrash(t, v.process.replica)
+		return
+	}
+	w.crash(t, v.process.replica)
 }
 
 // crash ends a replica's process, and starts another: in the same pod or in
@@ -205,9 +220,18 @@ func (w *world) requestLands(t *rapid.T) {
 // sendFates are the fates of a request to the provider. With a window a request
 // that lands late voids the token that was obtained since: a known limit. A
 // token that is sent again is refused truthfully alone, or nobody could tell.
-func (w *world) sendFates(string) []fate {
+func (w *world) sendFates(v *visit) []fate {
 	if w.variant.window > 0 || w.variant.revokes {
-		return sendFates
+		return v.outlivable(sendFates)
 	}
-	return append(slices.Clone(sendFates), underWayForLong)
+	return append(v.outlivable(sendFates), underWayForLong)
+}
+
+// outlivable adds to the fates of an effect, where it is a courier's, that the manager dies.
+func (v *visit) outlivable(fates []fate) []fate {
+	fates = slices.Clone(fates)
+	if v.activity == carries {
+		fates = append(fates, managerKilled)
+	}
+	return fates
 }

@@ -7,7 +7,7 @@ import "slices"
 
 // mutations of what protects a token, and of what says that one is lost.
 func mutations() []mutation {
-	return slices.Concat(mutationsOfTheProtocol(), mutationsAroundIt(), mutationsOfLiveness())
+	return slices.Concat(mutationsOfTheProtocol(), mutationsOfTheCourier(), mutationsAroundIt(), mutationsOfLiveness())
 }
 
 func mutationsOfTheProtocol() []mutation {

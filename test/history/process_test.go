@@ -48,6 +48,11 @@ type replica struct {
 	spool           *spool.Spool
 	spoolDirectory  string
 	process         *process
+	// carries is what the pod's courier is, and couriers how many there were.
+	carries          courierKind
+	couriers         int
+	courier          *carrier // nil: there is none
+	courierDirectory string
 }
 
 // process is one life of the operator.
@@ -60,6 +65,8 @@ type process struct {
 	hosts      *pace.Hosts
 	ctx        context.Context
 	stop       context.CancelFunc
+	dead       chan struct{} // closed when it is killed
+	link       *link         // to the courier; nil: there is none
 	// draining after a SIGTERM: no reconcile begins. The statuses that are unwritten
 	// then are written once no reconcile and no commit is left.
 	draining, writesLast, killed bool
@@ -95,7 +102,9 @@ func (w *world) start(r *replica) {
 	p := &process{
 		world: w, replica: r, name: fmt.Sprintf("%s.%d", r.name, r.processes),
 		wake: map[string]time.Time{}, seenState: map[string]uint64{}, looked: map[string]position{}, shown: map[objectKey]uint64{}, unaware: w.putBack,
+		dead: make(chan struct{}),
 	}
+	p.link = newLink(p)
 	if before := r.process; before != nil {
 		p.seenCredentials, p.seenSecrets = before.seenCredentials, before.seenSecrets
 	}
@@ -113,6 +122,7 @@ func (p *process) assemble() {
 		Catalog: w.shared.catalog,
 		Secrets: &inputs.Secrets{Metadata: &apiClient{process: p, cachedMetadata: true}, Live: &apiClient{process: p, shared: true}},
 	}
+	way, known := p.link.callers(w)
 	p.hosts = pace.NewHosts(workers, p.wakeUp)
 	p.reports = &report.Lane{Client: manager, Live: live, Events: deaf{}}
 	inFlight := &sync.WaitGroup{}
@@ -129,7 +139,7 @@ func (p *process) assemble() {
 			Inputs: gatherer,
 			Twins:  &twins.Finder{Client: manager, Live: live, Marks: marks.Marks{Cluster: "cluster", Key: digestKey}},
 			Calls: &call.Caller{
-				Egress: &caller{world: w}, Rates: &pace.Rates{}, Hosts: p.hosts, Metrics: w.shared.metrics, Clock: clock, Key: digestKey,
+				Egress: way, Courier: known, Rates: &pace.Rates{}, Hosts: p.hosts, Metrics: w.shared.metrics, Clock: clock, Key: digestKey,
 			},
 			Saver: &saving.Saver{
 				States:   &store.Store{Client: manager, Cluster: "cluster", Key: digestKey, Backoff: &wait.Backoff{Duration: 1}},
@@ -205,6 +215,7 @@ func (p *process) saw(secret *corev1.Secret) {
 func (p *process) kill() {
 	p.killed = true
 	p.stop()
+	close(p.dead)
 	p.world.await()
 	for len(p.visits) > 0 {
 		parked := p.parked()

@@ -35,12 +35,8 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	visit := visitOf(request.Context())
-	deadline := w.now
-	if until, ok := request.Context().Deadline(); ok { // the real time until then is what was asked for
-		deadline = deadline.Add(time.Until(until).Round(time.Second))
-	}
-	decided := visit.park(&effect{verb: "send", name: sent.token, fates: w.sendFates(sent.token)})
+	visit, deadline := visitOf(request.Context()), deadlineOf(request.Context(), w)
+	decided := visit.park(&effect{verb: "send", name: sent.token, fates: w.sendFates(visit)})
 	if decided == notSent || w.now.After(deadline) {
 		w.trying(visit)
 		return nil, fmt.Errorf("%w: in time", egress.ErrNotSent)
@@ -54,7 +50,7 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 		return nil, errUnanswered
 	}
 	if decided == answeredAfterLong {
-		visit.park(&effect{verb: "reply to", name: sent.token, fates: replyFates})
+		visit.park(&effect{verb: "reply to", name: sent.token, fates: visit.outlivable(replyFates)})
 		if w.now.After(deadline) {
 			w.fateOf(sent.token).doubtful++
 			return nil, errUnanswered
@@ -65,7 +61,7 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	}
 	w.tried[visit.credential] = reply.Status != http.StatusOK || !strings.Contains(string(reply.Body), `"access_token"`)
 	if strings.Contains(string(reply.Body), "invalid_grant") {
-		w.fateOf(sent.token).refusal = &refusal{visit.process, visit.credential, visit.version}
+		w.fateOf(sent.token).refusal = &refusal{visit.decides(), visit.credential, visit.version}
 	}
 	w.noteOrigin(visit, tokenIn(reply.Body, "refresh_token"), request.URL.Host)
 	visit.sent, visit.holds, visit.brings = sent.token, tokenIn(reply.Body, "refresh_token"), tokenIn(reply.Body, "access_token")

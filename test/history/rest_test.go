@@ -38,6 +38,9 @@ func (w *world) checkAtRest(name string) {
 		return
 	}
 	w.stats.Told++
+	if stalled.Reason == v1alpha1.OutcomeUnknownReason {
+		w.judgeUnknown(name, stalled.LastTransitionTime.Time, state)
+	}
 	if !w.isTrue(name, stalled.Reason, state) {
 		w.violated(fmt.Sprintf("at rest: %s is stalled with %s, which is not so", name, stalled.Reason))
 	}

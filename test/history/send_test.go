@@ -51,7 +51,9 @@ func (w *world) sending(visit *visit, token string) {
 	if visit.suspended {
 		w.violated(fmt.Sprintf("%s is suspended, and the provider is called", visit.credential))
 	}
-	w.judgeNeed(visit)
+	if isLogin := token == ""; !isLogin || w.state(visit.credential).attempt == nil { // what became of a claim may call for a login
+		w.judgeNeed(visit)
+	}
 	w.trying(visit)
 	if token == "" { // a login spends nothing
 		return
@@ -91,7 +93,7 @@ func (w *world) judgeRefused(visit *visit, token string) {
 	if known == nil || known.version == 0 || known.version != visit.version || w.writesBack || w.putBack || w.clocksDiffer() {
 		return
 	}
-	if known.process == visit.process && known.credential == visit.credential {
+	if known.process == visit.decides() && known.credential == visit.credential {
 		w.violated(fmt.Sprintf("the token %s was refused, and is sent again by the process that knows", token))
 	}
 }
@@ -177,7 +179,7 @@ func (w *world) noteOrigin(visit *visit, token, host string) {
 
 // mayNotKnow reports whether etcd was put back, and the process of a visit has not seen
 // what was there after that revision.
-func (w *world) mayNotKnow(visit *visit) bool { return w.putBack && visit.process.unaware }
+func (w *world) mayNotKnow(visit *visit) bool { return w.putBack && visit.decides().unaware }
 
 func (w *world) clocksDiffer() bool {
 	return slices.ContainsFunc(w.replicas, func(r *replica) bool { return r.clock != 0 })

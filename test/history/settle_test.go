@@ -27,9 +27,13 @@ func (w *world) settle(t *rapid.T) {
 	}
 	w.underWay = nil
 	for _, r := range w.replicas {
+		if r.courier != nil {
+			r.courier.silent = false
+		}
 		if r.clock != 0 { // a process whose clock was set right is started again
 			r.clock = 0
 			r.process.kill()
+			w.newCourierPod(r) // what was sent by the wrong clock is read by it too
 			w.start(r)
 			clear(w.obtained) // what a wrong clock has recorded as fresh need not count
 		}
@@ -180,6 +184,12 @@ func (w *world) rest() {
 				w.toItsEnd(r.process.write(name))
 			}
 		}
+		for _, exchange := range w.exchanges() {
+			if !busy { // whoever asks has asked
+				w.toItsEnd(exchange)
+				busy = true
+			}
+		}
 		if busy {
 			continue
 		}
@@ -221,10 +231,15 @@ func (w *world) goOnWith(v *visit) {
 		return
 	}
 	decided := w.script(v)
-	w.next(v, decided)
-	if decided == killedBefore || decided == killedAfter {
+	if decided != managerKilled {
+		w.next(v, decided)
+	}
+	switch {
+	case decided == managerKilled, v.activity != carries && (decided == killedBefore || decided == killedAfter):
 		w.die(v.process.replica, w.podsEnd)
 		w.now = w.now.Add(w.awayFor)
+	case decided == killedBefore || decided == killedAfter:
+		w.courierDies(v.process.replica, w.podsEnd)
 	}
 }
 

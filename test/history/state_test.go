@@ -91,6 +91,11 @@ func (s stored) exchange() string {
 type claim struct {
 	process *process
 	made    time.Time
+	// courier that is to carry its exchange, and that exchange; nil: none. What came of it
+	// is clear, or it is not; or nothing was sent.
+	courier            *carrier
+	exchange           *visit
+	isClear, isUnclear bool
 }
 
 // obtained is the last access token that a credential got.
@@ -167,10 +172,12 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 			r.process.unaware = true
 		}
 	}
+	name := credentialOf(after.Name)
 	if attempt := now.attempt; attempt != nil && w.claims[attempt.ID] == nil {
-		w.claims[attempt.ID] = &claim{process: w.writer, made: w.now}
+		w.claims[attempt.ID] = w.writer.link.noteClaim(&claim{process: w.writer, made: w.now}, name, attempt)
 	}
-	if name := credentialOf(after.Name); now.accessToken != was.accessToken && !w.isRequested(name) {
+	w.judgeRetry(name, was, now)
+	if now.accessToken != was.accessToken && !w.isRequested(name) {
 		w.noteObtained(name, now.accessToken)
 	}
 	if was.attempt != nil && now.seed != was.seed {

@@ -26,12 +26,15 @@ const (
 	writes     activity = "write status"
 	commits    activity = "commit"
 	reads      activity = "read for"
+	carries    activity = "carry the exchange of"
 )
 
 // visit is one thing that a process does for a credential, on a goroutine of its own
 // that runs only while the machine waits for it.
 type visit struct {
-	process    *process
+	process *process
+	// asker is the manager whose exchange a courier carries; nil: it is the process's own.
+	asker      *process
 	activity   activity
 	credential string
 	// at is what it is about to do; nil while it waits for another visit of its
@@ -39,6 +42,8 @@ type visit struct {
 	at     *effect
 	ended  bool
 	resume chan fate
+	// waitsFor is the exchange at the courier whose reply it awaits.
+	waitsFor *visit
 
 	// What a reconcile saw when it began.
 	policy    v1alpha1.UnknownOutcomePolicy
@@ -70,6 +75,7 @@ func visitOf(ctx context.Context) *visit { return ctx.Value(visitKey{}).(*visit)
 // reconcile begins a reconcile of a credential and runs it to its first effect.
 func (p *process) reconcile(credential string) *visit {
 	w := p.world
+	p.link.tell()
 	p.hosts.Tick(w.now.Add(p.replica.clock))
 	delete(p.wake, credential)
 	p.looked[credential] = p.seen()
@@ -144,6 +150,8 @@ func (v *visit) mover() *visit {
 	case v.ended:
 	case v.at != nil:
 		return v
+	case v.waitsFor != nil && v.waitsFor.at != nil:
+		return v.waitsFor
 	case len(parked) > 0:
 		for _, other := range parked {
 			if other.activity == reads && other.credential == v.credential {
@@ -153,6 +161,14 @@ func (v *visit) mover() *visit {
 		return parked[0]
 	}
 	return nil
+}
+
+// decides is the process that has decided what a visit does.
+func (v *visit) decides() *process {
+	if v.asker != nil {
+		return v.asker
+	}
+	return v.process
 }
 
 // parked are the visits that are about to do something.
@@ -207,15 +223,13 @@ func (v *visit) meet(decided fate) {
 func (w *world) await() {
 	time.Sleep(time.Microsecond)
 	synctest.Wait()
-	for _, r := range w.replicas {
-		if p := r.process; p != nil {
-			p.visits = slices.DeleteFunc(p.visits, func(v *visit) bool {
-				if v.ended {
-					v.conclude()
-				}
-				return v.ended
-			})
-		}
+	for _, p := range w.processes() {
+		p.visits = slices.DeleteFunc(p.visits, func(v *visit) bool {
+			if v.ended {
+				v.conclude()
+			}
+			return v.ended
+		})
 	}
 }
 

@@ -105,6 +105,8 @@ type setup struct {
 	// withSeed is false where the user has a login alone.
 	withSeed  bool
 	withSpool bool
+	// carries is what couriers the pods have.
+	carries courierKind
 	// clocks are how far each replica's clock is ahead.
 	clocks []time.Duration
 }
@@ -124,6 +126,7 @@ func drawSetup(t *rapid.T) setup {
 		clocks = clocks[:1] // a window is measured from one replica's clock on another's: see the package comment
 	}
 	s.withSpool = rapid.IntRange(0, 7).Draw(t, "with a spool") == 7
+	s.carries = rapid.SampledFrom([]courierKind{noCourier, forgetful, keeping}).Draw(t, "courier")
 	for range rapid.IntRange(1, 2).Draw(t, "replicas") {
 		s.clocks = append(s.clocks, rapid.SampledFrom(clocks).Draw(t, "clock"))
 	}
@@ -157,7 +160,7 @@ func newWorld(t rapid.TB, shared *shared, setup setup) *world {
 	w.createCredential(shop)
 	w.done()
 	for i, clock := range setup.clocks {
-		r := &replica{name: string(rune('a' + i)), clock: clock}
+		r := &replica{name: string(rune('a' + i)), clock: clock, carries: setup.carries}
 		w.replicas = append(w.replicas, r)
 		w.newPod(r, setup.withSpool)
 		r.process.catchUp()
@@ -169,6 +172,7 @@ func newWorld(t rapid.TB, shared *shared, setup setup) *world {
 func (w *world) newPod(r *replica, withSpool bool) {
 	r.pods++
 	w.removeSpool(r)
+	w.newCourierPod(r)
 	if withSpool {
 		r.spoolDirectory = filepath.Join(w.shared.directory, fmt.Sprintf("%s%d", r.name, r.pods))
 		w.must(os.MkdirAll(r.spoolDirectory, 0o700))
@@ -191,14 +195,29 @@ func (w *world) end() {
 	for _, r := range w.replicas {
 		r.process.kill()
 		w.removeSpool(r)
+		w.endCourier(r)
 	}
 }
 
 // visits under way.
 func (w *world) visits() []*visit {
 	var all []*visit
+	for _, p := range w.processes() {
+		all = append(all, p.visits...)
+	}
+	return all
+}
+
+// processes that live, of managers and of couriers.
+func (w *world) processes() []*process {
+	var all []*process
 	for _, r := range w.replicas {
-		all = append(all, r.process.visits...)
+		if r.process != nil {
+			all = append(all, r.process)
+		}
+		if r.courier != nil {
+			all = append(all, r.courier.process)
+		}
 	}
 	return all
 }

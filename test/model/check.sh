@@ -35,8 +35,8 @@ auto-retry | holds | FAULTS=1 AUTO RETRY | Auto with RetryOnce
 auto-window | holds | FAULTS=1 AUTO WINDOW SAME_SUCCESSOR SAMES=2 | Auto with a reuse window, in which the same successor comes again
 courier | holds | FAULTS=3 COURIER | Hold, with a courier that may die, alone or with its operator, or not answer
 courier-spool | holds | FAULTS=3 COURIER SPOOL | the same, and what it has sealed is found by the next one
-courier-retry | holds | FAULTS=2 COURIER RETRY | the same with RetryOnce
-courier-window | holds | FAULTS=2 COURIER WINDOW SAME_SUCCESSOR | the same with a reuse window
+courier-retry | holds | FAULTS=1 COURIER RETRY | the same with RetryOnce
+courier-window | holds | FAULTS=1 COURIER WINDOW SAME_SUCCESSOR | the same with a reuse window
 # The model has teeth: each of these parts is needed.
 no-claim | violated | FAULTS=2 NO_CLAIM | nothing is claimed
 commit-last | violated | FAULTS=2 COMMIT_LAST | the target is published before the commit
