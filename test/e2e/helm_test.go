@@ -169,6 +169,7 @@ func replicasAre(t *testing.T, want int32) {
 func leavesWhatThePageSays(t *testing.T, before map[string]bool) {
 	t.Helper()
 	want := []string{
+		"APIService  v1alpha1.tokenkeeper.io", // the API server makes it for the CRDs
 		"CustomResourceDefinition  clustertokenproviders.tokenkeeper.io", "CustomResourceDefinition  tokencredentials.tokenkeeper.io",
 		"Namespace  team-a", "Namespace  " + namespace,
 		"Secret team-a app", "Secret team-a shop-seed", "Secret team-a shop-token", "Secret team-a shop-token-state",

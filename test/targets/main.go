@@ -60,7 +60,7 @@ func run(ctx context.Context, arguments []string) error {
 
 // rendered is the target of the sample in a file.
 func rendered(ctx context.Context, file, accessToken string) (*corev1.Secret, error) {
-	text, err := os.ReadFile(file) //nolint:gosec // one of the repository
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
