@@ -282,7 +282,7 @@ func TestADeviceThatIsNotGrantedAccessEnds(t *testing.T) {
 
 // TestARealBrowserComesBack has the plugin open the page in headless Chromium as on a
 // person's machine: xdg-open asks $BROWSER. The page at which Chromium ends is the plugin's.
-func TestARealBrowserComesBack(t *testing.T) { //nolint:paralleltest // its environment is the process's
+func TestARealBrowserComesBack(t *testing.T) { // not parallel: the environment is the process's
 	binary := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome-headless-shell"} {
 		if found, err := exec.LookPath(name); err == nil {
