@@ -168,12 +168,12 @@ func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report 
 }
 
 // tokenAtHand is the token that the target is to hold: the one that has just come, or
-// the one in the state, where it is kept there.
-func (a action) tokenAtHand(in *inputs.Inputs) token.Token {
-	if a.refreshed() || !in.KeepsAccessToken(a.result.Record.State) {
-		return a.result.Token
+// the one in the state. published is when the last one was issued that it has held.
+func (a action) tokenAtHand(in *inputs.Inputs, published time.Time) token.Token {
+	if state := a.result.Record.State; !a.refreshed() && isOfState(in, state, published) {
+		return state.Token
 	}
-	return a.result.Record.State.Token
+	return a.result.Token
 }
 
 // ahead paces the calls that a user brings ahead of their time, by an edit, by

@@ -125,7 +125,7 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 		Unfinished: refresh.FinishIsDue(job, around.now),
 	}
 	switch {
-	case in.KeepsAccessToken(state) && !state.Token.IsZero():
+	case isOfState(in, state, publishedAt(credential, goal)):
 		f.Token, f.SourceChanged = state.Token.Validity, state.Source != in.Source
 	default:
 		f.Token = goal.Validity(credential)
@@ -148,6 +148,23 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 		f.Last.RetryAt = time.Time{}
 	}
 	return f
+}
+
+// isOfState reports whether the target is to hold the token of the state: where it is kept
+// there, and where an earlier process received it and died before it was published. Else
+// the state holds none, or an older one than was published.
+func isOfState(in *inputs.Inputs, state rotation.State, published time.Time) bool {
+	return !state.Token.IsZero() && (in.KeepsAccessToken(state) || state.Token.IssuedAt.After(published))
+}
+
+// publishedAt is when the last token was issued that the target holds, or has held by what
+// the status knows; zero: there was none.
+func publishedAt(credential *v1alpha1.TokenCredential, goal delivery.Goal) time.Time {
+	held, known := goal.Validity(credential).IssuedAt, credential.Status.LastRefreshTime
+	if known != nil && known.After(held) {
+		return known.Time
+	}
+	return held
 }
 
 // statusValidity is the token that the status knows of.
@@ -227,7 +244,7 @@ func isRequested(credential *v1alpha1.TokenCredential, validity token.Validity, 
 func renewalOf(job refresh.Job, goal delivery.Goal, acted action, requested bool) time.Time {
 	credential := job.Credential
 	validity := goal.Validity(credential)
-	if atHand := acted.tokenAtHand(job.Inputs); !atHand.IsZero() {
+	if atHand := acted.tokenAtHand(job.Inputs, publishedAt(credential, goal)); !atHand.IsZero() {
 		validity = atHand.Validity
 	}
 	validity.Repeated = validity.Repeated || isRepeated(&credential.Status, validity)

@@ -83,6 +83,7 @@ func TestFactsAreThoseOfWhatWasRead(t *testing.T) {
 	t.Parallel()
 	valid := token.Validity{IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)}
 	older := token.Validity{IssuedAt: noon.Add(-time.Hour), ExpiresAt: noon}
+	newer := token.Validity{IssuedAt: noon.Add(time.Minute), ExpiresAt: noon.Add(61 * time.Minute)}
 	type given struct {
 		s      *scene
 		job    refresh.Job
@@ -116,6 +117,9 @@ func TestFactsAreThoseOfWhatWasRead(t *testing.T) {
 		{"the target is gone, and nothing else has the token", "it is asked for again", reusable, func(g *given) { g.view = target.View{} }, func(f *decision.Facts) {
 			f.TargetNeeds, f.Token = true, token.Validity{}
 		}},
+		{"the target is behind a reply that an earlier process saved", "it is published without a call", reusable, func(g *given) {
+			g.job.Found.Record.State.Token.Validity = newer
+		}, func(f *decision.Facts) { f.Token = newer }},
 		{"the target is gone once more", "its repair waits: it is no first token", reusable, func(g *given) {
 			g.view, g.around.mayRefill = target.View{}, false
 		}, func(*decision.Facts) {}},

@@ -180,7 +180,7 @@ func (r *Reconciler) renew(ctx context.Context, credential *v1alpha1.TokenCreden
 	// has come to the end, even while the process is ending.
 	ctx, cancel := finishing(ctx, acted.refreshed())
 	defer cancel()
-	atHand := acted.tokenAtHand(in)
+	atHand := acted.tokenAtHand(in, publishedAt(credential, goal))
 	delivered := r.delivery.Deliver(ctx, delivery.Job{
 		Credential: credential, Inputs: in, Goal: goal, Record: acted.result.Record, Token: atHand, IsNew: acted.refreshed(),
 	})

@@ -103,6 +103,32 @@ func TestATokenThatIsGivenAgainBehindItsEndIsNotUsed(t *testing.T) {
 	}
 }
 
+// TestATokenThatItsProviderExtendsEndsAsTheReplySays has a provider as WeChat is, which gives
+// the token that is there again, with a new end, for as long as it is asked in time.
+func TestATokenThatItsProviderExtendsEndsAsTheReplySays(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "an access token that is extended")
+	extends := strings.Replace(reusable, "accessToken: body.access_token",
+		"accessToken: 'body.access_token == accessToken ? accessToken : body.access_token'", 1)
+	for name, left := range map[string]time.Duration{"before its known end": time.Minute, "behind its known end": -time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, extends)
+			known := token.Validity{IssuedAt: noon.Add(-time.Hour), ExpiresAt: noon.Add(left)}
+			s.keeps(func(state rotation.State) rotation.State {
+				state.Token = token.Token{AccessToken: secret.New(access), Validity: known}
+				return state
+			})
+			s.published = func(string) token.Validity { return known }
+			s.provider.answer(cached(access, `,"expires_in":7200`))
+			result, err := s.renew(t.Context())
+			if got := result.Token.Validity; err != nil || !got.ExpiresAt.Equal(noon.Add(2*time.Hour)) || got.Repeated {
+				t.Errorf("it is good until %s after noon, repeated %t, with %v; want two hours", got.ExpiresAt.Sub(noon), got.Repeated, err)
+			}
+		})
+	}
+}
+
 // TestAnAccessTokenThatIsTheRefreshTokenEndsWithIt has a provider as Oracle Commerce is.
 func TestAnAccessTokenThatIsTheRefreshTokenEndsWithIt(t *testing.T) {
 	t.Parallel()

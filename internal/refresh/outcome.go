@@ -27,6 +27,9 @@ func (x *renewal) takeIn(ctx context.Context, state rotation.State, exchange rot
 	if outcome.Reason == v1alpha1.OutcomeUnknownReason {
 		outcome.Reason = v1alpha1.ProviderUnavailableReason
 	}
+	if outcome.Reason == v1alpha1.ReauthorizationRequiredReason && !exchange.Sent.IsZero() && x.job.Inputs.CanLogin() {
+		return x.takeRefusal(ctx, exchange, x.conclude(outcome))
+	}
 	next, _ := x.unclaimed(outcome, exchange)(x.record.State)
 	if outcome.Reason == v1alpha1.RefreshedReason && isWorthSaving(x.job.Inputs, x.record.State, next) || isNew(outcome.Grant, state) {
 		if err := x.commit(ctx, x.unclaimed(outcome, exchange)); err != nil {
@@ -52,6 +55,21 @@ func (x *renewal) unclaimed(outcome provider.Outcome, exchange rotation.Exchange
 		adopted := x.adopt(stored)
 		return following(x.job.Inputs, adopted, outcome, exchange), adopted.Accepts(exchange)
 	}
+}
+
+// takeRefusal saves that a token which works more than once is not accepted any more, and
+// says why, also where that cannot be saved.
+func (x *renewal) takeRefusal(ctx context.Context, exchange rotation.Exchange, why error) error {
+	decidedOn := x.record.State.Attempt
+	x.refused = exchange.Sent
+	if err := x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
+		adopted := x.adopt(stored)
+		return adopted, sameAttempt(stored.Attempt, decidedOn) && exchange.Sent.Equal(adopted.RefreshToken)
+	}); err != nil {
+		return withUnsaved(why, x.notSaved(err))
+	}
+	x.adopted()
+	return why
 }
 
 func sameAttempt(one, other *rotation.Attempt) bool {

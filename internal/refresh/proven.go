@@ -66,6 +66,7 @@ func (x *renewal) loseProven(ctx context.Context, exchange rotation.Exchange, wh
 // refusedProven takes in that the provider refuses a token which it had accepted before:
 // from now on it counts as any other.
 func (x *renewal) refusedProven(ctx context.Context, exchange rotation.Exchange, outcome provider.Outcome) error {
+	x.refused = exchange.Sent
 	return x.giveUpProven(ctx, exchange, rotation.State.Disprove, &problem.Problem{
 		Reason: outcome.Reason, Message: provenRefused(x.job.Credential, outcome.Message), RetryAfter: outcome.RetryAfter,
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
 // renewal is one refresh under way, and what has come of it so far. What it sends is a
@@ -25,6 +26,8 @@ type renewal struct {
 	key    types.NamespacedName
 	record *rotation.Record // as stored now
 	result Result
+	// refused is the token that the provider has just refused; zero: none.
+	refused secret.Text
 	// origin is where the provider's calls go.
 	origin rotation.Origin
 	// prepared is what the provider's prepare calls gave.
@@ -84,17 +87,27 @@ func (x *renewal) run(ctx context.Context) error {
 func isUseless(state rotation.State, found Found, now time.Time) bool {
 	expires := state.RefreshTokenExpiresAt
 	return state.Lost() || !expires.IsZero() && !now.Before(expires) ||
-		found.Recovery == rotation.Unknown && found.Seed != rotation.SeedNew
+		found.Recovery == rotation.Unknown && found.Seed != rotation.SeedNew || state.IsRefused()
 }
 
-// adopt takes over what the user has changed, the seed and what is asked, and what goes on
-// in the status alone while a proven token leaves the state unwritten: the count of
+// refuse notes that the provider does not accept the live token any more, where that is so
+// and there is a login: the token is not sent again while that takes its place. Where there
+// is none, the status remembers it.
+func (x *renewal) refuse(state rotation.State) rotation.State {
+	if !x.job.Inputs.CanLogin() || x.refused.IsZero() || !x.refused.Equal(state.RefreshToken) {
+		return state
+	}
+	return state.Refuse()
+}
+
+// adopt takes over what the user has changed, the seed and what is asked, what the provider
+// has just refused, and what goes on in the status alone while a proven token leaves the state unwritten: the count of
 // tokens, and an end of the refresh token that moves.
 func (x *renewal) adopt(state rotation.State) rotation.State {
 	if x.job.Found.Seed == rotation.SeedNew {
 		state = state.Adopt(x.job.Inputs.Seed)
 	}
-	state.Source = x.job.Inputs.Source
+	state, state.Source = x.refuse(state), x.job.Inputs.Source
 	known := &x.job.Credential.Status
 	state.Sequence = max(state.Sequence, known.RefreshCount)
 	if expires := known.RefreshTokenExpirationTime; expires != nil && state.Proven() && expires.After(state.RefreshTokenExpiresAt) {

@@ -82,7 +82,13 @@ func (c *claim) refused(ctx context.Context, outcome provider.Outcome) error {
 	if c.resend {
 		return c.withDoubt(c.x.conclude(outcome)) // this one was not spent, and nothing says so of the first: the claim stays
 	}
-	return c.withdraw(ctx, c.x.conclude(outcome))
+	if outcome.Reason != v1alpha1.ReauthorizationRequiredReason {
+		return c.withdraw(ctx, c.x.conclude(outcome))
+	}
+	c.x.refused = c.x.record.State.RefreshToken
+	return c.end(ctx, func(state rotation.State, attempt string) rotation.State {
+		return c.x.refuse(state.Withdraw(attempt, nil))
+	}, c.x.conclude(outcome))
 }
 
 // save commits what the exchange brought. Until that is done it is in the spool too.

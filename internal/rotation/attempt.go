@@ -81,6 +81,16 @@ func (s State) Withdraw(attempt string, unresolved *Attempt) State {
 	return s
 }
 
+// Refuse notes that the provider does not accept the live token any more.
+func (s State) Refuse() State {
+	s.Refused, s.Proof = s.RefreshToken.Digest(), Proof{}
+	return s
+}
+
+// IsRefused reports whether that is known of the live token. A user who gives a refresh
+// token, be it this one, states that it is good.
+func (s State) IsRefused() bool { return s.Refused != "" && s.Refused == s.RefreshToken.Digest() }
+
 // Lose gives up the token of the attempt of that ID: it was spent, and its
 // successor never arrived. The claim of anyone else stays, and so does its token.
 func (s State) Lose(attempt string) State {

@@ -35,6 +35,7 @@ const (
 	keyIdentity              = "identity"
 	keyAttempt               = "attempt"
 	keyOrigin                = "origin"
+	keyRefused               = "refused"
 )
 
 // encode writes a state into a Secret's data and leaves foreign keys alone.
@@ -52,6 +53,7 @@ func encode(s State, data map[string][]byte) error {
 		keySeed:                  s.Seed,
 		keyPreviousSeed:          s.PreviousSeed,
 		keySource:                s.Source,
+		keyRefused:               s.Refused,
 	}
 	for key, value := range text {
 		if value == "" {
@@ -121,6 +123,7 @@ func decode(data map[string][]byte) (State, error) {
 		Seed:         string(data[keySeed]),
 		PreviousSeed: string(data[keyPreviousSeed]),
 		Source:       string(data[keySource]),
+		Refused:      string(data[keyRefused]),
 	}
 	state.Token.Outputs = d.outputs()
 	state.Unfinished = d.unfinished()

@@ -81,7 +81,7 @@ func (s State) Adopt(seed secret.Text) State {
 	if !undone {
 		s.Spent = s.Spent.Remove(digest) // whoever hands out a token states that it is not spent
 	}
-	s.RefreshToken, s.Seed, s.Origin, s.Proof = fresh, digest, origin, Proof{}
+	s.RefreshToken, s.Seed, s.Origin, s.Proof, s.Refused = fresh, digest, origin, Proof{}, ""
 	s.RefreshTokenExpiresAt, s.Unfinished = time.Time{}, nil
 	s.supersede()
 	return s

@@ -48,6 +48,9 @@ type State struct {
 	Identity Identity
 	// Attempt is the claim on the live refresh token, while there is one.
 	Attempt *Attempt
+	// Refused is the digest of a token that the provider does not accept any more, noted
+	// where a login can take its place; empty: none is known.
+	Refused string
 	// Proof that the live token works more than once; zero: nothing is proven.
 	Proof Proof
 

@@ -36,8 +36,8 @@ func Methods() []Method {
 			"A history that was not drawn: `make test` plays a hundred. API server and provider are in memory, so nothing is shown of schemas, admission, sockets and disks; " +
 				"the package comment lists what is left out.", byHistories()},
 		{"every effect once", "`TestEveryEffectOnce` in [test/history](../test/history)",
-			"That each kind of visit is got over wherever it ends: it is played again for each of its effects, before and after which the process dies; each change is hidden from the cache once, and each read of it is stale once.",
-			"Two deaths in one visit, and two processes at once. Of a proven token that comes back from the spool nothing is asked but that it is kept.", nil},
+			"That each kind of visit is got over wherever it ends: it is played again for each of its effects, before and after which the process dies, and which gets each answer but its own; each change is hidden from the cache once, and each read of it is stale once.",
+			"Two of these in one visit, and two processes at once.", byEveryEffect()},
 		{"the model", "[test/model](../test/model/README.md), `make model`",
 			"*Every* history of two processes within its bounds, and that each part of the protocol is needed.",
 			"That the code does what the model does: a table compares them, and a person keeps it. Time is not counted, and faults have a number.", byModel()},
@@ -135,6 +135,13 @@ func byHistories() []Bug {
 		{"with writeBack, a spent token was sent after etcd was put back: it was taken for the user's word", "TestTheLiveTokenOfACopyIsAStatementOnlyOfItsUser"},
 		{"a failure from before there was a state was told over the token that another process had got since", "TestRebase"},
 		{"counts and times of a status fell back where another process had written meanwhile", "TestWhatCameInWhileAStatusWasComputed"},
+	}
+}
+
+func byEveryEffect() []Bug {
+	return []Bug{
+		{"killed after the reply to a proven token was saved: the target kept the token of the grant before until its renewal", "TestEveryEffectOnce"},
+		{"a refresh token that was refused was sent again where the login that was to take its place failed, and at each renewal where that brought no other", "TestEveryAnswerOnce"},
 	}
 }
 
@@ -263,6 +270,8 @@ func byReading() []Bug {
 		{"a gateway's error before MCS was taken for a refusal, and stalled the credential", "TestConversations"},
 		{"the target of a credential that was deleted while no operator ran stayed for good", "TestACredentialDeletedWhileNobodyLooksLeavesNoTarget"},
 		{"an output that is a list kept the token from the target", "TestRender"},
+		{"a token that WeChat had extended ended at its first end, and each retry brought it again: there was no other, ever", "TestProvidersThatExtendATokenSaySo"},
+		{"a 409 of Box, which comes where a token is being spent, was taken for a refusal that spent nothing", "TestConversations"},
 		{"a space in a query was sent as +, which not every server reads as one", "TestConversations"},
 	}
 }

@@ -15,6 +15,7 @@ func providers() []Fault {
 func sloppyTokens() []Fault {
 	return []Fault{
 		{"an access token that is given again", "it never outlives its known end, and is renewed once, at that end: servers that cache tokens of client credentials"},
+		{"an access token that is extended", "where the description says so it lives as long as each reply states: WeChat, Douyin"},
 		{"a token that is born dead", "it is not published; it is told, and tried again with a backoff: servers whose clock is behind, and caches"},
 		{"a refresh token that ends before its access token", "it is renewed before its own end; where that is too soon, it is told: sessions of identity servers"},
 		{"an end in a notation of its own", "it is read where it has one meaning; else it is told: dates of Java, .NET, databases, logs"},

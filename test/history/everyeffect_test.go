@@ -43,6 +43,25 @@ func TestEveryEffectOnce(t *testing.T) {
 	})
 }
 
+// TestEveryAnswerOnce plays each kind of visit again for each answer that each of its
+// effects may get: the request is refused, does not arrive, or does and its reply is lost.
+func TestEveryAnswerOnce(t *testing.T) {
+	t.Parallel()
+	faults.Shows(t, "any answer to any effect of a visit")
+	deaths := []fate{killedBefore, killedAfter}
+	playEach(t, func(learned trace) []disturbance {
+		var all []disturbance
+		for i, effect := range learned.effects {
+			for _, decided := range effect.fates {
+				if !slices.Contains(deaths, decided) {
+					all = append(all, disturbance{name: fmt.Sprintf("%d: %s: %s", i+1, effect.name, decided), effect: i + 1, isTo: effect.name, fate: decided})
+				}
+			}
+		}
+		return all
+	})
+}
+
 // TestEveryEventMissedOnce plays each kind of visit again for each change that it makes or
 // is caused by: the cache never shows that one, until it lists anew or the object changes
 // again.

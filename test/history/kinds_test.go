@@ -77,8 +77,14 @@ func recoveries() []kindOfVisit {
 		{name: "a claim is found under RetryOnce, whose token nobody sent", provider: "retry", before: (*world).diesBeforeSending},
 		{name: "a claim is found under RetryOnce, whose token was spent", provider: "retry", before: (*world).diesAfterSending, stalls: v1alpha1.RotatedTokenLostReason},
 		{name: "a claim is found inside the reuse window", provider: "window", before: (*world).diesAfterSending},
+		{name: "a proven token was sent, and its successor is lost inside the reuse window", provider: "auto-window", before: (*world).diesAfterSending, stalls: v1alpha1.ReauthorizationRequiredReason},
 		{name: "a proven token was sent, and the reply is lost", provider: "auto-never", before: (*world).diesAfterSending},
 		{name: "the reply is found in the spool", provider: "hold", before: (*world).diesBeforeSaving},
+		{name: "the reply to a proven token is found in the spool", provider: "auto-begins", before: func(w *world) {
+			w.rest()
+			w.rotateFromNowOn()
+			w.diesBeforeSaving()
+		}},
 		{name: "the target is behind the state", provider: "hold", before: (*world).diesBeforePublishing},
 		{name: "the status is behind the target", provider: "hold", before: (*world).diesBeforeReporting},
 	}
@@ -155,6 +161,11 @@ func losses() []kindOfVisit {
 			w.appWrong = false
 			w.correctApp(true)
 		}},
+		{name: "the seed is mistyped, and there is a login", provider: "login", before: (*world).rest, cause: mistype},
+		{name: "the refresh token was revoked, and there is a login", provider: "login", before: (*world).rest, cause: (*world).revoke},
+		{name: "a reusable seed is mistyped, and there is a login", provider: "reusable-login", before: (*world).rest, cause: mistype},
+		{name: "a proven token was revoked, and there is a login", provider: "auto-login", before: (*world).rest, cause: (*world).revoke},
+		{name: "a token is renewed after its grant was revoked, by a login", provider: "auto-login", before: after((*world).revoke), cause: (*world).renewalIsDue},
 		{name: "the refresh token was revoked", provider: "hold", before: (*world).rest, cause: (*world).revoke, stalls: v1alpha1.ReauthorizationRequiredReason},
 		{name: "a new seed follows a refusal", provider: "hold", before: after((*world).revoke), cause: func(w *world) { w.giveSeed(w.authorize()) }},
 		{name: "a new seed follows an unknown outcome", provider: "hold", before: func(w *world) {

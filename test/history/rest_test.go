@@ -30,11 +30,7 @@ func (w *world) checkAtRest(name string) {
 	if credential.Spec.Suspend {
 		return
 	}
-	// Once a user has put an older state in its place, the target may hold a newer token; and
-	// that of a proven refresh token is in the state only where it was found in the spool.
-	if state.accessToken != "" && !w.restored && !state.proves && w.tokenInTarget(name) != state.accessToken {
-		w.violated(fmt.Sprintf("at rest: the target of %s does not hold %s, as the state does", name, state.accessToken))
-	}
+	w.checkPublished(name)
 	w.checkMended(name, state)
 	stalled := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.StalledCondition)
 	if stalled == nil {
@@ -44,6 +40,19 @@ func (w *world) checkAtRest(name string) {
 	w.stats.Told++
 	if !w.isTrue(name, stalled.Reason, state) {
 		w.violated(fmt.Sprintf("at rest: %s is stalled with %s, which is not so", name, stalled.Reason))
+	}
+}
+
+// checkPublished: what was saved of a reply is in the target, too. Once a user has put an
+// older state in its place, the target may hold a newer token; and the state of a proven
+// refresh token has only an access token that was found in the spool, and no later one.
+func (w *world) checkPublished(name string) {
+	credential, state, held := w.api.credential(name), w.state(name), w.tokenInTarget(name)
+	if credential == nil || credential.Spec.Suspend || w.restored || state.accessToken == "" || held == state.accessToken {
+		return
+	}
+	if !state.proves || w.issued[held].Before(w.issued[state.accessToken]) {
+		w.violated(fmt.Sprintf("at rest: the target of %s holds %q, and its state %s", name, held, state.accessToken))
 	}
 }
 
@@ -122,7 +131,7 @@ func (w *world) checkWell(name string, credential *v1alpha1.TokenCredential, sta
 		w.violated(fmt.Sprintf("at rest: %s is neither well nor stalled", name))
 	case state.attempt != nil:
 		w.violated(fmt.Sprintf("at rest: %s is said to be well, and a claim is left", name))
-	case grant.Current != state.refreshToken || grant.Revoked:
+	case (grant.Current != state.refreshToken || grant.Revoked) && !state.refused:
 		w.violated(fmt.Sprintf("at rest: %s is said to be well, and lives on %s, which is not the provider's current token %s (revoked: %t)", name, state.refreshToken, grant.Current, grant.Revoked))
 	case !w.simulator.AccessTokenValid(state.accessToken):
 		w.violated(fmt.Sprintf("at rest: %s is said to be well, and the provider does not take its token %s", name, state.accessToken))

@@ -57,6 +57,9 @@ func (w *world) settle(t *rapid.T) {
 func (w *world) comeToRest() {
 	w.check()
 	w.rest()
+	for _, name := range w.names { // at once, and not as late as the next renewal
+		w.checkPublished(name)
+	}
 	w.now = w.now.Add(3 * time.Hour)
 	w.rest()
 	for _, name := range w.names {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	kept "github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
 // stored is what the machine reads of a state Secret.
@@ -30,6 +31,7 @@ type stored struct {
 	attempt      *rotation.Attempt
 	proves       bool   // a proof of the refresh token is there
 	provenIn     string // the attempt in which it was proven
+	refused      bool   // the refresh token is known not to be accepted, and a login takes its place
 	restored     bool   // a copy
 	host         string // to which the refresh token belongs; empty: to none yet
 }
@@ -51,6 +53,8 @@ func (w *world) read(secret *corev1.Secret) stored {
 		seed:         string(secret.Data["seed"]),
 		spent:        string(secret.Data["spent"]),
 	}
+	refused := string(secret.Data["refused"])
+	s.refused = refused != "" && refused == kept.New(s.refreshToken).Digest()
 	if attempt := secret.Data["attempt"]; attempt != nil {
 		w.must(json.Unmarshal(attempt, &s.attempt))
 	}

@@ -59,6 +59,7 @@ func variants() []variant {
 		{name: "window-retry", policy: v1alpha1.RetryOnce, window: 3 * time.Minute},
 		{name: "login", policy: v1alpha1.Hold, login: true},
 		{name: "reusable", policy: v1alpha1.Hold, reusable: true},
+		{name: "reusable-login", policy: v1alpha1.Hold, reusable: true, login: true},
 		{name: "auto", policy: v1alpha1.Hold, auto: alwaysRotates},
 		{name: "auto-never", policy: v1alpha1.Hold, auto: neverRotates},
 		{name: "auto-now-and-then", policy: v1alpha1.Hold, auto: rotatesAtTime},
