@@ -26,8 +26,9 @@ PKG ?= ./...
 TEST_FLAGS ?=
 # ALL is set where all packages are tested, those in modules of their own among them.
 ALL = $(filter ./...,$(PKG))
-# OIDC_PROVIDER holds a server that the tests start where Node.js is installed.
-OIDC_PROVIDER := test/oauth/oidcprovider
+# NPM_PROGRAMS hold programs that the tests start where Node.js is installed: an OAuth
+# server, and a client of MCP.
+NPM_PROGRAMS := test/oauth/oidcprovider test/consumers/inspector
 # RACE turns the race detector on where a C compiler, which it needs, is there;
 # RACE= turns it off.
 RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -59,7 +60,7 @@ SHELL := /usr/bin/env bash
 
 # TEST_MODULES are tests that need libraries which are no part of the operator's module;
 # LINT_MODULES are all such modules. test/e2e needs a cluster: `make e2e`.
-TEST_MODULES := hack/image hack/release test/alerts test/chart test/gitops test/oauth
+TEST_MODULES := hack/image hack/release test/alerts test/chart test/consumers test/gitops test/oauth
 LINT_MODULES := $(TEST_MODULES) test/e2e
 
 BIN := $(CURDIR)/bin
@@ -88,17 +89,18 @@ demo: build ## Watch tokens rotate on this machine: a control plane, a provider 
 	@$(with-control-plane) go build -o bin/demo ./hack/demo; exec bin/demo --manager bin/manager $(DEMO_FLAGS)
 
 .PHONY: test
-test: $(if $(ALL),oauth-servers) ## Run all tests, those against a real API server among them; KUBERNETES=1.30 for another version of it.
+test: $(if $(ALL),npm-programs) ## Run all tests, those against a real API server among them; KUBERNETES=1.30 for another version of it.
 	@$(with-control-plane) go test $(RACE) -timeout 10m $(TEST_FLAGS) $(PKG)$(if $(ALL),; \
 		for module in $(TEST_MODULES); do go test -C $$module $(RACE) -timeout 10m $(TEST_FLAGS) ./...; done)
 
-.PHONY: oauth-servers
-oauth-servers: ## Fetch oidc-provider for the tests in test/oauth (once, needs npm; without it those are skipped).
-	@if [ $(OIDC_PROVIDER)/node_modules/.package-lock.json -nt $(OIDC_PROVIDER)/package-lock.json ]; then exit; fi; \
-		if ! command -v npm > /dev/null; then echo "There is no npm: the tests against oidc-provider are skipped." >&2; exit; fi; \
-		echo "Fetching oidc-provider (some seconds) ..." >&2; \
-		npm ci --prefix $(OIDC_PROVIDER) --no-audit --no-fund --fetch-retries=0 > /dev/null || \
-		echo "It cannot be fetched: the tests against oidc-provider are skipped." >&2
+.PHONY: npm-programs
+npm-programs: ## Fetch the programs from npm that tests run (once, needs npm; without them those are skipped).
+	@for folder in $(NPM_PROGRAMS); do \
+		if [ $$folder/node_modules/.package-lock.json -nt $$folder/package-lock.json ]; then continue; fi; \
+		if ! command -v npm > /dev/null; then echo "There is no npm: the tests that need $$folder are skipped." >&2; continue; fi; \
+		echo "Fetching what $$folder needs (a minute) ..." >&2; \
+		npm ci --prefix $$folder --ignore-scripts --omit=optional --no-audit --no-fund --fetch-retries=0 > /dev/null || \
+		echo "It cannot be fetched: the tests that need it are skipped." >&2; done
 
 ##@ While you work
 

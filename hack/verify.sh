@@ -61,7 +61,7 @@ headers() {
 
 tidy() {
   local module status=0
-  for module in . hack/image hack/release test/alerts test/chart test/e2e test/gitops test/oauth tools tools/golangci-lint tools/govulncheck; do
+  for module in . hack/image hack/release test/alerts test/chart test/consumers test/e2e test/gitops test/oauth tools tools/golangci-lint tools/govulncheck; do
     go -C "$module" mod tidy -diff || status=1
   done
   return $status

@@ -46,7 +46,7 @@ var networkConfig string
 
 // prepare writes everything that the node's processes read.
 func prepare(ctx context.Context, programs string) error {
-	for _, each := range []string{"pki", "kubeconfig", "log", "etc/cni", "etcd", "containerd", "kubelet", "cni", "var-log", "hold"} {
+	for _, each := range []string{"pki", "kubeconfig", "log", "etc/cni", "etc/registries", "etcd", "containerd", "kubelet", "cni", "var-log", "hold"} {
 		if err := os.MkdirAll(in(each), 0o700); err != nil {
 			return err
 		}

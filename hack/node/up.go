@@ -138,7 +138,7 @@ func (n *node) end(ctx context.Context) error {
 	return removeLeft(ctx)
 }
 
-// runCommand runs a command with the node's KUBECONFIG, and its kubectl on the PATH.
+// runCommand runs a command with the node's KUBECONFIG, and its kubectl as the first on the PATH.
 func runCommand(ctx context.Context, words []string) error {
 	programs, err := programsFolder(ctx)
 	if err != nil {
@@ -146,7 +146,7 @@ func runCommand(ctx context.Context, words []string) error {
 	}
 	command := exec.CommandContext(ctx, words[0], words[1:]...) //nolint:gosec // what a developer has it run
 	command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfigOf(admin), "TOKENKEEPER_NODE="+folder,
-		"PATH="+os.Getenv("PATH")+string(os.PathListSeparator)+programs)
+		"PATH="+programs+string(os.PathListSeparator)+os.Getenv("PATH"))
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = time.Minute

@@ -170,14 +170,26 @@ func (p *plugin) checkLeader(ctx context.Context, c *cluster, namespace string, 
 		if lease.Spec.HolderIdentity != nil {
 			holder = *lease.Spec.HolderIdentity
 		}
-		verdict := screen.Right
-		if age > time.Minute || holder == "" {
-			verdict = screen.Wrong
-		}
-		found.add(verdict, "Leader", "%q renewed its lease %s %s ago", holder, lease.Name, duration.HumanDuration(age))
+		verdict, says := leaderOf(holder, age)
+		found.add(verdict, "Leader", "%s, the lease %s", says, lease.Name)
 		return
 	}
 	found.add(screen.Wrong, "Leader", "nobody has taken the lease in %s: look at the pods there", namespace)
+}
+
+// leaderOf judges a lease. While the operator is rolled out nobody holds it for some
+// seconds: the old pod gives it up as it ends, and the new one asks for it now and then.
+func leaderOf(holder string, age time.Duration) (screen.Verdict, string) {
+	ago := duration.HumanDuration(age)
+	switch {
+	case holder == "" && age <= time.Minute:
+		return screen.Doubtful, fmt.Sprintf("the last one ended %s ago, and the next takes over within seconds", ago)
+	case holder == "":
+		return screen.Wrong, fmt.Sprintf("nobody has taken over since the last one ended %s ago: look at the pods", ago)
+	case age > time.Minute:
+		return screen.Wrong, fmt.Sprintf("%q has not renewed for %s", holder, ago)
+	}
+	return screen.Right, fmt.Sprintf("%q renewed %s ago", holder, ago)
 }
 
 func checkPolicy(ctx context.Context, c *cluster, found *findings) {

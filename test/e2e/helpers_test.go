@@ -121,16 +121,23 @@ func seed(t *testing.T, namespace, name string) simulator.Grant {
 		}
 		id = fmt.Sprintf("%s/%s#%d", namespace, name, n)
 	}
-	grants, err := env.simulator.Add(simulator.Seed{Grants: []simulator.Grant{{
-		ID: id, Vendor: simulator.OAuth, App: simulator.DemoOAuthClientID, Scope: simulator.DemoOAuthScope}}})
-	must(t, err)
+	grant := newGrant(t, id)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name + "-seed"},
-		StringData: map[string]string{"refresh_token": grants[0].RefreshToken}}
+		StringData: map[string]string{"refresh_token": grant.RefreshToken}}
 	if err := env.Create(t.Context(), secret); apierrors.IsAlreadyExists(err) {
 		must(t, env.Update(t.Context(), secret))
 	} else {
 		must(t, err)
 	}
+	return grant
+}
+
+// newGrant is one of the OAuth server, with its first refresh token.
+func newGrant(t *testing.T, id string) simulator.Grant {
+	t.Helper()
+	grants, err := env.simulator.Add(simulator.Seed{Grants: []simulator.Grant{{
+		ID: id, Vendor: simulator.OAuth, App: simulator.DemoOAuthClientID, Scope: simulator.DemoOAuthScope}}})
+	must(t, err)
 	return grants[0]
 }
 

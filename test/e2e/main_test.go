@@ -154,8 +154,7 @@ func bringImages(ctx context.Context) error {
 		{here, "./consumer", "consumer", consumerImage},
 	} {
 		file := filepath.Join(folder, "image.tar")
-		if err := command(ctx, repository, "go", "run", "-C", "hack/image", ".", "--source="+each.source, "--program="+each.program, "--name="+each.name,
-			"--tag="+each.tag, "--output="+file, "--platform=linux/"+runtime.GOARCH); err != nil {
+		if err := buildImage(ctx, file, each.source, each.program, each.name, each.tag); err != nil {
 			return err
 		}
 		if err := command(ctx, repository, "go", "run", "./hack/node", "load", file); err != nil {
@@ -163,6 +162,12 @@ func bringImages(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// buildImage builds an archive with the image of a program.
+func buildImage(ctx context.Context, file, source, program, name, tag string) error {
+	return command(ctx, repository, "go", "run", "-C", "hack/image", ".", "--source="+source, "--program="+program, "--name="+name,
+		"--tag="+tag, "--output="+file, "--platform=linux/"+runtime.GOARCH)
 }
 
 func command(ctx context.Context, folder, name string, arguments ...string) error {

@@ -280,9 +280,9 @@ func TestADeviceThatIsNotGrantedAccessEnds(t *testing.T) {
 	}
 }
 
-// TestARealBrowserComesBack has headless Chromium open the page.
-func TestARealBrowserComesBack(t *testing.T) {
-	t.Parallel()
+// TestARealBrowserComesBack has the plugin open the page in headless Chromium as on a
+// person's machine: xdg-open asks $BROWSER. The page at which Chromium ends is the plugin's.
+func TestARealBrowserComesBack(t *testing.T) { // not parallel: the environment is the process's
 	binary := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome-headless-shell"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -291,13 +291,32 @@ func TestARealBrowserComesBack(t *testing.T) {
 		}
 	}
 	if binary == "" {
-		t.Skip("there is no Chromium on the PATH")
+		t.Skip("there is no Chromium on the PATH, so no real browser is tried: apt-get install chromium")
 	}
+	if _, err := exec.LookPath("xdg-open"); err != nil {
+		t.Skip("there is no xdg-open on the PATH, by which the plugin opens a browser: apt-get install xdg-utils")
+	}
+	folder := t.TempDir()
+	browser, end := filepath.Join(folder, "browser"), filepath.Join(folder, "end.html")
+	must(t, os.WriteFile(browser, fmt.Appendf(nil, `#!/bin/sh
+%[1]s --headless --no-sandbox --disable-gpu --ignore-certificate-errors --user-data-dir=%[2]s/profile --dump-dom "$1" > %[2]s/writing
+mv %[2]s/writing %[3]s
+`, binary, folder, end), 0o700))
+	t.Setenv("BROWSER", browser)
 	p := newPerson(t)
-	browse := func(page string) error {
-		return exec.CommandContext(t.Context(), binary, "--headless", "--no-sandbox", "--disable-gpu", "--ignore-certificate-errors",
-			"--user-data-dir="+t.TempDir(), "--dump-dom", page).Start()
+	code, output := p.login(kubectl.OpenBrowser, nothing(t), "-f", p.manifest, "--create")
+	p.says(code, 0, output, "The refresh token is in the Secret seed, key refresh_token.", "shop is Ready")
+	if p.read("seed", "refresh_token") == "" {
+		t.Error("the seed was not written")
 	}
-	code, output := p.login(browse, nothing(t), "-f", p.manifest, "--create")
-	p.says(code, 0, output, "shop is Ready")
+	for range 600 { // it also ends its processes, which use the folder
+		if shown, err := os.ReadFile(end); err == nil {
+			if !strings.Contains(string(shown), "Access is granted.") {
+				t.Errorf("the browser ends at %s", shown)
+			}
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("the browser does not end")
 }

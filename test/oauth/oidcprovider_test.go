@@ -89,7 +89,7 @@ func startNode(t *testing.T, when rotation) *nodeServer {
 		t.Skip("Node.js is not installed, so oidc-provider is not tested against")
 	}
 	if _, err := os.Stat(filepath.Join("oidcprovider", "node_modules", "oidc-provider")); err != nil {
-		t.Skip("oidc-provider is not installed, so it is not tested against: run `make oauth-servers`")
+		t.Skip("oidc-provider is not installed, so it is not tested against: run `make npm-programs`")
 	}
 	n := &nodeServer{command: exec.Command(program, filepath.Join("oidcprovider", "server.mjs"))}
 	n.command.Stderr = &n.complaints
