@@ -134,11 +134,17 @@ func (w *world) checkWell(name string, credential *v1alpha1.TokenCredential, sta
 		w.violated(fmt.Sprintf("at rest: %s is neither well nor stalled", name))
 	case state.attempt != nil:
 		w.violated(fmt.Sprintf("at rest: %s is said to be well, and a claim is left", name))
-	case (grant.Current != state.refreshToken || grant.Revoked) && !state.refused:
+	case (grant.Current != state.refreshToken || grant.Revoked) && !w.isLeft(state):
 		w.violated(fmt.Sprintf("at rest: %s is said to be well, and lives on %s, which is not the provider's current token %s (revoked: %t)", name, state.refreshToken, grant.Current, grant.Revoked))
 	case !w.simulator.AccessTokenValid(state.accessToken):
 		w.violated(fmt.Sprintf("at rest: %s is said to be well, and the provider does not take its token %s", name, state.accessToken))
 	}
+}
+
+// isLeft reports whether a refresh token is not sent any more, since a login takes its
+// place: it was refused, or belongs to another host.
+func (w *world) isLeft(state stored) bool {
+	return w.variant.login && (state.refused || state.host == elsewhereHost)
 }
 
 // isTrue tells whether a reason to stall is so.

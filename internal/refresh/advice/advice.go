@@ -212,6 +212,7 @@ func Duplicate(credential *v1alpha1.TokenCredential, twin *twins.Twin) *problem.
 		"the refresh token was spent by %s, which is gone; its successor is in %s: put the refresh_token from there into the Secret of spec.refreshTokenSecretRef, or delete that state Secret and authorize again", who, where)
 }
 
+// Rfc3339 writes a moment for people, in UTC (RFC 3339).
 func Rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339) }
 
 // NotLoaded says why a state cannot be used.

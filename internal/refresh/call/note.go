@@ -31,6 +31,7 @@ const (
 	noteOutputs = "outputs"
 )
 
+// Encode writes the note as the courier keeps it beside an exchange.
 func (n Note) Encode() ([]byte, error) {
 	return jsontext.Encode(map[string]any{noteNow: n.Now.Format(time.RFC3339Nano), noteID: n.ID, noteOutputs: n.Outputs})
 }

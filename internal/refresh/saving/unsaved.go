@@ -58,6 +58,7 @@ func (u *Unsaved) of(credential types.NamespacedName) error {
 	return nil
 }
 
+// Add has a commit of so many bytes wait, and what is to be reported of it meanwhile.
 func (u *Unsaved) Add(credential types.NamespacedName, report *problem.Problem, size int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

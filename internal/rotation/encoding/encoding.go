@@ -102,6 +102,7 @@ func encodeTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
+// EncodeJSON puts a value under its key, as encode writes it; an empty one leaves no key.
 func EncodeJSON(data map[string][]byte, key string, value any, empty bool, encode func(any) ([]byte, error)) error {
 	if empty {
 		delete(data, key)
