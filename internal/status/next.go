@@ -214,6 +214,9 @@ func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentia
 // isBehind reports whether a status is of a later token than a report, or of a later
 // attempt that the report has not got further than.
 func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, now time.Time) bool {
+	if report.Renewal != nil && report.Renewal.Reason == v1alpha1.RestoredFromBackupReason {
+		return false // the state went back, and what theirs has counted with it
+	}
 	counts := report.State != nil && report.State.Sequence >= 0
 	if counts && report.State.Sequence < theirs.RefreshCount {
 		return true

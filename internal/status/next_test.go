@@ -408,6 +408,11 @@ func TestRebase(t *testing.T) {
 		{"a status before any token", created(), obtained(noon), false, "the report has got further"},
 		{"a status of a later attempt with the same token", fresh().later(time.Minute).reported(attempted(noon, refused)), obtained(noon), true, "what the later attempt found stands"},
 		{"a status of a later attempt, and a report from before there was a state", fresh().later(time.Minute).reported(obtained(noon.Add(time.Minute))), Report{Attempt: &Attempt{Problem: unavailable}}, true, "what the later attempt found stands"},
+		{"a status of a later token, and a state that was put back", fresh().reported(obtained(later)), func() Report {
+			report := seen(noon)
+			report.Renewal = problemOf(v1alpha1.RestoredFromBackupReason)
+			return report
+		}(), false, "what was put back has gone back behind theirs"},
 		{"a status of the same token, and nothing was looked at", fresh(), Report{Renewal: blocked}, false, "the report says nothing of a token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

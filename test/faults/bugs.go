@@ -136,6 +136,7 @@ func byHistories() []Bug {
 		{"a failure from before there was a state was told over the token that another process had got since", "TestRebase"},
 		{"counts and times of a status fell back where another process had written meanwhile", "TestWhatCameInWhileAStatusWasComputed"},
 		{"a retry that its provider refused for another reason was taken from the courier again and again: neither well nor stalled, and never tried", "TestARetryThatTheProviderRefusesIsTakenInOnce"},
+		{"after etcd was put back, of two leaders the one that had not seen it yet overwrote what the other said of it, and nobody came again", "TestRebase"},
 	}
 }
 
