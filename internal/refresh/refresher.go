@@ -37,12 +37,12 @@ import (
 
 const (
 	// fenceTimeout is how long after a claim was sent its token may still be
-	// sent: far less than rotation.HolderTimeout, so that a process that was
+	// sent: far less than recovery.HolderTimeout, so that a process that was
 	// frozen in between does not send what another has taken over.
 	fenceTimeout = 10 * time.Second
 
 	// claimTimeout is how long after a claim was sent its exchange must have
-	// ended: less than rotation.HolderTimeout too, so that a process which was
+	// ended: less than recovery.HolderTimeout too, so that a process which was
 	// frozen after the fence finds no time left to send.
 	claimTimeout = fenceTimeout + call.ExchangeTimeout
 
