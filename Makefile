@@ -116,7 +116,7 @@ model: ## Check the model of the rotation protocol to the end (needs spin and a 
 fuzz-rotation: ## Play HISTORIES random histories of the rotation protocol, and show that they have teeth (a quarter of an hour).
 	@mkdir -p bin; go test -c -o bin/history.test ./test/history
 	@cd test/history; HISTORIES=$(HISTORIES) SEED=$(SEED) ../../bin/history.test -test.run '^TestManyHistories$$' -test.timeout 0
-	@TEETH=all go test ./test/history -count=1 -run '^TestTheHistoriesHaveTeeth$$' -timeout 0 -v
+	@TEETH=all go test ./test/history -count=1 -run '^(TestTheHistoriesHaveTeeth|TestEveryAnswerOnce)$$' -timeout 0 -v
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME, one after another: executions and corpus of each.

@@ -36,7 +36,7 @@ func Methods() []Method {
 			"A history that was not drawn: `make test` plays a hundred. API server and provider are in memory, so nothing is shown of schemas, admission, sockets and disks; " +
 				"the package comment lists what is left out.", byHistories()},
 		{"every effect once", "`TestEveryEffectOnce` in [test/history](../test/history)",
-			"That each kind of visit is got over wherever it ends: it is played again for each of its effects, before and after which the process dies, and which gets each answer but its own; each change is hidden from the cache once, and each read of it is stale once.",
+			"That each kind of visit is got over wherever it ends: it is played again for each of its effects, before and after which the process dies, and which gets each answer but its own (a fourth of those with `make test`); each change is hidden from the cache once, and each read of it is stale once.",
 			"Two of these in one visit, and two processes at once.", byEveryEffect()},
 		{"the model", "[test/model](../test/model/README.md), `make model`",
 			"*Every* history of two processes within its bounds, and that each part of the protocol is needed.",

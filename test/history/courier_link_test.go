@@ -100,6 +100,9 @@ func (l *link) Do(request *egress.Request, singleUse bool) (*egress.Reply, error
 		return (&caller{world: l.process.world}).Do(request, singleUse)
 	}
 	visit, made := visitOf(request.Context()), l.claimed[visitOf(request.Context()).credential]
+	if made == nil { // which is for the invariant to find
+		made = &claim{process: l.process, made: l.process.world.now}
+	}
 	answers := make(chan answered, 1)
 	exchange := l.courier().newVisit(carries, visit.credential)
 	exchange.asker, made.exchange = l.process, exchange

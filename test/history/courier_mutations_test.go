@@ -8,7 +8,7 @@ package history
 func mutationsOfTheCourier() []mutation {
 	return []mutation{
 		{
-			name: "the courier is not asked", why: "an outcome is unknown although the courier has the reply", always: true,
+			name: "the courier is not asked", why: "an outcome is unknown although the courier has the reply",
 			pkg: "refresh", function: "Refresher.ask",
 			body: `return heard{}`,
 		},
@@ -31,10 +31,10 @@ func mutationsOfTheCourier() []mutation {
 		},
 		{
 			name: "what is under way is not awaited", why: "an outcome is unknown although its reply is on its way",
-			pkg: "rotation", function: "State.Recover",
-			body: `observer.HolderGone = observer.HolderGone || observer.UnderWay
-				observer.UnderWay = false
-				return s.RecoverOriginal(observer)`,
+			pkg: "rotation/recovery", function: "Observer.Decide",
+			body: `o.HolderGone = o.HolderGone || o.UnderWay
+				o.UnderWay = false
+				return o.DecideOriginal(s)`,
 		},
 		{
 			name: "the reply of another attempt is handed over", why: "an outcome is unknown although nothing was sent",

@@ -73,12 +73,13 @@ func TestATenantThatFailsDelaysNobody(t *testing.T) {
 	w := newWorld(t, 40*simulator.Second)
 	w.simulator.SetUnavailable(simulator.Match{Vendor: simulator.MCS}, true)
 	w.start()
-	w.createMany("good", healthy, builtInNamed(t, "oauth2-client-credentials"), func(spec *v1alpha1.TokenCredentialSpec) { spec.Renewal.Percentage = 40 })
 	var stops []func() int
 	for i := range healthy {
-		name := fmt.Sprint("good-", i)
-		w.awaitRefreshes(name, 1)
-		stops = append(stops, w.watchTarget(name))
+		stops = append(stops, w.watchTarget(fmt.Sprint("good-", i)))
+	}
+	w.createMany("good", healthy, builtInNamed(t, "oauth2-client-credentials"), func(spec *v1alpha1.TokenCredentialSpec) { spec.Renewal.Percentage = 40 })
+	for i := range healthy {
+		w.awaitRefreshes(fmt.Sprint("good-", i), 1)
 	}
 	w.createMany("failing", failing, builtInNamed(t, "mcs"))
 	for i := range healthy {
