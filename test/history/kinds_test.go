@@ -166,6 +166,11 @@ func losses() []kindOfVisit {
 		{name: "the seed is mistyped, and there is a login", provider: "login", before: (*world).rest, cause: mistype},
 		{name: "the refresh token was revoked, and there is a login", provider: "login", before: (*world).rest, cause: (*world).revoke},
 		{name: "a reusable seed is mistyped, and there is a login", provider: "reusable-login", before: (*world).rest, cause: mistype},
+		{name: "a reusable token was revoked, and there is a login", provider: "reusable-login", before: (*world).rest, cause: func(w *world) {
+			grant, _ := w.simulator.GrantOf(w.seed())
+			w.simulator.Revoke(grant.ID)
+			w.renewalIsDue()
+		}},
 		{name: "a proven token was revoked, and there is a login", provider: "auto-login", before: (*world).rest, cause: (*world).revoke},
 		{name: "a token is renewed after its grant was revoked, by a login", provider: "auto-login", before: after((*world).revoke), cause: (*world).renewalIsDue},
 		{name: "the refresh token was revoked", provider: "hold", before: (*world).rest, cause: (*world).revoke, stalls: v1alpha1.ReauthorizationRequiredReason},

@@ -119,7 +119,7 @@ func IsNew(grant token.Grant, state rotation.State) bool {
 // not kept, and what came with it, are not.
 func IsWorthSaving(in *inputs.Inputs, stored, next rotation.State) bool {
 	return in.KeepsAccessToken(next) || !next.RefreshToken.Equal(stored.RefreshToken) ||
-		!next.Unfinished.Is(stored.Unfinished) || next.Seed != stored.Seed || next.Origin != stored.Origin || stored.Attempt != nil
+		!next.Unfinished.Is(stored.Unfinished) || next.Seed != stored.Seed || next.Origin != stored.Origin || next.Refused != stored.Refused || stored.Attempt != nil
 }
 
 // Proves reports whether the outcome of a claimed exchange shows that its token works

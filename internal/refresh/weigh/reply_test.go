@@ -12,6 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -77,6 +78,35 @@ func TestOnlyAReplyWithoutAnotherTokenProvesTheOneThatWasSent(t *testing.T) {
 			t.Parallel()
 			if got := Proves(each.in, each.outcome, each.resent); got != each.want {
 				t.Errorf("proves: %t, want %t\nreason: %s", got, each.want, each.reason)
+			}
+		})
+	}
+}
+
+func TestWhatIsSavedOfATokenThatWorksAgain(t *testing.T) {
+	t.Parallel()
+	reusable := &inputs.Inputs{Provider: inputs.Provider{Provider: &provider.Provider{}}}
+	reusable.Provider.Rotation.Mode = v1alpha1.Reusable
+	for _, each := range []struct {
+		name, reason string
+		change       func(*rotation.State)
+		want         bool
+	}{
+		{"nothing new", "the target has the only copy of the access token", func(*rotation.State) {}, false},
+		{"another access token", "it is asked for again", func(s *rotation.State) { s.Token.AccessToken = secret.New("other") }, false},
+		{"another refresh token", "it is nowhere else", func(s *rotation.State) { s.RefreshToken = secret.New("next") }, true},
+		{"another seed", "it is not adopted twice", func(s *rotation.State) { s.Seed = "digest" }, true},
+		{"another origin", "its tokens go nowhere else", func(s *rotation.State) { s.Origin.Refresh = "https://a.example" }, true},
+		{"a refusal", "the token is not sent again beside a login", func(s *rotation.State) { *s = s.Refuse() }, true},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			stored := rotation.State{}
+			stored.RefreshToken = secret.New("live")
+			next := stored
+			each.change(&next)
+			if got := IsWorthSaving(reusable, stored, next); got != each.want {
+				t.Errorf("worth saving: %t, want %t\nreason: %s", got, each.want, each.reason)
 			}
 		})
 	}
