@@ -25,9 +25,9 @@ type proven struct {
 	exchange rotation.Exchange
 }
 
-// settle takes in the outcome.
-// As long as the provider does what it did before, nothing is spent by that. Once it
-// begins to rotate, the reply holds the only copy of a successor.
+// settle takes in the outcome. As long as the provider does what it did before, nothing is
+// spent by the exchange. Once it begins to rotate, the reply holds the only copy of a
+// successor.
 func (p proven) settle(ctx context.Context, state rotation.State, outcome provider.Outcome, err error) error {
 	switch {
 	case err != nil:

@@ -107,8 +107,8 @@ func (x *renewal) refuse(state rotation.State) rotation.State {
 }
 
 // adopt takes over what the user has changed, the seed and what is asked, what the provider
-// has just refused, and what goes on in the status alone while a proven token leaves the state unwritten: the count of
-// tokens, and an end of the refresh token that moves.
+// has just refused, and what goes on in the status alone while a proven token leaves the
+// state unwritten: the count of tokens, and an end of the refresh token that moves.
 func (x *renewal) adopt(state rotation.State) rotation.State {
 	if x.job.Found.Seed == rotation.SeedNew {
 		state = state.Adopt(x.job.Inputs.Seed)

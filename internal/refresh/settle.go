@@ -158,5 +158,5 @@ func (c *claim) withDoubt(err error) error {
 	if c.doubtful == nil || p == nil {
 		return err
 	}
-	return advice.Extended(p, "; whether the refresh token was spent when it was sent at "+advice.Rfc3339(c.doubtful.Started)+" is still unknown")
+	return advice.WithDoubt(p, c.doubtful)
 }

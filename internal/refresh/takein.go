@@ -50,9 +50,8 @@ func (u unclaimed) takeIn(ctx context.Context, state rotation.State, outcome pro
 	return u.x.conclude(outcome)
 }
 
-// change saves an outcome for which nothing was claimed. It takes the
-// place of what it was decided on, and of nothing else: a claim that another process has
-// made meanwhile is not ended.
+// change saves the outcome. It takes the place of what it was decided on, and of nothing
+// else: a claim that another process has made meanwhile is not ended.
 func (u unclaimed) change(outcome provider.Outcome) rotation.Change {
 	decidedOn := u.x.record.State.Attempt
 	return func(stored rotation.State) (rotation.State, bool) {

@@ -48,12 +48,12 @@ func (s State) LoseProven() State {
 
 // Change is a transition that a commit makes durable. It is called again whenever
 // someone else has changed the Secret, and returns false where what is stored has
-// moved on, so that the transition has no place any more (State.Accepts).
+// moved on, so that the transition has no place any more (see State.Accepts).
 type Change func(stored State) (next State, ok bool)
 
-// AtStake reports whether the change must be saved on a state, however often the API server refuses:
-// what was sent under the claim may be spent, or the proven token is, and what the change
-// brings is nowhere else.
+// AtStake reports whether the change of a state must be saved, however often the API server
+// refuses: what was sent under the claim may be spent, or the proven token is, and what the
+// change brings is nowhere else.
 func (c Change) AtStake(s State) bool {
 	if s.Attempt != nil {
 		return true

@@ -144,7 +144,7 @@ func Unknown(credential *v1alpha1.TokenCredential, attempt *rotation.Attempt, wo
 	}
 	return problem.New(v1alpha1.OutcomeUnknownReason,
 		"the refresh token was sent at %s and no clear answer came%s, so it may be spent: %s%s",
-		Rfc3339(attempt.Started), words, reauthorize(credential), otherWay)
+		rfc3339(attempt.Started), words, reauthorize(credential), otherWay)
 }
 
 // ProvenRefused says that a token which the provider had left as it was is not accepted
@@ -212,8 +212,8 @@ func Duplicate(credential *v1alpha1.TokenCredential, twin *twins.Twin) *problem.
 		"the refresh token was spent by %s, which is gone; its successor is in %s: put the refresh_token from there into the Secret of spec.refreshTokenSecretRef, or delete that state Secret and authorize again", who, where)
 }
 
-// Rfc3339 writes a moment for people, in UTC (RFC 3339).
-func Rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339) }
+// rfc3339 writes a moment for people, in UTC.
+func rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339) }
 
 // NotLoaded says why a state cannot be used.
 func NotLoaded(err error, credential *v1alpha1.TokenCredential) error {
@@ -286,7 +286,7 @@ func WithUnsaved(outcome, unsaved error) error {
 	if answered == nil || blocked == nil {
 		return unsaved
 	}
-	return Extended(answered, "; and "+blocked.Message)
+	return extended(answered, "; and "+blocked.Message)
 }
 
 // Unfinished adds to what stands in the way of a finish what it does not cost.
@@ -295,11 +295,16 @@ func Unfinished(err error) error {
 	if p == nil {
 		return err
 	}
-	return Extended(p, "; the refresh before it went well and is saved, and is not made again for this")
+	return extended(p, "; the refresh before it went well and is saved, and is not made again for this")
 }
 
-// Extended is a problem with more to say.
-func Extended(p *problem.Problem, more string) *problem.Problem {
+// WithDoubt adds to a failure of a retry that the outcome of the first time is still unknown.
+func WithDoubt(p *problem.Problem, first *rotation.Attempt) *problem.Problem {
+	return extended(p, "; whether the refresh token was spent when it was sent at "+rfc3339(first.Started)+" is still unknown")
+}
+
+// extended is a problem with more to say.
+func extended(p *problem.Problem, more string) *problem.Problem {
 	longer := *p
 	longer.Message += more
 	return &longer

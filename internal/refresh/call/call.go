@@ -103,7 +103,7 @@ func (c *Call) takeRate() error {
 	return nil
 }
 
-// ask makes such a call. It fails with a *problem.Problem or a *Pause.
+// ask makes a call that spends nothing. It fails with a *problem.Problem or a *problem.Pause.
 func (c *Call) ask(ctx context.Context, step *provider.Call, state rotation.State) (provider.Outcome, error) {
 	if err := c.prepare(ctx, step, state); err != nil {
 		return provider.Outcome{}, err

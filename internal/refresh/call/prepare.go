@@ -38,7 +38,7 @@ const (
 
 // prepared is what the prepare calls of one visit gave.
 type prepared struct {
-	x       *Visit
+	visit   *Visit
 	done    bool
 	failure error // why they gave nothing
 	outputs map[string]any
@@ -56,15 +56,15 @@ func (p *prepared) by(ctx context.Context, way *provider.Call, state rotation.St
 	p.done = true
 	state.RefreshToken, state.PreviousRefreshToken = secret.Text{}, secret.Text{}
 	p.outputs = map[string]any{}
-	for _, step := range slices.Concat(p.x.Inputs.Provider.Prepare, []*provider.Call{way}, p.x.Inputs.Provider.Finish) {
-		p.take(keptKey(p.x.Credential, step))
+	for _, step := range slices.Concat(p.visit.Inputs.Provider.Prepare, []*provider.Call{way}, p.visit.Inputs.Provider.Finish) {
+		p.take(keptKey(p.visit.Credential, step))
 	}
-	for _, step := range p.x.Inputs.Provider.Prepare {
+	for _, step := range p.visit.Inputs.Provider.Prepare {
 		if p.failure = p.byOne(ctx, step, way, state); p.failure != nil {
 			return p.failure
 		}
 	}
-	p.x.Origin.Discovered = route.Discovered(p.x.Inputs, p.outputs)
+	p.visit.Origin.Discovered = route.Discovered(p.visit.Inputs, p.outputs)
 	return nil
 }
 
@@ -75,13 +75,13 @@ func (p *prepared) byOne(ctx context.Context, step, way *provider.Call, state ro
 		return nil
 	}
 	asked := false
-	outcome, err := p.x.aside(way, &asked).ask(ctx, step, state)
+	outcome, err := p.visit.aside(way, &asked).ask(ctx, step, state)
 	if err != nil {
-		p.x.Called = p.x.Called || asked
+		p.visit.Called = p.visit.Called || asked
 		return err
 	}
 	maps.Copy(p.outputs, outcome.Grant.Outputs)
-	now := p.x.By.Clock.Now()
+	now := p.visit.By.Clock.Now()
 	until := outcome.Grant.ExpiresAt.Add(-ExchangeTimeout) // it is good until the call after it has ended
 	if latest := now.Add(longestPreparation); until.After(latest) {
 		until = latest
@@ -90,14 +90,14 @@ func (p *prepared) byOne(ctx context.Context, step, way *provider.Call, state ro
 		key, until = p.onlyFor(key), now.Add(keptForVisit)
 		p.once = append(p.once, key)
 	}
-	p.x.By.prepared.put(key, outcome.Grant.Outputs, until)
+	p.visit.By.prepared.put(key, outcome.Grant.Outputs, until)
 	p.used = append(p.used, key)
 	return nil
 }
 
 // take takes what is kept under a key, if it is still good.
 func (p *prepared) take(key preparation) bool {
-	outputs, ok := p.x.By.prepared.get(key, p.x.By.Clock.Now())
+	outputs, ok := p.visit.By.prepared.get(key, p.visit.By.Clock.Now())
 	if !ok {
 		return false
 	}
@@ -113,11 +113,11 @@ func (p *prepared) take(key preparation) bool {
 // for has been made; and, where that was refused, what it was made with: it may be why.
 func (p *prepared) settle(err error) {
 	switch {
-	case !p.x.Called, WasAnswered(err): // it is yet to be made, or made again
+	case !p.visit.Called, WasAnswered(err): // it is yet to be made, or made again
 	case problem.Is(err, v1alpha1.AppRejectedReason, v1alpha1.RequestRejectedReason, v1alpha1.ReauthorizationRequiredReason):
-		p.x.By.prepared.drop(p.used)
+		p.visit.By.prepared.drop(p.used)
 	default:
-		p.x.By.prepared.drop(p.once)
+		p.visit.By.prepared.drop(p.once)
 	}
 }
 
@@ -131,7 +131,7 @@ type preparation struct {
 
 // onlyFor is the same for this credential alone.
 func (p *prepared) onlyFor(key preparation) preparation {
-	key.credential = string(p.x.Credential.UID)
+	key.credential = string(p.visit.Credential.UID)
 	return key
 }
 
@@ -144,20 +144,20 @@ func keptKey(credential *v1alpha1.TokenCredential, step *provider.Call) preparat
 // fixed moment, since a signature or a time in it is another each time. Where no request
 // can be built for that, it is one that nobody makes twice.
 func (p *prepared) ofRequest(ctx context.Context, step, way *provider.Call, state rotation.State) preparation {
-	c := &Call{visit: p.x, way: way, step: step}
+	c := &Call{visit: p.visit, way: way, step: step}
 	state = c.leg().Admitted(state)
-	in := p.x.Inputs
+	in := p.visit.Inputs
 	inputs := in.Request(state.RefreshToken, state.Token.AccessToken, weigh.Overlaid(state.Token.Outputs, p.outputs))
 	request, err := step.Begin(inputs, time.Unix(0, 0).UTC(), "").Request(ctx)
-	plain := p.x.key().String() + p.x.By.Clock.Now().String()
+	plain := p.visit.key().String() + p.visit.By.Clock.Now().String()
 	if err == nil {
 		plain = described(request)
 	}
 	if in.Certificate != nil {
 		plain += in.Certificate.Chain.Digest()
 	}
-	scope := "prepare of " + p.x.key().Namespace + " at " + in.Provider.Key + " " + in.Provider.Edition
-	return preparation{namespace: p.x.key().Namespace, request: p.x.By.Key.Keyed(scope, plain)}
+	scope := "prepare of " + p.visit.key().Namespace + " at " + in.Provider.Key + " " + in.Provider.Edition
+	return preparation{namespace: p.visit.key().Namespace, request: p.visit.By.Key.Keyed(scope, plain)}
 }
 
 // described is a digest of a request.

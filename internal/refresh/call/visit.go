@@ -47,13 +47,13 @@ func (v *Visit) key() types.NamespacedName { return client.ObjectKeyFromObject(v
 // Prepare makes the provider's prepare calls, before anything is claimed: once a visit,
 // and none whose reply is still good.
 func (v *Visit) Prepare(ctx context.Context, way *provider.Call, state rotation.State) error {
-	v.prepared.x = v
+	v.prepared.visit = v
 	return v.prepared.by(ctx, way, state)
 }
 
 // Settle drops what was good for this visit alone, now that it has ended with err.
 func (v *Visit) Settle(err error) {
-	v.prepared.x = v
+	v.prepared.visit = v
 	v.prepared.settle(err)
 }
 
