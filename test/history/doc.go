@@ -41,8 +41,8 @@
 //
 // At every send: the credential is not suspended; its token is not fresh, unless users
 // have done something since, whatever became of the process that got it and of the
-// status that it owed (where the clocks agree); a token that was refused is not sent again by the process that
-// knows, until users have changed something; and a single-use token is unspent, or inside
+// status that it owed (where the clocks agree); a token that was refused is not sent again
+// by the process that knows, until users have changed something; and a single-use token is unspent, or inside
 // the provider's window, or this is the one retry that RetryOnce allows and the claim
 // records; and it was sent without a clear answer once at most; or, where the rotation is
 // Auto, a reply has proven it, and the state says so or it was refused since; and no token goes to
@@ -85,8 +85,9 @@
 // Beside what is drawn, each kind of visit (a first token, a renewal, a recovery, what a
 // user does, and what a person mends) is played undisturbed, which tells its effects, the
 // changes that it brings and the reads of its cache. Then it is played again for each of
-// them: the process, or the courier, dies just before or just after the effect, in its pod or with it; the
-// cache never shows that change; the read shows what was there before. The same must hold.
+// them: the process, or the courier, dies just before or just after the effect, in its pod
+// or with it; the effect gets another answer; the cache never shows that change; the read
+// shows what was there before. The same must hold.
 //
 // # What users give up
 //
@@ -131,6 +132,7 @@
 //
 // Left out because other tests have them: two credentials with writeBack, with a login or
 // with a mistyped seed on one Secret; Merge and labels of targets (internal/target); a
-// courier's socket (internal/courier) and what it forgets for want of room; a Reusable provider whose replies bring other refresh tokens; a reuse window in
-// which a server answers with an access token alone.
+// courier's socket (internal/courier) and what it forgets for want of room; a Reusable
+// provider whose replies bring other refresh tokens; a reuse window in which a server
+// answers with an access token alone.
 package history
