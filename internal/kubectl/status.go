@@ -90,6 +90,9 @@ func providerUse(ctx context.Context, c *cluster, credential *v1alpha1.TokenCred
 		use.Found += fmt.Sprintf(", %s=%s", name, credential.Spec.Parameters[name])
 	}
 	if reference.Kind != v1alpha1.ClusterProvider {
+		if screen.Telling(credential).Reason == v1alpha1.ProviderNotFoundReason { // which are built in, its operator decides
+			use.Wrong = "the operator has none of that name"
+		}
 		return use
 	}
 	use.Found = strings.Replace(use.Found, "built in", "ClusterTokenProvider", 1)

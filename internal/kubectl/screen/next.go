@@ -25,10 +25,9 @@ func Next(c *v1alpha1.TokenCredential) []string {
 	try := fmt.Sprintf("kubectl tokencredential refresh %s -n %s --wait", c.Name, c.Namespace)
 	switch StateOf(c) {
 	case Ready:
-		if telling.Type == v1alpha1.RefreshedCondition {
-			return []string{"nothing yet: it is tried again by itself. To try now: " + try}
+		if telling.Type != v1alpha1.RefreshedCondition { // else the token is good still, and its renewal fails
+			return []string{"nothing"}
 		}
-		return []string{"nothing"}
 	case Suspended:
 		return []string{"it is suspended and is not renewed: " + resume}
 	case Unseen:

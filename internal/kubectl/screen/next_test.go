@@ -43,3 +43,30 @@ func TestNextGivesTheCommandForWhatIsMissing(t *testing.T) {
 		})
 	}
 }
+
+func TestNextWhileTheTokenIsGoodAndItsRenewalFails(t *testing.T) {
+	t.Parallel()
+	const byThemselves, edited = "it is tried again by itself. To try now: kubectl tokencredential refresh shop -n team-a --wait",
+		"do what the message above says. It is tried again once that is changed"
+	for _, each := range []struct {
+		name, reason, why, want string
+	}{
+		{"the provider is down", v1alpha1.ProviderUnavailableReason, "nobody has to do anything", byThemselves},
+		{"too many calls", v1alpha1.RateLimitedReason, "nobody has to do anything", byThemselves},
+		{"a provider that is not known", v1alpha1.ProviderNotFoundReason, "it is found by nobody until its name is corrected", edited},
+		{"a parameter that is wrong", v1alpha1.InvalidParametersReason, "it stays wrong until it is corrected", edited},
+		{"a host that is not allowed", v1alpha1.EgressDeniedReason, "it stays so until somebody allows it", edited},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			c := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "shop"}}
+			c.Status.Conditions = []metav1.Condition{
+				{Type: v1alpha1.ReadyCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.TokenValidReason},
+				{Type: v1alpha1.RefreshedCondition, Status: metav1.ConditionFalse, Reason: each.reason},
+			}
+			if diff := cmp.Diff([]string{each.want}, Next(c)); diff != "" {
+				t.Errorf("(-want +got):\n%s\nreason: %s", diff, each.why)
+			}
+		})
+	}
+}
