@@ -19,7 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/access"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 )
 
@@ -99,8 +99,8 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		LeaderElectionNamespace:       ownNamespace(),
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &handOver,
-		Cache:                         controller.CacheOptions(o.namespaces, o.labelSelector.Selector),
-		Client:                        controller.ClientOptions(),
+		Cache:                         access.CacheOptions(o.namespaces, o.labelSelector.Selector),
+		Client:                        access.ClientOptions(),
 	}
 }
 

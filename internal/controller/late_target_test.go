@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/access"
 )
 
 // TestATargetThatTheCacheShowsTooLateIsRemoved: it was written just before its credential
@@ -30,7 +31,7 @@ func TestATargetThatTheCacheShowsTooLateIsRemoved(t *testing.T) {
 	}
 	must(s.cluster.Get(t.Context(), key, target))
 	must(s.cluster.Get(t.Context(), key, credential))
-	metadata := secretMetadata()
+	metadata := access.SecretMetadata()
 	must(s.cluster.Get(t.Context(), key, metadata))
 
 	must(s.cluster.Delete(t.Context(), target.DeepCopy())) // the cache does not show it

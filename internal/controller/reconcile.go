@@ -19,6 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/access"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/referrers"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/revocation"
 	"github.com/tokenkeeper/tokenkeeper/internal/decision"
 	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
@@ -67,15 +70,15 @@ type Reconciler struct {
 	Parts
 	delivery  *delivery.Deliverer
 	remover   *delivery.Remover
-	referrers *referrers
+	referrers *referrers.Index
 	ahead     ahead
 	retries   retries
-	revoker   revoker
+	revoker   revocation.Revoker
 }
 
 // NewReconciler makes a reconciler that has seen nothing yet.
 func NewReconciler(parts Parts) *Reconciler {
-	known := &referrers{}
+	known := &referrers.Index{}
 	secrets := parts.Inputs.Secrets
 	return &Reconciler{
 		Parts: parts,
@@ -83,13 +86,13 @@ func NewReconciler(parts Parts) *Reconciler {
 			Targets: parts.Targets,
 			Seeds:   parts.Client,
 			Secrets: secrets,
-			Rivals:  rivals{parts.Client, parts.Inputs.Catalog, known}.of,
+			Rivals:  referrers.Rivals{Credentials: parts.Client, Catalog: parts.Inputs.Catalog, Index: known}.Of,
 			Clock:   parts.Clock,
 		}),
 		remover:   &delivery.Remover{Credentials: parts.Client, Secrets: secrets.Metadata, Live: parts.Live, Targets: parts.Targets},
 		referrers: known,
 		retries:   newRetries(),
-		revoker:   revoker{client: parts.Client, refresher: parts.Refresher, reports: parts.Reports, clock: parts.Clock},
+		revoker:   revocation.Revoker{Client: parts.Client, Refresher: parts.Refresher, Reports: parts.Reports, Clock: parts.Clock},
 	}
 }
 
@@ -97,7 +100,7 @@ func NewReconciler(parts Parts) *Reconciler {
 // target to where they should be. What the caches show decides whether more is
 // read. What came of it is reported behind the token.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	ctx = withoutBodies(ctx)
+	ctx = access.WithoutBodies(ctx)
 	if r.Hosts.Admitted(request.NamespacedName) { // the slot is given back if no call is made
 		defer func() { r.Hosts.Yield(request.NamespacedName, r.Clock.Now()) }()
 	}
@@ -109,9 +112,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	case err != nil:
 		return ctrl.Result{}, err
 	case !cached.DeletionTimestamp.IsZero():
-		return r.revoker.revoke(ctx, cached)
+		again, err := r.revoker.Revoke(ctx, cached)
+		return requeueAt(again, r.Clock.Now()), err
 	}
-	r.revoker.hold(ctx, cached)
+	r.revoker.Hold(ctx, cached)
 	if err := r.remover.RemoveEarlier(ctx, request.NamespacedName); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -247,6 +251,6 @@ func (r *Reconciler) forget(ctx context.Context, credential types.NamespacedName
 	r.delivery.Forget(credential)
 	r.ahead.deleted(credential, r.Clock.Now())
 	r.retries.forget(credential)
-	r.revoker.leaving.forget(credential)
+	r.revoker.Forget(credential)
 	return r.remover.Remove(ctx, credential)
 }

@@ -45,6 +45,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
 
+// noon is when scenes begin.
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
 // key of the digests of all tests here.
 var key = digest.Random()
 

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/access"
 	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
@@ -43,7 +44,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/twins"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
-	"github.com/tokenkeeper/tokenkeeper/internal/turnstile"
 )
 
 // Options of the controllers.
@@ -83,7 +83,7 @@ type Options struct {
 }
 
 // SetupWithManager reads the built-in providers and adds the controllers and
-// their metrics to a manager that was made with CacheOptions and ClientOptions.
+// their metrics to a manager that was made with the options of package access.
 func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) error {
 	specs, err := builtin.Specs()
 	if err != nil {
@@ -96,8 +96,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if len(options.Namespaces) == 0 { // else no role lets the operator read them
 		catalog.Namespaces = mgr.GetCache()
 	}
-	reads := turnstile.New(readsAtOnce)
-	secrets := boundedClient{mgr.GetClient(), reads}
+	secrets, live := access.Bound(mgr.GetClient(), mgr.GetAPIReader())
 	states, others, targets, err := writersOf(ctx, mgr, secrets, options)
 	if err != nil {
 		return err
@@ -105,7 +104,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	rekeyer := &rekeyer{twins: others, targets: targets, metadata: mgr.GetCache()}
 	credentials, watches, err := newReconciler(mgr, options, &inputs.Gatherer{
 		Catalog:         catalog,
-		Secrets:         &inputs.Secrets{Metadata: mgr.GetCache(), Live: boundedReader{mgr.GetAPIReader(), reads}},
+		Secrets:         &inputs.Secrets{Metadata: mgr.GetCache(), Live: live},
 		ServiceAccounts: &inputs.ServiceAccounts{Client: mgr.GetClient(), Clock: options.Clock},
 	}, states, others, targets)
 	if err != nil {

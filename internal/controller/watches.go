@@ -12,7 +12,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
@@ -28,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/referrers"
 	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
@@ -48,7 +48,7 @@ type watcher struct {
 	hosts       *pace.Hosts
 	edits       *pace.Edits
 	clock       clock.PassiveClock
-	referrers   *referrers
+	referrers   *referrers.Index
 	remover     *delivery.Remover
 	waker       *waker
 	readsLabels bool // of namespaces, by which a provider chooses who may use it
@@ -91,16 +91,6 @@ func (w *watcher) setUp(ctx context.Context, mgr ctrl.Manager, reconciler reconc
 	return wiring.WithOptions(options).Complete(reconciler)
 }
 
-func secretMetadata() *metav1.PartialObjectMetadata { return metadataOf("Secret") }
-
-func namespaceMetadata() *metav1.PartialObjectMetadata { return metadataOf("Namespace") }
-
-func metadataOf(kind string) *metav1.PartialObjectMetadata {
-	metadata := &metav1.PartialObjectMetadata{}
-	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
-	return metadata
-}
-
 func providerOf(object client.Object) []string {
 	ref := object.(*v1alpha1.TokenCredential).Spec.ProviderRef
 	if ref.Kind != v1alpha1.ClusterProvider {
@@ -119,7 +109,7 @@ func (w *watcher) credentialEvents() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, created event.CreateEvent, queue queue) {
 			credential := created.Object.(*v1alpha1.TokenCredential)
-			w.referrers.update(nil, credential)
+			w.referrers.Update(nil, credential)
 			add(queue, credential)
 		},
 		UpdateFunc: func(_ context.Context, updated event.UpdateEvent, queue queue) {
@@ -140,7 +130,7 @@ func (w *watcher) credentialEvents() handler.EventHandler {
 			w.refer(credential, nil)
 			w.remover.Gone(credential)
 			add(queue, credential)
-			for _, rival := range w.referrers.sharing(credential) { // one that gave way goes on
+			for _, rival := range w.referrers.Sharing(credential) { // one that gave way goes on
 				queue.Add(reconcile.Request{NamespacedName: rival})
 			}
 		},
@@ -150,10 +140,10 @@ func (w *watcher) credentialEvents() handler.EventHandler {
 // refer notes which Secrets a credential names now, and forgets the values of those
 // that none names any more.
 func (w *watcher) refer(before, after *v1alpha1.TokenCredential) {
-	w.referrers.update(before, after)
-	named := secretsOf(after)
-	for _, secret := range secretsOf(before) {
-		if !slices.Contains(named, secret) && len(w.referrers.of(secret)) == 0 {
+	w.referrers.Update(before, after)
+	named := referrers.SecretsOf(after)
+	for _, secret := range referrers.SecretsOf(before) {
+		if !slices.Contains(named, secret) && len(w.referrers.Of(secret)) == 0 {
 			w.secrets.Forget(secret)
 		}
 	}
@@ -164,7 +154,7 @@ func (w *watcher) refer(before, after *v1alpha1.TokenCredential) {
 // gone and owned it.
 func (w *watcher) usersOfSecret(ctx context.Context, object client.Object) []reconcile.Request {
 	var users []reconcile.Request
-	for _, credential := range w.referrers.of(client.ObjectKeyFromObject(object)) {
+	for _, credential := range w.referrers.Of(client.ObjectKeyFromObject(object)) {
 		users = append(users, reconcile.Request{NamespacedName: credential})
 	}
 	if owner := (types.NamespacedName{Namespace: object.GetNamespace(), Name: delivery.OwnerOf(object)}); w.remover.WasRemoved(owner) {

@@ -68,16 +68,17 @@ func TestCredentialEventsEndWhatIsRemembered(t *testing.T) {
 	w := newWatcher(quiet(), &waker{})
 	queued := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	defer queued.ShutDown()
-	before := naming(types.NamespacedName{Namespace: "x", Name: "shop"}, "app", "seed", "", "")
+	before := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "x", Name: "shop"}}
+	before.Spec.AppSecretRef = &v1alpha1.AppSecretReference{Name: "app"}
 	events := w.credentialEvents()
 	events.Create(t.Context(), event.CreateEvent{Object: before}, queued)
 	key := types.NamespacedName{Namespace: "x", Name: "app"}
-	if got := w.referrers.of(key); len(got) != 1 {
+	if got := w.referrers.Of(key); len(got) != 1 {
 		t.Errorf("%v name the app's Secret after a credential has come that does", got)
 	}
 	events.Delete(t.Context(), event.DeleteEvent{Object: before}, queued)
-	if got := len(w.referrers.bySecret); got != 0 {
-		t.Errorf("%d Secrets are still named after the credential has gone", got)
+	if got := w.referrers.Of(key); len(got) > 0 {
+		t.Errorf("%v still name the app's Secret after the credential has gone", got)
 	}
 	if queued.Len() != 1 {
 		t.Error("what a deleted credential owned is removed by its reconcile: it is to be queued")

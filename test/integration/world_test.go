@@ -32,6 +32,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/access"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/notify"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
@@ -140,7 +141,7 @@ func (w *world) start() *operator {
 	if selector == nil {
 		selector = labels.Everything()
 	}
-	cache := controller.CacheOptions(namespaces, selector)
+	cache := access.CacheOptions(namespaces, selector)
 	// Providers are the cluster's, and the tests share one: each operator keeps
 	// to the provider of its own world.
 	cache.ByObject[&v1alpha1.ClusterTokenProvider{}] = crcache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", w.cluster())}
@@ -156,7 +157,7 @@ func (w *world) start() *operator {
 		Logger:     funcr.NewJSON(w.journal.line, funcr.Options{Verbosity: w.verbosity}),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Cache:      cache,
-		Client:     controller.ClientOptions(),
+		Client:     access.ClientOptions(),
 		NewClient:  w.stateWrites.newClient,
 		Controller: crconfig.Controller{SkipNameValidation: ptr.To(true)},
 	})

@@ -32,6 +32,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/access"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
 )
@@ -112,8 +113,8 @@ func (w *world) start() {
 		Scheme:     w.Scheme(),
 		Logger:     funcr.NewJSON(log, funcr.Options{Verbosity: 1}),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Cache:      controller.CacheOptions([]string{w.namespace}, labels.Everything()),
-		Client:     controller.ClientOptions(),
+		Cache:      access.CacheOptions([]string{w.namespace}, labels.Everything()),
+		Client:     access.ClientOptions(),
 		Controller: crconfig.Controller{SkipNameValidation: ptr.To(true)},
 	})
 	must(w.t, err)

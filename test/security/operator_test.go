@@ -31,6 +31,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/access"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
 )
@@ -65,8 +66,8 @@ func operator(t *testing.T, user, label string, namespaces ...string) {
 		Scheme:     scheme,
 		Logger:     logr.Discard(),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Cache:      controller.CacheOptions(namespaces, labels.SelectorFromSet(labels.Set{"for": label})),
-		Client:     controller.ClientOptions(),
+		Cache:      access.CacheOptions(namespaces, labels.SelectorFromSet(labels.Set{"for": label})),
+		Client:     access.ClientOptions(),
 		Controller: crconfig.Controller{SkipNameValidation: ptr.To(true)},
 	})
 	must(t, err)

@@ -35,6 +35,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller/access"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
 )
@@ -155,8 +156,8 @@ func (i *installation) start() (end func()) {
 		Scheme:  i.Scheme(),
 		Logger:  logr.Discard(),
 		Metrics: metricsserver.Options{BindAddress: "0"},
-		Cache:   controller.CacheOptions([]string{namespace}, labels.Everything()),
-		Client:  controller.ClientOptions(),
+		Cache:   access.CacheOptions([]string{namespace}, labels.Everything()),
+		Client:  access.ClientOptions(),
 	})
 	must(i.t, err)
 	inFlight := &sync.WaitGroup{}

@@ -1,7 +1,10 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controller
+// Package revocation ends the grants of credentials that are being deleted, where they ask
+// for it. What is sent, and to whom, is refresh's business; that nobody who deletes is kept
+// waiting for ever is this one's.
+package revocation
 
 import (
 	"context"
@@ -12,7 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -72,19 +74,23 @@ func (l *leaving) forget(credential types.NamespacedName) {
 	delete(l.known, credential)
 }
 
-// revoker ends the grants of credentials that are being deleted, where they ask for it.
-type revoker struct {
-	client    client.Client
-	refresher *refresh.Refresher
-	reports   *report.Lane
-	clock     clock.PassiveClock
-	leaving   leaving
+// Revoker ends the grants of credentials that are being deleted, where they ask for it.
+type Revoker struct {
+	Client    client.Client
+	Refresher *refresh.Refresher
+	Reports   *report.Lane
+	Clock     clock.PassiveClock
+
+	leaving leaving
 }
 
-// hold has the API server keep a credential whose deletion is to revoke its
+// Forget drops what is remembered of a credential that is gone.
+func (r *Revoker) Forget(credential types.NamespacedName) { r.leaving.forget(credential) }
+
+// Hold has the API server keep a credential whose deletion is to revoke its
 // grant, and no other. Where that fails it is tried again with the next reconcile, and
 // keeps nobody from a token.
-func (r *revoker) hold(ctx context.Context, cached *v1alpha1.TokenCredential) {
+func (r *Revoker) Hold(ctx context.Context, cached *v1alpha1.TokenCredential) {
 	if cached.Spec.RevokeOnDeletion == controllerutil.ContainsFinalizer(cached, v1alpha1.RevokeFinalizer) {
 		return
 	}
@@ -100,61 +106,62 @@ func (r *revoker) hold(ctx context.Context, cached *v1alpha1.TokenCredential) {
 }
 
 // patchFinalizers changes nothing else, and only what is as it was read.
-func (r *revoker) patchFinalizers(ctx context.Context, next, before *v1alpha1.TokenCredential) error {
-	return client.IgnoreNotFound(r.client.Patch(ctx, next, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
+func (r *Revoker) patchFinalizers(ctx context.Context, next, before *v1alpha1.TokenCredential) error {
+	return client.IgnoreNotFound(r.Client.Patch(ctx, next, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
 }
 
-// revoke ends the grant of a credential that is being deleted, where it asks for that, and
-// lets it go: also where the provider does not do it, after a few tries.
-func (r *revoker) revoke(ctx context.Context, cached *v1alpha1.TokenCredential) (ctrl.Result, error) {
+// Revoke ends the grant of a credential that is being deleted, where it asks for that, and
+// lets it go: also where the provider does not do it, after a few tries. It returns when to
+// try again; the zero time: never.
+func (r *Revoker) Revoke(ctx context.Context, cached *v1alpha1.TokenCredential) (again time.Time, err error) {
 	if !controllerutil.ContainsFinalizer(cached, v1alpha1.RevokeFinalizer) {
-		return ctrl.Result{}, nil
+		return time.Time{}, nil
 	}
-	key, now := client.ObjectKeyFromObject(cached), r.clock.Now()
+	key, now := client.ObjectKeyFromObject(cached), r.Clock.Now()
 	if known := r.leaving.of(key); now.Before(known.next) {
-		return requeueAt(known.next, now), nil
+		return known.next, nil
 	}
 	switch {
 	case !cached.Spec.RevokeOnDeletion:
-		return ctrl.Result{}, r.letGo(ctx, cached)
+		return time.Time{}, r.letGo(ctx, cached)
 	case cached.Spec.Suspend:
-		return ctrl.Result{}, r.letGo(ctx, cached, status.NotRevoked(cached, problem.New("", "spec.suspend forbids calls")))
+		return time.Time{}, r.letGo(ctx, cached, status.NotRevoked(cached, problem.New("", "spec.suspend forbids calls")))
 	}
-	r.refresher.InFlight.Add(1)
-	defer r.refresher.InFlight.Done()
-	revoked, err := r.refresher.Revoke(ctx, r.reports.Current(cached))
+	r.Refresher.InFlight.Add(1)
+	defer r.Refresher.InFlight.Done()
+	revoked, err := r.Refresher.Revoke(ctx, r.Reports.Current(cached))
 	var pause *problem.Pause
 	switch {
 	case err == nil && revoked:
-		return ctrl.Result{}, r.letGo(ctx, cached, status.Revoked())
+		return time.Time{}, r.letGo(ctx, cached, status.Revoked())
 	case err == nil:
-		return ctrl.Result{}, r.letGo(ctx, cached)
+		return time.Time{}, r.letGo(ctx, cached)
 	case ctx.Err() != nil:
-		return ctrl.Result{}, nil // the process is ending: the next one goes on from here
+		return time.Time{}, nil // the process is ending: the next one goes on from here
 	}
 	isLate := now.Sub(cached.DeletionTimestamp.Time) >= revocationTime
 	if errors.As(err, &pause) && !isLate {
-		return requeueAt(pause.Until, now), nil
+		return pause.Until, nil
 	}
 	if tried := r.leaving.tried(key, now); tried.tries < revocations && !isLate {
-		return requeueAt(tried.next, now), nil
+		return tried.next, nil
 	}
 	why := problem.Of(err)
 	if why == nil {
 		why = problem.New("", "%s", problem.OneLine(err))
 	}
-	return ctrl.Result{}, r.letGo(ctx, cached, status.NotRevoked(cached, why))
+	return time.Time{}, r.letGo(ctx, cached, status.NotRevoked(cached, why))
 }
 
 // letGo has the API server delete the credential, and says why not as it was asked to.
-func (r *revoker) letGo(ctx context.Context, cached *v1alpha1.TokenCredential, events ...status.Event) error {
+func (r *Revoker) letGo(ctx context.Context, cached *v1alpha1.TokenCredential, events ...status.Event) error {
 	next := cached.DeepCopy()
 	controllerutil.RemoveFinalizer(next, v1alpha1.RevokeFinalizer)
 	if err := r.patchFinalizers(ctx, next, cached); err != nil {
 		return err
 	}
 	for _, event := range events {
-		r.reports.Events.Record(ctx, cached, event)
+		r.Reports.Events.Record(ctx, cached, event)
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controller
+package access
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 // bodies of requests and replies (8 and above) or their headers (7).
 const mostVerbose = 6
 
-// withoutBodies bounds the verbosity of the context's logger, which client-go
+// WithoutBodies bounds the verbosity of the context's logger, which client-go
 // logs with too: the bodies of what is read and written here are Secrets.
-func withoutBodies(ctx context.Context) context.Context {
+func WithoutBodies(ctx context.Context) context.Context {
 	logger := log.FromContext(ctx)
 	return log.IntoContext(ctx, logger.WithSink(boundedSink{logger.GetSink()}))
 }

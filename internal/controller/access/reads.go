@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controller
+package access
 
 import (
 	"context"
@@ -17,6 +17,13 @@ import (
 // known before: so a namespace takes some 24 MiB at most, where all workers would take
 // 200. Small Secrets take milliseconds, and 8 at once are thousands a second.
 const readsAtOnce = 8
+
+// Bound returns a client and a reader that read a few Secrets of each namespace at once,
+// together.
+func Bound(whole client.Client, live client.Reader) (client.Client, client.Reader) {
+	reads := turnstile.New(readsAtOnce)
+	return boundedClient{whole, reads}, boundedReader{live, reads}
+}
 
 // boundedReader reads a few Secrets of each namespace at once, whatever they are: inputs,
 // states and targets.

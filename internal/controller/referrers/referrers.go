@@ -1,7 +1,9 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controller
+// Package referrers knows which credentials name a Secret: whom its change wakes, and who
+// else writes to a target. It reads credentials in the cache, and no Secret.
+package referrers
 
 import (
 	"context"
@@ -17,20 +19,20 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 )
 
-// referrers tells which credentials name a Secret. An index of the cache would do
+// Index tells which credentials name a Secret. An index of the cache would do
 // the same for a kibibyte a credential: there each entry is a map of its own, and
 // kept twice. It is brought up to date before a credential is queued, so that no
 // change of a Secret falls between a reconcile and the index. Its zero value is ready
 // to use.
-type referrers struct {
+type Index struct {
 	mu       sync.RWMutex
 	bySecret map[types.NamespacedName][]string // names of credentials in the Secret's namespace, sorted
 }
 
-// update replaces what a credential named before by what it names now. Either may be
+// Update replaces what a credential named before by what it names now. Either may be
 // nil: it has just come, or it is gone.
-func (r *referrers) update(before, after *v1alpha1.TokenCredential) {
-	had, has := secretsOf(before), secretsOf(after)
+func (r *Index) Update(before, after *v1alpha1.TokenCredential) {
+	had, has := SecretsOf(before), SecretsOf(after)
 	if slices.Equal(had, has) {
 		return
 	}
@@ -44,7 +46,7 @@ func (r *referrers) update(before, after *v1alpha1.TokenCredential) {
 	}
 }
 
-func (r *referrers) add(secret types.NamespacedName, credential string) {
+func (r *Index) add(secret types.NamespacedName, credential string) {
 	if r.bySecret == nil {
 		r.bySecret = map[types.NamespacedName][]string{}
 	}
@@ -54,7 +56,7 @@ func (r *referrers) add(secret types.NamespacedName, credential string) {
 	}
 }
 
-func (r *referrers) remove(secret types.NamespacedName, credential string) {
+func (r *Index) remove(secret types.NamespacedName, credential string) {
 	all := r.bySecret[secret]
 	at, known := slices.BinarySearch(all, credential)
 	switch {
@@ -65,8 +67,8 @@ func (r *referrers) remove(secret types.NamespacedName, credential string) {
 	}
 }
 
-// of a Secret: the credentials that name it.
-func (r *referrers) of(secret types.NamespacedName) []types.NamespacedName {
+// Of a Secret: the credentials that name it.
+func (r *Index) Of(secret types.NamespacedName) []types.NamespacedName {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	var all []types.NamespacedName
@@ -76,26 +78,27 @@ func (r *referrers) of(secret types.NamespacedName) []types.NamespacedName {
 	return all
 }
 
-// sharing are the other credentials that may write to a credential's target: those that
+// Sharing are the other credentials that may write to a credential's target: those that
 // name it, and that of its name.
-func (r *referrers) sharing(credential *v1alpha1.TokenCredential) []types.NamespacedName {
+func (r *Index) Sharing(credential *v1alpha1.TokenCredential) []types.NamespacedName {
 	key := client.ObjectKey{Namespace: credential.Namespace, Name: credential.TargetName()}
-	return slices.DeleteFunc(append(r.of(key), key), func(name types.NamespacedName) bool { return name.Name == credential.Name })
+	return slices.DeleteFunc(append(r.Of(key), key), func(name types.NamespacedName) bool { return name.Name == credential.Name })
 }
 
-// rivals finds the other credentials that write to the same target, or take their refresh
+// Rivals finds the other credentials that write to the same target, or take their refresh
 // token from there.
-type rivals struct {
-	credentials client.Reader // from the cache
-	catalog     *inputs.Catalog
-	referrers   *referrers
+type Rivals struct {
+	Credentials client.Reader // from the cache
+	Catalog     *inputs.Catalog
+	Index       *Index
 }
 
-func (r rivals) of(ctx context.Context, credential *v1alpha1.TokenCredential) []target.Rival {
+// Of a credential: its rivals.
+func (r Rivals) Of(ctx context.Context, credential *v1alpha1.TokenCredential) []target.Rival {
 	var all []target.Rival
-	for _, name := range r.referrers.sharing(credential) {
+	for _, name := range r.Index.Sharing(credential) {
 		other := &v1alpha1.TokenCredential{}
-		if r.credentials.Get(ctx, name, other, client.UnsafeDisableDeepCopy) != nil {
+		if r.Credentials.Get(ctx, name, other, client.UnsafeDisableDeepCopy) != nil {
 			continue
 		}
 		seed := other.Spec.RefreshTokenSecretRef
@@ -103,7 +106,7 @@ func (r rivals) of(ctx context.Context, credential *v1alpha1.TokenCredential) []
 			continue
 		}
 		var outputs []string
-		if found, err := r.catalog.Find(ctx, other); err == nil {
+		if found, err := r.Catalog.Find(ctx, other); err == nil {
 			outputs = found.Outputs
 		}
 		all = append(all, target.Rival{Credential: other, Keys: render.Keys(other.Spec.Target, outputs)})
@@ -111,9 +114,9 @@ func (r rivals) of(ctx context.Context, credential *v1alpha1.TokenCredential) []
 	return all
 }
 
-// secretsOf are the Secrets that a credential names. Those whose names follow from
+// SecretsOf are the Secrets that a credential names. Those whose names follow from
 // its own are not among them, since they are found without an index.
-func secretsOf(credential *v1alpha1.TokenCredential) []types.NamespacedName {
+func SecretsOf(credential *v1alpha1.TokenCredential) []types.NamespacedName {
 	if credential == nil {
 		return nil
 	}

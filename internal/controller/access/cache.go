@@ -1,7 +1,10 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controller
+// Package access is how the operator gets at the API server: what its cache keeps of each
+// object, how many Secrets it reads at once, and how much client-go may log of them. It
+// knows of no credential what becomes of it.
+package access
 
 import (
 	"fmt"
@@ -27,8 +30,8 @@ func CacheOptions(namespaces []string, credentials labels.Selector) cache.Option
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&v1alpha1.TokenCredential{}: {Label: credentials, Transform: slimCredential},
-			secretMetadata():            {Transform: slimSecret},
-			namespaceMetadata():         {Transform: slimNamespace},
+			SecretMetadata():            {Transform: slimSecret},
+			NamespaceMetadata():         {Transform: slimNamespace},
 		},
 	}
 	for _, namespace := range namespaces {
@@ -45,6 +48,18 @@ func CacheOptions(namespaces []string, credentials labels.Selector) cache.Option
 // read from the manager's cache itself.
 func ClientOptions() client.Options {
 	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}}
+}
+
+// SecretMetadata asks the cache for the metadata of Secrets.
+func SecretMetadata() *metav1.PartialObjectMetadata { return metadataOf("Secret") }
+
+// NamespaceMetadata asks it for that of namespaces.
+func NamespaceMetadata() *metav1.PartialObjectMetadata { return metadataOf("Namespace") }
+
+func metadataOf(kind string) *metav1.PartialObjectMetadata {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
+	return metadata
 }
 
 // slimCredential drops what nothing reads, and keeps one copy of what thousands of

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controller
+package referrers
 
 import (
 	"slices"
@@ -20,7 +20,7 @@ func TestReferrersAreThoseWhoNameASecret(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		word := func(label string) string { return rapid.SampledFrom([]string{"a", "b", "c", ""}).Draw(t, label) }
-		known, credentials := &referrers{}, map[types.NamespacedName]*v1alpha1.TokenCredential{}
+		known, credentials := &Index{}, map[types.NamespacedName]*v1alpha1.TokenCredential{}
 		for range rapid.IntRange(1, 40).Draw(t, "events") {
 			name := types.NamespacedName{Namespace: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "namespace"), Name: "credential-" + word("name")}
 			before := credentials[name]
@@ -31,7 +31,7 @@ func TestReferrersAreThoseWhoNameASecret(t *testing.T) {
 			if before == nil && after == nil {
 				continue
 			}
-			known.update(before, after)
+			known.Update(before, after)
 			delete(credentials, name)
 			if after != nil {
 				credentials[name] = after
@@ -40,13 +40,13 @@ func TestReferrersAreThoseWhoNameASecret(t *testing.T) {
 		for _, namespace := range []string{"x", "y"} {
 			for _, secret := range []string{"a", "b", "c"} {
 				key := types.NamespacedName{Namespace: namespace, Name: secret}
-				if got, want := known.of(key), lookedUp(credentials, key); !slices.Equal(got, want) {
+				if got, want := known.Of(key), lookedUp(credentials, key); !slices.Equal(got, want) {
 					t.Fatalf("the Secret %s wakes %v, but %v name it", key, got, want)
 				}
 			}
 		}
 		for name, credential := range credentials {
-			known.update(credential, nil)
+			known.Update(credential, nil)
 			delete(credentials, name)
 		}
 		if len(known.bySecret) > 0 {
@@ -76,7 +76,7 @@ func naming(name types.NamespacedName, app, seed, login, target string) *v1alpha
 func lookedUp(credentials map[types.NamespacedName]*v1alpha1.TokenCredential, secret types.NamespacedName) []types.NamespacedName {
 	var all []types.NamespacedName
 	for name, credential := range credentials {
-		if name.Namespace == secret.Namespace && slices.Contains(secretsOf(credential), secret) {
+		if name.Namespace == secret.Namespace && slices.Contains(SecretsOf(credential), secret) {
 			all = append(all, name)
 		}
 	}

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controller
+package access
 
 import (
 	"context"
@@ -58,7 +58,7 @@ func TestANamespaceReadsAFewSecretsAtOnce(t *testing.T) {
 			t.Errorf("%s: another namespace waits: %v", name, err)
 		}
 	}
-	metadata := secretMetadata()
+	metadata := SecretMetadata()
 	if err := (boundedReader{cluster, reads}).Get(ended, client.ObjectKeyFromObject(secret("flood")), metadata); err != nil {
 		t.Errorf("metadata waits for a slot, and takes next to nothing: %v", err)
 	}
