@@ -38,10 +38,14 @@ func required(field string) validation {
 	return validation{field[:max(at, 0)], "required " + field[at+1:], nil, edit{field: nil}, field + ": Required value"}
 }
 
+// tooLong is what API servers of all minors say of a text that is longer than its maxLength:
+// how much it may be, they say in different words.
+const tooLong = ": Too long: may not be "
+
 func maxLength(field string, length int) validation {
 	return validation{
 		field, "maxLength", edit{field: letters(length)}, edit{field: letters(length + 1)},
-		fmt.Sprintf("%s: Too long: may not be more than %d bytes", field, length),
+		field + tooLong,
 	}
 }
 
@@ -90,7 +94,7 @@ func secretKey(field string) []validation {
 func duration(field string) []validation {
 	const message = "write a duration such as 90s, 5m or 1h30m, of at most 99999h"
 	return []validation{
-		{field, "maxLength", edit{field: strings.Repeat("1s", 16)}, edit{field: strings.Repeat("1s", 16) + "1s"}, field + ": Too long: may not be more than 32 bytes"},
+		{field, "maxLength", edit{field: strings.Repeat("1s", 16)}, edit{field: strings.Repeat("1s", 16) + "1s"}, field + tooLong},
 		{field, "rule", edit{field: "1h30m"}, edit{field: "5"}, message},
 		{field, "rule", edit{field: "1.5s"}, edit{field: "-5m"}, message},
 		{field, "rule", edit{field: "100ms"}, edit{field: "1d"}, message},
@@ -272,7 +276,7 @@ func loginKeyValidations(field string) []validation {
 		{field, "maxItems", edit{field: items(16, name)}, edit{field: items(17, name)}, field + ": Too many: 17: must have at most 16 items"},
 		{field, "list type set", one("email"), edit{field: []any{"email", "email"}}, field + `[1]: Duplicate value: "email"`},
 		{field + "[]", "minLength", one("a"), one(""), field + "[0] in body should be at least 1 chars long"},
-		{field + "[]", "maxLength", one(letters(253)), one(letters(254)), field + "[0]: Too long: may not be more than 253 bytes"},
+		{field + "[]", "maxLength", one(letters(253)), one(letters(254)), field + "[0]" + tooLong},
 		{field + "[]", "rule", one("._-Az09"), one("a/b"), "write a key of a Secret: letters, digits, '-', '_' and '.'"},
 	}
 }
@@ -284,20 +288,20 @@ func parameterValidations(field string) []validation {
 	item := func(i int) any { return map[string]any{"name": name(i)} }
 	return []validation{
 		{field, "maxItems", edit{field: items(64, item)}, edit{field: items(65, item)}, field + ": Too many: 65: must have at most 64 items"},
-		{field, "list type map", named("a"), edit{field: []any{item(1), item(1)}}, field + `[1]: Duplicate value: {"name":"name1"}`},
+		{field, "list type map", named("a"), edit{field: []any{item(1), item(1)}}, field + `[1]: Duplicate value: `},
 		{field + "[]", "required name", named("a"), one(map[string]any{"pattern": "a"}), field + "[0].name: Required value"},
 		{field + "[]", "rule", with("default", "b"), one(map[string]any{"name": "a", "required": true, "default": "b"}),
 			"a parameter with a default is never missing: leave out required or default"},
 		{field + "[].name", "minLength", named("a"), named(""), field + "[0].name in body should be at least 1 chars long"},
-		{field + "[].name", "maxLength", named(letters(63)), named(letters(64)), field + "[0].name: Too long: may not be more than 63 bytes"},
+		{field + "[].name", "maxLength", named(letters(63)), named(letters(64)), field + "[0].name" + tooLong},
 		{field + "[].name", "rule", named("_redirectURI2"), named("redirect-uri"), "write a name of letters, digits and '_', such as redirectURI"},
 		{field + "[].name", "rule", named("a"), named("2a"), "write a name of letters, digits and '_', such as redirectURI"},
 		{field + "[].description", "maxLength", with("description", letters(1024)), with("description", letters(1025)),
-			field + "[0].description: Too long: may not be more than 1024 bytes"},
+			field + "[0].description" + tooLong},
 		{field + "[].default", "maxLength", with("default", letters(2048)), with("default", letters(2049)),
-			field + "[0].default: Too long: may not be more than 2048 bytes"},
+			field + "[0].default" + tooLong},
 		{field + "[].pattern", "maxLength", with("pattern", letters(1024)), with("pattern", letters(1025)),
-			field + "[0].pattern: Too long: may not be more than 1024 bytes"},
+			field + "[0].pattern" + tooLong},
 	}
 }
 
@@ -351,13 +355,13 @@ func responseValidations(response string) []validation {
 		{outputs, "rule", edit{outputs: map[string]any{letters(63): "a"}}, edit{outputs: map[string]any{letters(64): "a"}}, "an output becomes a key of the target: its name may hold 63 letters, digits, '-', '_' and '.'"},
 		{outputs + "{}", "minLength", edit{outputs + ".a": "b"}, edit{outputs + ".a": ""}, outputs + ".a in body should be at least 1 chars long"},
 		{outputs + "{}", "maxLength", edit{outputs + ".a": letters(4096)}, edit{outputs + ".a": letters(4097)},
-			outputs + ".a: Too long: may not be more than 4096 bytes"},
+			outputs + ".a" + tooLong},
 		{failures, "maxItems", edit{failures: items(64, item)}, edit{failures: items(65, item)}, failures + ": Too many: 65: must have at most 64 items"},
 		{failures + "[]", "required when", nil, edit{failures: []any{map[string]any{"reason": "RateLimited"}}}, failures + "[0].when: Required value"},
 		{failures + "[]", "required reason", nil, edit{failures: []any{map[string]any{"when": "true"}}}, failures + "[0].reason: Required value"},
 		{failures + "[].when", "minLength", rule("a", "RateLimited"), rule("", "RateLimited"), failures + "[0].when in body should be at least 1 chars long"},
 		{failures + "[].when", "maxLength", rule(letters(4096), "RateLimited"), rule(letters(4097), "RateLimited"),
-			failures + "[0].when: Too long: may not be more than 4096 bytes"},
+			failures + "[0].when" + tooLong},
 	}
 	again := func(outputs map[string]any) edit {
 		return edit{failures: []any{map[string]any{"when": "true", "reason": "SendAgain", "outputs": outputs}}}
@@ -367,7 +371,7 @@ func responseValidations(response string) []validation {
 			"outputs of a failure rule are for the call that is sent again: write reason SendAgain, or leave outputs out"},
 		validation{failures + "[].outputs", "maxProperties", again(entries(8, "a")), again(entries(9, "a")), failures + "[0].outputs: Too many: 9: must have at most 8 items"},
 		validation{failures + "[].outputs{}", "minLength", again(entries(1, "a")), again(entries(1, "")), failures + "[0].outputs.key0 in body should be at least 1 chars long"},
-		validation{failures + "[].outputs{}", "maxLength", again(entries(1, letters(4096))), again(entries(1, letters(4097))), failures + "[0].outputs.key0: Too long: may not be more than 4096 bytes"},
+		validation{failures + "[].outputs{}", "maxLength", again(entries(1, letters(4096))), again(entries(1, letters(4097))), failures + "[0].outputs.key0" + tooLong},
 	)
 	for _, reason := range []string{"ReauthorizationRequired", "AppRejected", "RequestRejected", "RateLimited", "ProviderUnavailable", "SendAgain"} {
 		validations = append(validations, validation{failures + "[].reason", "enum", rule("a", reason), rule("a", "OutcomeUnknown"),
