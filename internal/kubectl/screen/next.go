@@ -11,71 +11,91 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// Next is what a person does about a credential now, each with its command.
-func Next(c *v1alpha1.TokenCredential) []string {
+// Step is something that a person does.
+type Step struct {
+	// Words say what it is; Command does it, as it is typed. Where it is empty, there is none.
+	Words, Command string
+}
+
+// Next is what a person does about a credential now.
+func Next(c *v1alpha1.TokenCredential) []Step {
 	telling := Telling(c)
-	seed := "the refresh token's Secret"
-	if c.Spec.RefreshTokenSecretRef != nil {
-		seed = fmt.Sprintf("the Secret %s, key %s", c.Spec.RefreshTokenSecretRef.Name, keyOf(c.Spec.RefreshTokenSecretRef))
-	}
-	login := fmt.Sprintf("kubectl tokencredential login %s -n %s --reauthorize", c.Name, c.Namespace)
-	authorize := "have a user go through the provider's consent screen again: " + login
-	byHand := "or put a new refresh token into " + seed
-	resume := fmt.Sprintf("kubectl tokencredential resume %s -n %s", c.Name, c.Namespace)
-	try := fmt.Sprintf("kubectl tokencredential refresh %s -n %s --wait", c.Name, c.Namespace)
 	switch StateOf(c) {
 	case Ready:
 		if telling.Type != v1alpha1.RefreshedCondition { // else the token is good still, and its renewal fails
-			return []string{"nothing"}
+			return []Step{{Words: "nothing"}}
 		}
 	case Suspended:
-		return []string{"it is suspended and is not renewed: " + resume}
+		return []Step{resumption(c, "it is suspended and is not renewed")}
 	case Unseen:
-		return []string{"is an operator at work, and does it watch this namespace? kubectl tokencredential check"}
+		return []Step{{"is an operator at work, and does it watch this namespace?", "kubectl tokencredential check"}}
 	case NotReady, Stalled:
 	}
 	switch telling.Reason {
 	case v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason:
-		return []string{authorize, byHand}
+		return authorization(c)
 	case v1alpha1.RestoredFromBackupReason:
-		return []string{
-			authorize,
-			byHand,
-			fmt.Sprintf(`or, where you know that the token was not used since: kubectl annotate tokencredential %s -n %s --overwrite %s="$(date +%%s)"`, c.Name, c.Namespace, v1alpha1.TrustRestoredAnnotation),
-		}
+		return append(authorization(c), Step{"or, where you know that the token was not used since:",
+			of(c, `kubectl annotate tokencredential %s -n %s --overwrite `+v1alpha1.TrustRestoredAnnotation+`="$(date +%%s)"`)})
+	case v1alpha1.OutcomeUnknownReason:
+		return append(authorization(c), Step{"or, where the provider merely refuses a spent token, send it once more:",
+			of(c, `kubectl patch tokencredential %s -n %s --type merge -p '{"spec":{"onUnknownOutcome":"RetryOnce"}}'`)})
 	case v1alpha1.SecretNotFoundReason:
 		if steps := creations(c, telling.Message); len(steps) > 0 {
 			return steps
 		}
-	case v1alpha1.OutcomeUnknownReason:
-		return []string{
-			authorize,
-			byHand,
-			fmt.Sprintf(`or, where the provider merely refuses a spent token, send it once more: kubectl patch tokencredential %s -n %s --type merge -p '{"spec":{"onUnknownOutcome":"RetryOnce"}}'`, c.Name, c.Namespace),
-		}
 	case v1alpha1.AppRejectedReason:
-		if c.Spec.AppSecretRef != nil {
-			return []string{fmt.Sprintf("correct the app's key and secret: kubectl edit secret %s -n %s", c.Spec.AppSecretRef.Name, c.Namespace)}
+		if app := c.Spec.AppSecretRef; app != nil {
+			return []Step{{"correct the app's key and secret:", fmt.Sprintf("kubectl edit secret %s -n %s", app.Name, c.Namespace)}}
 		}
+	case v1alpha1.ProviderNotFoundReason:
+		return []Step{{"see which providers there are:", "kubectl tokencredential providers"}, edit(c)}
+	case v1alpha1.InvalidParametersReason:
+		return []Step{{"see what the provider wants to know:", "kubectl tokencredential provider explain " + c.Spec.ProviderRef.Name}, edit(c)}
 	case v1alpha1.SuspendedReason:
-		return []string{resume}
+		return []Step{resumption(c, "it is suspended")}
 	case v1alpha1.ProviderUnavailableReason, v1alpha1.RateLimitedReason:
-		return []string{"it is tried again by itself. To try now: " + try}
+		return []Step{{"it is tried again by itself; to try now:", of(c, "kubectl tokencredential refresh %s -n %s --wait")}}
 	}
-	return []string{"do what the message above says. It is tried again once that is changed"}
+	return []Step{{Words: "do what the message above says. It is tried again once that is changed"}}
 }
 
-// creations are the commands that make the Secrets which a message says do not exist. The
-// values come from files, so that no shell's history has them.
-func creations(c *v1alpha1.TokenCredential, message string) []string {
-	var steps []string
+// of a credential: a command with its name and namespace.
+func of(c *v1alpha1.TokenCredential, command string) string {
+	return fmt.Sprintf(command, c.Name, c.Namespace)
+}
+
+func edit(c *v1alpha1.TokenCredential) Step {
+	return Step{"and correct the spec, here or where it is kept:", of(c, "kubectl edit tokencredential %s -n %s")}
+}
+
+func resumption(c *v1alpha1.TokenCredential, why string) Step {
+	return Step{why + "; to go on:", of(c, "kubectl tokencredential resume %s -n %s")}
+}
+
+// authorization brings a new grant: by the plugin, or by hand.
+func authorization(c *v1alpha1.TokenCredential) []Step {
+	seed := "the refresh token's Secret"
+	if ref := c.Spec.RefreshTokenSecretRef; ref != nil {
+		seed = fmt.Sprintf("the Secret %s, key %s", ref.Name, keyOf(ref))
+	}
+	return []Step{
+		{"have a user go through the provider's consent screen again:", of(c, "kubectl tokencredential login %s -n %s --reauthorize")},
+		{Words: "or put a new refresh token into " + seed},
+	}
+}
+
+// creations make the Secrets which a message says do not exist. The values come from
+// files, so that no shell's history has them.
+func creations(c *v1alpha1.TokenCredential, message string) []Step {
+	var steps []Step
 	create := func(name v1alpha1.SecretName, keys ...string) {
 		if !strings.Contains(message, fmt.Sprintf("the Secret %q", name)) {
 			return
 		}
-		step := fmt.Sprintf("kubectl create secret generic %s -n %s", name, c.Namespace)
+		step := Step{Words: "create it, with its values from files:", Command: fmt.Sprintf("kubectl create secret generic %s -n %s", name, c.Namespace)}
 		for _, key := range keys {
-			step += fmt.Sprintf(" --from-file=%s=FILE", key)
+			step.Command += fmt.Sprintf(" --from-file=%s=FILE", key)
 		}
 		steps = append(steps, step)
 	}

@@ -96,8 +96,13 @@ func (s Screen) line(b *strings.Builder, label, text string) {
 		if i > 0 {
 			label = ""
 		}
-		fmt.Fprintf(b, "%s%s\n", s.style(faint, fmt.Sprintf("%-*s", labelWidth, label)), part)
+		s.write(b, label, part)
 	}
+}
+
+// write writes a labelled line as it is.
+func (s Screen) write(b *strings.Builder, label, text string) {
+	fmt.Fprintf(b, "%s%s\n", s.style(faint, fmt.Sprintf("%-*s", labelWidth, label)), text)
 }
 
 func (s Screen) uses(b *strings.Builder) {
@@ -122,7 +127,11 @@ func (s Screen) token(b *strings.Builder) {
 	s.line(b, "", s.spans(status))
 	more := fmt.Sprintf("%d obtained so far", status.RefreshCount)
 	if status.FailedAttempts > 0 {
-		more += fmt.Sprintf(", %d failed attempts since the last", status.FailedAttempts)
+		attempts := "attempts"
+		if status.FailedAttempts == 1 {
+			attempts = "attempt"
+		}
+		more += fmt.Sprintf(", %d failed %s since the last", status.FailedAttempts, attempts)
 	}
 	if status.RefreshTokenExpirationTime != nil {
 		more += ", refresh token expires " + s.when(*status.RefreshTokenExpirationTime)
@@ -151,8 +160,9 @@ func (s Screen) when(moment metav1.Time) string {
 	return duration.HumanDuration(s.Now.Sub(moment.Time)) + " ago"
 }
 
+// conditions are said in their order, and what several of them say is said once.
 func (s Screen) conditions(b *strings.Builder) {
-	for _, c := range s.Credential.Status.Conditions {
+	for i, c := range s.Credential.Status.Conditions {
 		isBad := c.Status != metav1.ConditionTrue
 		if c.Type == v1alpha1.StalledCondition {
 			isBad = !isBad
@@ -161,12 +171,29 @@ func (s Screen) conditions(b *strings.Builder) {
 		if isBad {
 			value = s.style(bad, value)
 		}
-		s.line(b, c.Type, fmt.Sprintf("%s, %s: %s", value, c.Reason, c.Message))
+		text := fmt.Sprintf("%s, %s", value, c.Reason)
+		if !isSaidElsewhere(s.Credential.Status.Conditions, i) {
+			text += ": " + c.Message
+		}
+		s.line(b, c.Type, text)
 	}
 	if len(s.Credential.Status.Conditions) == 0 {
 		s.line(b, "Conditions", "none: no operator has looked at this credential yet")
 	}
 	b.WriteString("\n")
+}
+
+// isSaidElsewhere reports whether the message of a condition is part of another's, or the
+// same as that of one before.
+func isSaidElsewhere(conditions []metav1.Condition, at int) bool {
+	message := conditions[at].Message
+	for i, other := range conditions {
+		isLonger := len(other.Message) > len(message)
+		if i != at && (isLonger || i < at) && strings.Contains(other.Message, message) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s Screen) mounts(b *strings.Builder) {
@@ -207,20 +234,28 @@ func (s Screen) events(b *strings.Builder) {
 	}
 }
 
+// next says what a person does. Commands are not wrapped, so that they can be copied.
 func (s Screen) next(b *strings.Builder) {
 	for i, step := range Next(s.Credential) {
 		label := ""
 		if i == 0 {
 			label = "What next"
 		}
-		s.line(b, label, step)
+		s.line(b, label, step.Words)
+		if step.Command != "" {
+			s.write(b, "", "  "+step.Command)
+		}
 	}
 	for _, what := range s.Unknown {
 		s.line(b, "Not seen", what)
 	}
 }
 
+// unbroken stands for a hyphen while a text is wrapped: names, dates and flags stay whole.
+const unbroken = "\u2011"
+
 // wrap breaks a text into lines between words. Escape sequences of colours have no width.
 func wrap(text string, width int) []string {
-	return strings.Split(lipgloss.Wrap(text, max(20, width), " "), "\n")
+	wrapped := lipgloss.Wrap(strings.ReplaceAll(text, "-", unbroken), max(20, width), " ")
+	return strings.Split(strings.ReplaceAll(wrapped, unbroken, "-"), "\n")
 }
