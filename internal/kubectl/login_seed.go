@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -87,10 +86,10 @@ func (l *login) finish(ctx context.Context, c *cluster, credential, before *v1al
 	case before == nil:
 		before = &v1alpha1.TokenCredential{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	waiting, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	live, refused := &v1alpha1.TokenCredential{}, 0
-	err := wait.PollUntilContextCancel(ctx, pollPause, true, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, waiting, func(ctx context.Context) (bool, error) {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(credential), live); err != nil {
 			return false, err
 		}

@@ -207,6 +207,7 @@ func (m *manifest) check(ctx context.Context, credential *v1alpha1.TokenCredenti
 	in, err := m.gather(ctx, credential)
 	if err != nil {
 		found.add(screen.Wrong, what, "%s", problem.From(err).Message)
+		m.checkReferences(ctx, credential, what, found)
 		return
 	}
 	found.add(screen.Right, what+", provider", "%s, and its parameters are as it wants them", in.Provider.Name)
@@ -259,6 +260,18 @@ func (m *manifest) checkInputs(credential *v1alpha1.TokenCredential, in *inputs.
 	}
 	if in.AppMissing == nil && (!in.Seed.IsZero() || in.CanLogin()) {
 		found.add(screen.Right, what+", Secrets", "%s", cmp.Or(strings.Join(named(credential), ", "), "none are needed"))
+	}
+}
+
+// checkReferences looks for the Secrets alone, where the provider does not say what is to be
+// in them: all that must be mended is told at once.
+func (m *manifest) checkReferences(ctx context.Context, credential *v1alpha1.TokenCredential, what string, found *findings) {
+	for _, reference := range inputs.References(credential) {
+		metadata := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}}
+		err := m.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: reference.Name}, metadata)
+		if apierrors.IsNotFound(err) {
+			found.add(screen.Wrong, what+", Secrets", "the Secret %q of %s does not exist: create it", reference.Name, reference.Field)
+		}
 	}
 }
 

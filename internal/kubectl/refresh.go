@@ -50,9 +50,7 @@ With --wait the exit code is 2 where no token came of it.`,
 			if !isWaiting {
 				return nil
 			}
-			ctx, cancel := context.WithTimeout(command.Context(), timeout)
-			defer cancel()
-			return p.awaitAll(ctx, c, found, asked)
+			return p.awaitAll(command.Context(), c, found, asked, timeout)
 		},
 	}
 	which.addFlags(command)
@@ -71,18 +69,31 @@ func askFor(ctx context.Context, c *cluster, credential *v1alpha1.TokenCredentia
 	return c.Patch(ctx, credential, client.MergeFrom(before))
 }
 
-// awaitAll waits until each refresh that was asked for was answered.
-func (p *plugin) awaitAll(ctx context.Context, c *cluster, asked []v1alpha1.TokenCredential, value string) error {
+// poll looks until done, or until waiting ends. Whoever looks uses ctx: the client would not
+// even ask where it thinks that the wait ends first, and say so instead of what was seen.
+func poll(ctx, waiting context.Context, look wait.ConditionWithContextFunc) error {
+	return wait.PollUntilContextCancel(waiting, pollPause, true, func(context.Context) (bool, error) { return look(ctx) })
+}
+
+// awaitAll waits until each refresh that was asked for was answered, not longer than timeout
+// for all.
+func (p *plugin) awaitAll(ctx context.Context, c *cluster, asked []v1alpha1.TokenCredential, value string, timeout time.Duration) error {
+	waiting, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	failed := 0
 	for i := range asked {
 		credential := &asked[i]
-		err := wait.PollUntilContextCancel(ctx, pollPause, true, func(ctx context.Context) (bool, error) {
+		err := poll(ctx, waiting, func(ctx context.Context) (bool, error) {
 			if err := c.Get(ctx, client.ObjectKeyFromObject(credential), credential); err != nil {
 				return false, err
 			}
 			return credential.Status.LastHandledRefreshAt == value || screen.StateOf(credential) == screen.Stalled, nil
 		})
+		about := screen.Telling(credential)
 		switch telling := condition(credential, v1alpha1.RefreshedCondition); {
+		case errors.Is(err, context.DeadlineExceeded) && about.Type != "" && telling.Status != "True":
+			failed++
+			p.printf("%s/%s: not refreshed in time: %s: %s\n", credential.Namespace, credential.Name, about.Reason, about.Message)
 		case errors.Is(err, context.DeadlineExceeded):
 			failed++
 			p.printf("%s/%s: not answered in time; is an operator at work (kubectl tokencredential check)?\n", credential.Namespace, credential.Name)
@@ -92,7 +103,6 @@ func (p *plugin) awaitAll(ctx context.Context, c *cluster, asked []v1alpha1.Toke
 			p.printf("%s/%s: refreshed, expires in %s\n", credential.Namespace, credential.Name, until(credential.Status.ExpirationTime, p.clock.Now()))
 		default:
 			failed++
-			about := screen.Telling(credential)
 			p.printf("%s/%s: %s: %s\n", credential.Namespace, credential.Name, about.Reason, about.Message)
 		}
 	}

@@ -90,6 +90,12 @@ func TestActions(t *testing.T) {
 	if look().Spec.Suspend {
 		t.Error("it is suspended still")
 	}
+	w.credential("slow", fresh())
+	w.wants(2, []string{"not answered in time", "is an operator at work"}, "refresh", "slow", "--wait", "--timeout", "2s")
+	broken := fresh()
+	broken.Conditions = conditions("Ready False SecretNotFound the Secret shop-app does not exist", "Refreshed False SecretNotFound the Secret shop-app does not exist")
+	w.credential("broken", broken)
+	w.wants(2, []string{"not refreshed in time: SecretNotFound: the Secret shop-app does not exist"}, "refresh", "broken", "--wait", "--timeout", "2s")
 	for _, verb := range []string{"refresh", "suspend", "resume"} {
 		w.wants(1, []string{"which credentials?"}, verb)
 	}
@@ -128,6 +134,7 @@ func TestCheckOfAManifest(t *testing.T) {
 		{"a Secret is missing", "metadata: {name: app}", "metadata: {name: other}", 2, `the Secret "app" of spec.appSecretRef does not exist`},
 		{"a key is missing", "refresh_token:", "token:", 2, "refresh_token"},
 		{"an unknown provider", "name: xiaomi", "name: xaomi", 2, `there is no built-in provider "xaomi"`},
+		{"an unknown provider, and a Secret that is missing", "{name: xiaomi}", "{name: xaomi}\n  clientCertificateSecretRef: {name: none}", 2, `the Secret "none" of spec.clientCertificateSecretRef does not exist: create it`},
 		{"a misspelt parameter", "redirectURI:", "redirectUri:", 2, "it takes redirectURI"},
 		{"a field that does not exist", "appSecretRef:", "appSecret:", 1, "appSecret"},
 		{"a template that does not compile", "${accessToken}", "${accessTokn}", 2, "accessTokn"},
