@@ -135,6 +135,9 @@ const (
 	RevocationFailedEvent = "RevocationFailed"
 	// PodsNotNudgedEvent: target.nudgePods is true, and the operator may not nudge pods.
 	PodsNotNudgedEvent = "PodsNotNudged"
+	// StatusRefusedEvent: the API server does not store the status, since it does not take
+	// what it holds of the credential: an older CRD let that in.
+	StatusRefusedEvent = "StatusRefused"
 	// ImperfectReplyEvent: something else was wrong with a reply that brought a token.
 	ImperfectReplyEvent = "ImperfectReply"
 )

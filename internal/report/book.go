@@ -4,6 +4,7 @@
 package report
 
 import (
+	"strings"
 	"sync"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -33,6 +34,9 @@ type entry struct {
 	cached string
 	// inFlight is being written; unwritten comes after it. nil: nothing is.
 	inFlight, unwritten *pending
+	// refusal says for which fields the API server did not take the status last; empty: it
+	// was not refused.
+	refusal string
 	// writing holds a value while somebody writes.
 	writing chan struct{}
 }
@@ -171,6 +175,23 @@ func (b *book) putBack(known *entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known.unwritten, known.inFlight = known.inFlight.then(known.unwritten), nil
+}
+
+// refused returns what the API server did not take, whose events are told without it: they
+// are not told again. isNew is true where it was not refused for the same fields before.
+// nil: somebody has dropped it.
+func (b *book) refused(known *entry, fields []string) (refused *pending, isNew bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if refused = known.unwritten; refused == nil {
+		return nil, false
+	}
+	refusal := "for " + strings.Join(fields, ",")
+	isNew, known.refusal = known.refusal != refusal, refusal
+	silent := *refused
+	silent.events = nil
+	known.unwritten = &silent
+	return refused, isNew
 }
 
 // rebase takes in what another process has written. Where that is not the status, the

@@ -139,6 +139,9 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 			return nil
 		}
 		l.book.putBack(known)
+		if apierrors.IsInvalid(err) {
+			l.tellWithout(ctx, known, refusedFields(err))
+		}
 		if !apierrors.IsConflict(err) {
 			return err
 		}
@@ -156,6 +159,21 @@ func (l *Lane) emit(ctx context.Context, next *pending, before *v1alpha1.TokenCr
 	}
 	if l.Statuses != nil {
 		l.Statuses.Wrote(before, written)
+	}
+}
+
+// tellWithout says what calls for a status that the API server does not take, and will not
+// before somebody corrects the credential: nobody would learn of it otherwise.
+func (l *Lane) tellWithout(ctx context.Context, known *entry, fields []string) {
+	refused, isNew := l.book.refused(known, fields)
+	if refused == nil {
+		return
+	}
+	if isNew {
+		l.Events.Record(ctx, refused.credential, status.NotStored(fields))
+	}
+	for _, event := range refused.events {
+		l.Events.Record(ctx, refused.credential, event)
 	}
 }
 

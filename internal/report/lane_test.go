@@ -300,9 +300,24 @@ func TestLaneWrites(t *testing.T) {
 				}})
 				return w.Write(t.Context(), shop)
 			}, outcome{Unwritten: 1, Failed: true}},
-		{"an older CRD refuses the status, update after update", "what waits is bounded: the latest events stay",
+		{"an older CRD refuses the status", "it says so, and what calls for the status is told without it, once",
 			func(w *world, cached *v1alpha1.TokenCredential) error {
 				w.before = func(context.Context, types.NamespacedName) error { return unknownField }
+				w.add(cached, 1, "a")
+				err := errors.Join(w.Write(t.Context(), shop), w.Write(t.Context(), shop))
+				w.add(cached, 2, "b")
+				return errors.Join(err, w.Write(t.Context(), shop))
+			}, outcome{Events: []string{v1alpha1.StatusRefusedEvent, "a", "b"}, Unwritten: 1, Failed: true}},
+		{"an older CRD refuses the status until it is replaced", "then it is written, and nothing is told again",
+			func(w *world, cached *v1alpha1.TokenCredential) error {
+				w.before = once(refusing(unknownField))
+				w.add(cached, 1, "a")
+				_ = w.Write(t.Context(), shop)
+				return w.Write(t.Context(), shop)
+			}, outcome{Written: 1, Stored: 1, Writes: 1, Events: []string{v1alpha1.StatusRefusedEvent, "a"}}},
+		{"the status is forbidden, update after update", "what waits is bounded: the latest events stay",
+			func(w *world, cached *v1alpha1.TokenCredential) error {
+				w.before = func(context.Context, types.NamespacedName) error { return forbidden }
 				for count := range int64(3 * maxCoalesced) {
 					w.add(cached, count+1, "a")
 					_ = w.Write(t.Context(), shop)

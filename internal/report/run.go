@@ -6,6 +6,7 @@ package report
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -135,11 +136,18 @@ func (l *Lane) writeLast(ctx context.Context, key types.NamespacedName) {
 // unwritten logs why a status is not written. An API server that has an older CRD may
 // refuse a field, which is named; what it would quote is left out.
 func unwritten(ctx context.Context, message string, key types.NamespacedName, err error) {
+	log.FromContext(ctx).Info(message, "credential", key, "why", apierrors.ReasonForError(err), "fields", refusedFields(err))
+}
+
+// refusedFields are those of an object that the API server does not take.
+func refusedFields(err error) []string {
 	var fields []string
 	if refused := apierrors.APIStatus(nil); errors.As(err, &refused) && refused.Status().Details != nil {
 		for _, cause := range refused.Status().Details.Causes {
-			fields = append(fields, cause.Field)
+			if cause.Field != "" && cause.Field != "<nil>" {
+				fields = append(fields, cause.Field)
+			}
 		}
 	}
-	log.FromContext(ctx).Info(message, "credential", key, "why", apierrors.ReasonForError(err), "fields", fields)
+	return slices.Compact(slices.Sorted(slices.Values(fields)))
 }

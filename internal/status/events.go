@@ -5,6 +5,8 @@ package status
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,6 +30,7 @@ const (
 	actionAdopt   = "Adopt"
 	actionPublish = "Publish"
 	actionRevoke  = "Revoke"
+	actionReport  = "Report"
 )
 
 // Events are those that a transition calls for: each transition has one, and what
@@ -146,6 +149,18 @@ func NotRevoked(credential *v1alpha1.TokenCredential, p *problem.Problem) Event 
 	return Event{corev1.EventTypeWarning, v1alpha1.RevocationFailedEvent, actionRevoke, fmt.Sprintf(
 		"the grant could not be revoked, and the credential is let go (%s): revoke it at the provider by hand, and then delete the Secret %q, which holds its refresh token",
 		p.Message, credential.StateSecretName())}
+}
+
+// NotStored is the event of a status that the API server refuses for some fields. Before
+// 1.33 it judges the spec anew whenever a status is written, and may find what an older CRD
+// let in (status_strategy.go of k8s.io/apiextensions-apiserver).
+func NotStored(fields []string) Event {
+	why := "the API server does not take what it holds of this credential: correct " + strings.Join(fields, ", ")
+	if !slices.ContainsFunc(fields, func(field string) bool { return !strings.HasPrefix(field, "status.") }) {
+		why = "the CRD is of another version than the operator: apply the one that comes with it"
+	}
+	return Event{corev1.EventTypeWarning, v1alpha1.StatusRefusedEvent, actionReport,
+		fmt.Sprintf("the status cannot be stored, since %s. Until then kubectl get does not show how the credential is, and its events do", why)}
 }
 
 func seedAdopted(credential *v1alpha1.TokenCredential) Event {

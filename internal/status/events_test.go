@@ -205,3 +205,23 @@ func TestARemarkStays(t *testing.T) {
 		})
 	}
 }
+
+func TestAStatusThatIsNotStoredNamesWhatToCorrect(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, want string
+		fields     []string
+	}{
+		{"an older CRD let something in", "correct spec.renewal.before, spec.target.name", []string{"spec.renewal.before", "spec.target.name"}},
+		{"a field of the status is unknown", "apply the one that comes with it", []string{"status.lastAttempt.told"}},
+		{"nothing is named", "apply the one that comes with it", nil},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			event := NotStored(each.fields)
+			if event.Reason != v1alpha1.StatusRefusedEvent || !strings.Contains(event.Message, each.want) {
+				t.Errorf("the event is %s: %s\nwant it to say %q", event.Reason, event.Message, each.want)
+			}
+		})
+	}
+}

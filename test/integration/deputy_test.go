@@ -36,10 +36,10 @@ func (w *world) foreign(name string, kind corev1.SecretType, data map[string]str
 // checks that nobody was called since a count of calls.
 func (w *world) refusedWith(name, reason string, calls int64, says ...string) {
 	w.t.Helper()
-	_, stalled := w.awaitCondition(name, v1alpha1.StalledCondition, metav1.ConditionTrue, reason)
+	message := w.awaitTold(name, reason)
 	for _, part := range says {
-		if !strings.Contains(stalled.Message, part) {
-			w.t.Errorf("the message does not say %q: %s", part, stalled.Message)
+		if !strings.Contains(message, part) {
+			w.t.Errorf("the message does not say %q: %s", part, message)
 		}
 	}
 	if got := w.calls() - calls; got != 0 {

@@ -144,6 +144,42 @@ func (w *world) awaitEvents(name, reason string, n int) {
 	}
 }
 
+// awaitTold waits until somebody is told that a credential has stalled for a reason, and how:
+// by its condition, or by its event where the API server does not store its status.
+func (w *world) awaitTold(name, reason string) (message string) {
+	w.t.Helper()
+	w.await(name, "stalled with the reason "+reason, func(c *v1alpha1.TokenCredential) bool {
+		if stalled := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.StalledCondition); stalled != nil {
+			message = stalled.Message
+			return stalled.Status == metav1.ConditionTrue && stalled.Reason == reason
+		}
+		if told := w.toldByEvents(name); len(told) > 0 {
+			message = told[0]
+		}
+		return message != ""
+	})
+	return message
+}
+
+// toldByEvents is what events say of a credential whose status the API server does not store.
+func (w *world) toldByEvents(name string) (told []string) {
+	w.t.Helper()
+	isRefused := false
+	for _, event := range w.eventList() {
+		switch {
+		case event.Regarding.Name != name:
+		case event.Reason == v1alpha1.StatusRefusedEvent:
+			isRefused = true
+		default:
+			told = append(told, event.Note)
+		}
+	}
+	if !isRefused {
+		return nil
+	}
+	return told
+}
+
 // calls is how many calls came to the providers.
 func (w *world) calls() int64 { return w.simulator.Calls(simulator.Match{}) }
 

@@ -59,7 +59,7 @@ func TestASpecThatAnOlderCRDLetIn(t *testing.T) {
 	w.awaitFresh(good.provider)
 	for i, each := range odd[:len(odd)-unreadable] {
 		w.await(fmt.Sprint("odd-", i), each.name+": "+each.reason, func(c *v1alpha1.TokenCredential) bool {
-			return meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ReadyCondition) != nil
+			return meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ReadyCondition) != nil || len(w.toldByEvents(c.Name)) > 0
 		})
 	}
 	w.askForRefresh(good.provider, "goes on")
