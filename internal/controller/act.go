@@ -17,7 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/decision"
 	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
-	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/budget"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
@@ -182,7 +182,7 @@ func (a action) tokenAtHand(in *inputs.Inputs, published time.Time) token.Token 
 // tokenkeeper.io/refreshAt, or by making a credential again. One that was allowed, and
 // then could not be made yet, is allowed still. The zero value is ready to use.
 type ahead struct {
-	edits   pace.Edits
+	edits   budget.Edits
 	allowed sync.Map // types.NamespacedName
 }
 

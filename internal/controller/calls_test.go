@@ -13,7 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/budget"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/saving"
@@ -91,7 +91,7 @@ func (s *scene) restart() {
 	parts.Refresher = &refresh.Refresher{
 		Inputs: before.Inputs, Twins: before.Twins,
 		Calls: &call.Caller{
-			Egress: s, Rates: &pace.Rates{}, Hosts: before.Calls.Hosts, Metrics: before.Calls.Metrics, Clock: before.Clock, Key: before.Calls.Key,
+			Egress: s, Rates: &budget.Rates{}, Hosts: before.Calls.Hosts, Metrics: before.Calls.Metrics, Clock: before.Clock, Key: before.Calls.Key,
 		},
 		Saver: &saving.Saver{States: before.Saver.States, Metrics: before.Saver.Metrics, InFlight: inFlight},
 		Clock: before.Clock, Holder: "two", InFlight: inFlight,

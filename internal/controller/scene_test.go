@@ -34,6 +34,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/budget"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/saving"
@@ -114,7 +115,7 @@ func newScene(t *testing.T, described string) *scene {
 		Reports: &report.Lane{Client: s.cluster, Live: s.cluster, Events: s}, Hosts: hosts, Metrics: counters, Clock: s.clock,
 		Refresher: &refresh.Refresher{
 			Inputs: gatherer, Twins: &twins.Finder{Client: api, Marks: marks.Marks{Cluster: "cluster", Key: key}},
-			Calls: &call.Caller{Egress: s, Rates: &pace.Rates{}, Hosts: hosts, Metrics: counters, Clock: s.clock, Key: key},
+			Calls: &call.Caller{Egress: s, Rates: &budget.Rates{}, Hosts: hosts, Metrics: counters, Clock: s.clock, Key: key},
 			Saver: &saving.Saver{
 				States:  &store.Store{Client: api, Cluster: "cluster", Key: key, Backoff: &wait.Backoff{Duration: time.Nanosecond}},
 				Metrics: counters, InFlight: inFlight,

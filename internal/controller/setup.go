@@ -31,6 +31,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/notify"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/budget"
 	fairqueue "github.com/tokenkeeper/tokenkeeper/internal/pace/queue"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
@@ -195,7 +196,7 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 			Calls: &call.Caller{
 				Egress:  options.Egress,
 				Courier: options.Courier,
-				Rates:   &pace.Rates{},
+				Rates:   &budget.Rates{},
 				Hosts:   hosts,
 				Metrics: counters,
 				Clock:   options.Clock,

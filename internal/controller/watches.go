@@ -31,6 +31,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/budget"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
 )
@@ -46,7 +47,7 @@ type watcher struct {
 	secrets     *inputs.Secrets
 	reports     *report.Lane
 	hosts       *pace.Hosts
-	edits       *pace.Edits
+	edits       *budget.Edits
 	clock       clock.PassiveClock
 	referrers   *referrers.Index
 	remover     *delivery.Remover

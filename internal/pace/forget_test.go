@@ -6,6 +6,8 @@ package pace
 import (
 	"testing"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/sweep"
 )
 
 func TestHostsForgets(t *testing.T) {
@@ -17,9 +19,9 @@ func TestHostsForgets(t *testing.T) {
 	}{
 		"a call that was served":    {"nothing is to be remembered", func(g *gate) { g.call("h", "a", 1, Served) }, 0},
 		"a call that was not made":  {"nothing is to be remembered", func(g *gate) { g.call("h", "a", 1, Unasked) }, 0},
-		"a failure":                 {"it counts for ten minutes", func(g *gate) { g.call("h", "a", 1, Unavailable) }, rememberHost + sweepEvery},
-		"an outage that ended":      {"it excuses failures for ten minutes", func(g *gate) { g.fail("h", "a", Unavailable); g.leave("h", "a", 1, Served) }, rememberHost + sweepEvery},
-		"waiters for what is down":  {"nobody came back in all the time", func(g *gate) { g.fail("h", "a", Unreachable); g.enter("h", "a", 1, Down) }, rememberHost + sweepEvery},
+		"a failure":                 {"it counts for ten minutes", func(g *gate) { g.call("h", "a", 1, Unavailable) }, rememberHost + sweep.Every},
+		"an outage that ended":      {"it excuses failures for ten minutes", func(g *gate) { g.fail("h", "a", Unavailable); g.leave("h", "a", 1, Served) }, rememberHost + sweep.Every},
+		"waiters for what is down":  {"nobody came back in all the time", func(g *gate) { g.fail("h", "a", Unreachable); g.enter("h", "a", 1, Down) }, rememberHost + sweep.Every},
 		"one who was woken in vain": {"it does not come any more", func(g *gate) { g.enter("h", "b", 0, Go); g.enter("h", "a", 1, Busy); g.leave("h", "b", 0, Served) }, time.Hour},
 	}
 	for name, c := range cases {

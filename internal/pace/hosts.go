@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/sweep"
 )
 
 // Verdict is whether a call may be made.
@@ -64,7 +66,7 @@ type Hosts struct {
 	slots    slots
 	waiting  crowd
 	admitted admissions
-	sweeper  sweeper
+	sweeper  sweep.Sweeper
 }
 
 // NewHosts shares the workers among all hosts; [Parallel] is how many calls that may come
@@ -255,7 +257,7 @@ func (h *Hosts) update(now time.Time) {
 		h.slots.give(late.who)
 	}
 	h.slots.age(now)
-	if h.sweeper.due(now) {
+	if h.sweeper.Due(now) {
 		h.sweep(now)
 	}
 	if h.slots.freed {

@@ -14,6 +14,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
 // renewal of credential n, whose token expires so many minutes after noon.
 func renewal(namespace string, n, minutes int) Waiter {
 	return Waiter{Who: credentialIn(namespace, n), Class: Renewal, Deadline: noon.Add(time.Duration(minutes) * time.Minute)}

@@ -38,6 +38,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/budget"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/saving"
@@ -156,7 +157,7 @@ func (s *scene) start(described, process string) {
 		Inputs: &inputs.Gatherer{Catalog: catalog, Secrets: &inputs.Secrets{Metadata: s.cluster, Live: api}},
 		Twins:  &twins.Finder{Client: api, Marks: marks.Marks{Cluster: "cluster", Key: key}},
 		Calls: &call.Caller{
-			Egress: &s.provider, Rates: &pace.Rates{}, Hosts: pace.NewHosts(workers, func(types.NamespacedName) {}),
+			Egress: &s.provider, Rates: &budget.Rates{}, Hosts: pace.NewHosts(workers, func(types.NamespacedName) {}),
 			Metrics: &s.metrics, Clock: s.clock, Key: key,
 		},
 		Saver: &saving.Saver{

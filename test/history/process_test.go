@@ -23,6 +23,7 @@ import (
 	keys "github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/budget"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/saving"
@@ -139,7 +140,7 @@ func (p *process) assemble() {
 			Inputs: gatherer,
 			Twins:  &twins.Finder{Client: manager, Live: live, Marks: marks.Marks{Cluster: "cluster", Key: digestKey}},
 			Calls: &call.Caller{
-				Egress: way, Courier: known, Rates: &pace.Rates{}, Hosts: p.hosts, Metrics: w.shared.metrics, Clock: clock, Key: digestKey,
+				Egress: way, Courier: known, Rates: &budget.Rates{}, Hosts: p.hosts, Metrics: w.shared.metrics, Clock: clock, Key: digestKey,
 			},
 			Saver: &saving.Saver{
 				States:   &store.Store{Client: manager, Cluster: "cluster", Key: digestKey, Backoff: &wait.Backoff{Duration: 1}},

@@ -14,6 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/budget"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
@@ -95,7 +96,7 @@ func (c *Call) takeRate() error {
 	in := c.visit.Inputs
 	if limit := in.Provider.RateLimit; limit != nil {
 		who := client.ObjectKeyFromObject(c.visit.Credential)
-		if wait := c.visit.By.Rates.Take(in.Provider.Key, pace.Allowance(*limit), who, c.visit.By.Clock.Now()); wait > 0 {
+		if wait := c.visit.By.Rates.Take(in.Provider.Key, budget.Allowance(*limit), who, c.visit.By.Clock.Now()); wait > 0 {
 			c.leave(pace.Unasked, false)
 			return &problem.Pause{Until: c.visit.By.Clock.Now().Add(wait), Why: "the provider's rate limit is reached"}
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/budget"
 )
 
 // ExchangeTimeout bounds one exchange with a provider.
@@ -28,7 +29,7 @@ type Caller struct {
 	Egress egress.Caller
 	// Courier says what became of exchanges that went by Egress; nil: nobody knows.
 	Courier courier.Courier
-	Rates   *pace.Rates
+	Rates   *budget.Rates
 	Hosts   *pace.Hosts
 	Metrics Metrics
 	Clock   clock.PassiveClock

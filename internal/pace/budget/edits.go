@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package pace
+package budget
 
 import (
 	"sync"
@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/sweep"
 )
 
 const (
@@ -28,7 +30,7 @@ const (
 type Edits struct {
 	mu      sync.Mutex
 	buckets map[types.NamespacedName]*rate.Limiter
-	sweeper sweeper
+	sweeper sweep.Sweeper
 }
 
 // Take takes an attempt out of a credential's bucket and returns 0, or returns how
@@ -91,7 +93,7 @@ func (e *Edits) take(bucket *rate.Limiter, now time.Time) time.Duration {
 
 // forget drops the buckets that are full, and so like new.
 func (e *Edits) forget(now time.Time) {
-	if !e.sweeper.due(now) {
+	if !e.sweeper.Due(now) {
 		return
 	}
 	for who, bucket := range e.buckets {

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package pace
+package budget
 
 import (
 	"testing"
@@ -10,6 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/sweep"
 )
 
 func TestEdits(t *testing.T) {
@@ -44,11 +46,12 @@ func TestEdits(t *testing.T) {
 
 func TestOneCredentialsEditsCostNoOther(t *testing.T) {
 	t.Parallel()
-	edits := &Edits{}
+	edits, elsewhere := &Edits{}, credential(1)
+	elsewhere.Namespace = "elsewhere"
 	for range 10 {
-		edits.Take(credentialIn("a", 1), noon)
+		edits.Take(credential(1), noon)
 	}
-	if wait := edits.Take(credentialIn("b", 1), noon); wait != 0 {
+	if wait := edits.Take(elsewhere, noon); wait != 0 {
 		t.Errorf("a namesake in another namespace waits %s", wait)
 	}
 }
@@ -85,7 +88,7 @@ func TestNewCredentialsWaitForNothingAndLeaveNothing(t *testing.T) {
 	for n := range 1000 {
 		edits.Deleted(credential(n), noon)
 	}
-	edits.Tick(noon.Add(sweepEvery))
+	edits.Tick(noon.Add(sweep.Every))
 	if len(edits.buckets) > 0 {
 		t.Errorf("%d buckets of what was deleted are kept for ever", len(edits.buckets))
 	}

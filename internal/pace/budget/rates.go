@@ -1,7 +1,10 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package pace
+// Package budget hands out what there is so much of in a time: the calls that a provider's
+// rate limit allows, and the attempts that edits of a credential cause. It makes no calls
+// and has no clock; what has had no effect for a while is forgotten.
+package budget
 
 import (
 	"sync"
@@ -9,6 +12,8 @@ import (
 
 	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/pace/sweep"
 )
 
 // keepBooking is how long a booked call is kept for a credential that has not come
@@ -27,7 +32,7 @@ type Allowance struct {
 type Rates struct {
 	mu      sync.Mutex
 	meters  map[string]*meter
-	sweeper sweeper
+	sweeper sweep.Sweeper
 }
 
 // meter of one provider.
@@ -71,7 +76,7 @@ func (r *Rates) Forget(who types.NamespacedName) {
 // forget drops bookings that nobody has come for, and providers of which the whole
 // burst is there again: they are like new.
 func (r *Rates) forget(now time.Time) {
-	if !r.sweeper.due(now) {
+	if !r.sweeper.Due(now) {
 		return
 	}
 	for provider, m := range r.meters {
