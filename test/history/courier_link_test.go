@@ -153,13 +153,20 @@ func (c *carrier) carry(request *egress.Request, exchange *visit, made *claim, a
 		if reply == nil {
 			w.trying(exchange)
 		}
-		made.isClear = reply != nil && reply.Status != http.StatusServiceUnavailable
+		made.isClear = reply != nil && saysWhatBecame(reply)
 		made.isUnclear = !made.isClear && !errors.Is(failure, egress.ErrNotSent)
 		if taken != replyLost {
 			answers <- answered{reply, failure}
 		}
 		return nil
 	})
+}
+
+// saysWhatBecame tells a reply that brings a token, or refuses one, from those of which no
+// reader can tell: a 503, and a success that brings nothing.
+func saysWhatBecame(reply *egress.Reply) bool {
+	bringsNone := tokenIn(reply.Body, "access_token") == "" && tokenIn(reply.Body, "refresh_token") == ""
+	return reply.Status != http.StatusServiceUnavailable && (reply.Status != http.StatusOK || !bringsNone)
 }
 
 // deadlineOf a request, by the simulated clock.

@@ -155,6 +155,16 @@ func (w *world) isFoundOut(credential *v1alpha1.TokenCredential, token string) b
 	return w.variant.auto != "" && w.fateOf(token).proven && !isDue
 }
 
+// isFoundOutNext tells whether a credential lives on a proven token that another one on the
+// same grant has spent, at a provider that takes a spent token for a while: it was taken
+// once more when it was due, and is not when it is due again.
+func (w *world) isFoundOutNext(name string) bool {
+	credential, state := w.api.credential(name), w.state(name)
+	grant, found := w.simulator.GrantOf(state.refreshToken)
+	return w.variant.auto != "" && w.variant.window > 0 && found && grant.Current != state.refreshToken && w.fateOf(state.refreshToken).proven &&
+		credential != nil && !credential.Spec.Suspend && !w.isTold(credential, state)
+}
+
 func (*world) says(credential *v1alpha1.TokenCredential, reason string) bool {
 	refreshed := meta.FindStatusCondition(credential.Status.Conditions, v1alpha1.RefreshedCondition)
 	return refreshed != nil && refreshed.Status == metav1.ConditionFalse && refreshed.Reason == reason

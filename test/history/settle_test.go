@@ -5,6 +5,8 @@ package history
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -64,8 +66,13 @@ func (w *world) comeToRest() {
 	for _, name := range w.names { // at once, and not as late as the next renewal
 		w.checkPublished(name)
 	}
-	w.now = w.now.Add(3 * time.Hour)
-	w.rest()
+	for range maxRenewals {
+		w.now = w.now.Add(3 * time.Hour)
+		w.rest()
+		if !slices.ContainsFunc(w.names, w.isFoundOutNext) {
+			break
+		}
+	}
 	for _, name := range w.names {
 		w.checkAtRest(name)
 	}
@@ -73,6 +80,10 @@ func (w *world) comeToRest() {
 	w.check()
 	w.atRest = false
 }
+
+// maxRenewals is by which renewal all must be found out that isFoundOutNext lets pass: what
+// one credential spends, another finds, and it may be the other way round once more.
+const maxRenewals = 3
 
 // mend has a person do what each credential says that one must do. In the end that helps
 // every one.
@@ -84,11 +95,13 @@ func (w *world) mend() {
 	}
 	w.done()
 	w.comeToRest()
+	done := map[string]bool{}
 	for range maxMends {
 		deeds := map[string]func(){}
 		for _, name := range w.names {
 			if reason := w.stalledFor(name); reason != "" {
-				deeds[reason] = func() { w.doWhatIsSaid(name, reason) }
+				isAgain := done[reason]
+				deeds[reason] = func() { w.doWhatIsSaid(name, reason, isAgain) }
 			}
 		}
 		if len(deeds) == 0 {
@@ -96,6 +109,7 @@ func (w *world) mend() {
 		}
 		for _, reason := range sorted(deeds) {
 			deeds[reason]()
+			done[reason] = true
 		}
 		w.done()
 		w.comeToRest()
@@ -125,17 +139,26 @@ func (w *world) stalledFor(name string) string {
 	return stalled.Reason
 }
 
-// doWhatIsSaid does what ends a stall, by its reason.
-func (w *world) doWhatIsSaid(name, reason string) {
-	switch reason {
-	case v1alpha1.AppRejectedReason:
+// doWhatIsSaid does what ends a stall, by its reason. Where a new grant was of no use to two
+// that share it, a person does the other thing that the message speaks of: there is one for
+// each of a provider that now and then rotates.
+func (w *world) doWhatIsSaid(name, reason string, isAgain bool) {
+	switch {
+	case reason == v1alpha1.AppRejectedReason:
 		w.appWrong = false
 		w.correctApp(true)
-	case v1alpha1.DuplicateSourceReason:
+	case reason == v1alpha1.DuplicateSourceReason, isAgain && w.saysThatItIsShared(name):
 		w.must(w.api.remove(credentials, name))
 	default:
 		w.giveSeed(w.authorize())
 	}
+}
+
+// saysThatItIsShared reports whether a stalled credential tells that another one may have
+// spent its token.
+func (w *world) saysThatItIsShared(name string) bool {
+	stalled := meta.FindStatusCondition(w.api.credential(name).Status.Conditions, v1alpha1.StalledCondition)
+	return stalled != nil && strings.Contains(stalled.Message, "each needs a grant of its own")
 }
 
 // collectGarbage does what the cluster does: it deletes what belongs to an owner that is

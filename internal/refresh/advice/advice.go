@@ -151,7 +151,8 @@ func Unknown(credential *v1alpha1.TokenCredential, attempt *rotation.Attempt, wo
 // any more. It had no claim, so whether an answer to it was lost is not known.
 func ProvenRefused(credential *v1alpha1.TokenCredential, words string) string {
 	return fmt.Sprintf("the provider no longer accepts the refresh token, which it had accepted before and left as it was: "+
-		"it has expired or was revoked, or the provider has begun to rotate refresh tokens and its last answer, with the new one, was lost: %s (%s)",
+		"it has expired or was revoked, or the provider has begun to rotate refresh tokens, and either its last answer with the new one was lost, "+
+		"or another TokenCredential that began with the same token has the new one (then each needs a grant of its own): %s (%s)",
 		reauthorize(credential), words)
 }
 
