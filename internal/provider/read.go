@@ -222,14 +222,7 @@ func (r *reader) readGrant(outcome *Outcome) {
 		r.takeRefreshToken(text, outcome)
 	}
 	if text, ok := r.text(response.accessToken); ok && text != "" {
-		switch {
-		case len(text) > token.MaxSize:
-			r.unusable = tooLarge("access token", len(text))
-		case !usable(text):
-			r.unusable = "an access token that cannot be used: it has control characters or is not UTF-8"
-		default:
-			grant.AccessToken = secret.New(text)
-		}
+		r.takeAccessToken(text, outcome)
 	}
 	grant.Type = "Bearer"
 	if text, ok := r.text(response.tokenType); ok && isType(strings.TrimSpace(text)) {
@@ -237,6 +230,25 @@ func (r *reader) readGrant(outcome *Outcome) {
 	}
 	grant.Outputs = r.outputs(r.call.response.outputs)
 	r.readLifetimes(outcome)
+}
+
+// takeAccessToken takes an access token of the reply. White space around it is left out: no
+// header has room for it (RFC 6750 section 2.1), and a reader of the Secret would send it.
+func (r *reader) takeAccessToken(text string, outcome *Outcome) {
+	bare := strings.TrimSpace(text)
+	switch {
+	case len(bare) > token.MaxSize:
+		r.unusable = tooLarge("access token", len(bare))
+	case bare == "":
+		r.unusable = "an access token that cannot be used: it is white space"
+	case !usable(bare):
+		r.unusable = "an access token that cannot be used: it has control characters or is not UTF-8"
+	default:
+		outcome.Grant.AccessToken = secret.New(bare)
+		if bare != text {
+			outcome.remark("there was white space around the access token, which is left out")
+		}
+	}
 }
 
 // takeRefreshToken keeps a refresh token of the reply, if it is not the one that was

@@ -87,6 +87,8 @@ func TestReplies(t *testing.T) {
 		"an access token that is a list":     {"none", 200, `{"access_token":[1],"refresh_token":"r"}`, tokens{"RequestRejected", "", "r"}},
 		"an access token that is a bool":     {"none", 200, `{"access_token":true,"refresh_token":"r"}`, tokens{"RequestRejected", "", "r"}},
 		"an access token with a line feed":   {"it cannot stand in a header", 200, `{"access_token":"a\nb","refresh_token":"r\n1"}`, tokens{"RequestRejected", "", "r\n1"}},
+		"white space around the tokens":      {"no header has room for it; the refresh token is kept byte for byte", 200, `{"access_token":" a\r\n","refresh_token":" r\n"}`, tokens{"Refreshed", "a", " r\n"}},
+		"an access token of white space":     {"none", 200, `{"access_token":" \n","refresh_token":"r"}`, tokens{"RequestRejected", "", "r"}},
 		"an access token with NUL":           {"it cannot stand in a header", 200, `{"access_token":"a\u0000b","refresh_token":"r\u00001"}`, tokens{"RequestRejected", "", "r\x001"}},
 		"tokens of bad UTF-8":                {"the refresh token is kept byte for byte", 200, "{\"access_token\":\"a\xff\",\"refresh_token\":\"r\xff\xc3\"}", tokens{"RequestRejected", "", "r\xff\xc3"}},
 		"a page":                             {"no token", 200, "<html><body>hi</body></html>", tokens{"OutcomeUnknown", "", ""}},
