@@ -112,11 +112,11 @@ func newTrial(file string, parameters []string, now time.Time) (*trial, error) {
 	}
 	t := &trial{provider: compiled, now: now.UTC().Truncate(time.Second)}
 	t.inputs = provider.Inputs{
-		AppKey: secret.New("APP-KEY"), AppSecret: secret.New("APP-SECRET"), RefreshToken: secret.New("REFRESH-TOKEN"),
-		AccessToken: secret.New("ACCESS-TOKEN"), Login: map[string]secret.Text{}, Parameters: checked, Outputs: map[string]any{},
+		AppKey: standIn("APPKEY"), AppSecret: standIn("APPSEC"), RefreshToken: standIn("RTOKEN"),
+		AccessToken: standIn("ATOKEN"), Login: map[string]secret.Text{}, Parameters: checked, Outputs: map[string]any{},
 	}
 	for _, key := range compiled.LoginKeys {
-		t.inputs.Login[key] = secret.New(strings.ToUpper(key))
+		t.inputs.Login[key] = standIn(strings.ToUpper(key))
 	}
 	for _, output := range compiled.Outputs {
 		t.inputs.Outputs[output] = "OUTPUT-" + output
@@ -128,6 +128,10 @@ func newTrial(file string, parameters []string, now time.Time) (*trial, error) {
 	}
 	return t, nil
 }
+
+// standIn stands for a secret. It has no eight characters in common with the words of a
+// provider's message, which would be redacted as an echo: "the refresh token has expired".
+func standIn(name string) secret.Text { return secret.New(name[:min(6, len(name))] + "-1") }
 
 // readSpec reads a ClusterTokenProvider, or its spec alone. An unknown field is an error.
 func readSpec(text []byte) (name string, spec v1alpha1.ClusterTokenProviderSpec, err error) {
@@ -221,9 +225,10 @@ func (t *trial) read(text []byte) (string, error) {
 		text string
 	}{
 		{!grant.AccessToken.IsZero(), fmt.Sprintf("an access token of %d bytes, type %s", len(grant.AccessToken.Reveal()), grant.Type)},
-		{!grant.ExpiresAt.IsZero(), "which expires " + grant.ExpiresAt.Sub(t.now).Round(time.Second).String() + " later"},
+		{!grant.AccessToken.IsZero() && !grant.ExpiresAt.IsZero(), "which expires " + grant.ExpiresAt.Sub(t.now).Round(time.Second).String() + " later"},
 		{!grant.RefreshToken.IsZero(), fmt.Sprintf("another refresh token, of %d bytes", len(grant.RefreshToken.Reveal()))},
 		{len(grant.Outputs) > 0, "outputs " + strings.Join(slices.Sorted(maps.Keys(grant.Outputs)), ", ")},
+		{outcome.Remark != "", "with a remark: " + outcome.Remark},
 		{outcome.RetryAfter > 0, "to be tried again after " + outcome.RetryAfter.String()},
 	} {
 		if part.is {

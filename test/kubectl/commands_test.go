@@ -207,11 +207,12 @@ func TestProviders(t *testing.T) {
 	}
 	file := write("provider.yaml", description)
 	good := write("good.txt", "200\nContent-Type: application/json\n\n{\"access_token\":\"a\",\"refresh_token\":\"b\",\"expires_in\":60}\n")
-	bad := write("bad.txt", "400\n\n{\"error\":\"invalid_grant\"}")
+	bad := write("bad.txt", "400\n\n{\"error\":\"the refresh token has expired\"}")
+	odd := write("odd.txt", "200\n\n{\"access_token\":\"a\",\"expires_in\":99999999999}")
 	w.wants(0, []string{
-		"POST https://id.example.com/token", "client_id=APP-KEY", "refresh_token=REFRESH-TOKEN", "Refreshed", "expires 1m0s later", "another refresh token, of 1 bytes",
-		"ReauthorizationRequired: the provider answered 400: invalid_grant",
-	}, "provider", "test", "-f", file, "--reply", good, "--reply", bad)
+		"POST https://id.example.com/token", "client_id=APPKEY-1", "refresh_token=RTOKEN-1", "Refreshed", "expires 1m0s later", "another refresh token, of 1 bytes",
+		"ReauthorizationRequired: the provider answered 400: the refresh token has expired", "with a remark: the reply states a lifetime",
+	}, "provider", "test", "-f", file, "--reply", good, "--reply", bad, "--reply", odd)
 	prepared := write("prepared.yaml", "prepare: [{request: {method: GET, url: \"https://id.example.com/config\"}, response: {outputs: {endpoint: body.endpoint}}}]\n"+
 		strings.Replace(description, "https://id.example.com/token", "${outputs.endpoint}", 1))
 	w.wants(0, []string{"prepare[0]\n  GET https://id.example.com/config", "refresh\n  POST https://prepared.example/endpoint"}, "provider", "test", "-f", prepared)
