@@ -137,6 +137,7 @@ func byHistories() []Bug {
 		{"counts and times of a status fell back where another process had written meanwhile", "TestWhatCameInWhileAStatusWasComputed"},
 		{"a retry that its provider refused for another reason was taken from the courier again and again: neither well nor stalled, and never tried", "TestARetryThatTheProviderRefusesIsTakenInOnce"},
 		{"after etcd was put back, of two leaders the one that had not seen it yet overwrote what the other said of it, and nobody came again", "TestRebase"},
+		{"etcd put back to before a restored state was taken in: the state of old had another UID, and its spent token was sent", "TestIsBefore"},
 	}
 }
 

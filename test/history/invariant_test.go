@@ -156,12 +156,12 @@ func (w *world) isFoundOut(credential *v1alpha1.TokenCredential, token string) b
 }
 
 // isFoundOutNext tells whether a credential lives on a proven token that another one on the
-// same grant has spent, at a provider that takes a spent token for a while: it was taken
-// once more when it was due, and is not when it is due again.
+// same grant has spent: after it was due itself, or while the provider takes a spent token
+// for a while. It is not taken when it is due again.
 func (w *world) isFoundOutNext(name string) bool {
 	credential, state := w.api.credential(name), w.state(name)
 	grant, found := w.simulator.GrantOf(state.refreshToken)
-	return w.variant.auto != "" && w.variant.window > 0 && found && grant.Current != state.refreshToken && w.fateOf(state.refreshToken).proven &&
+	return w.variant.auto != "" && found && grant.Current != state.refreshToken && w.fateOf(state.refreshToken).proven &&
 		credential != nil && !credential.Spec.Suspend && !w.isTold(credential, state)
 }
 

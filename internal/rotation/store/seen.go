@@ -40,13 +40,14 @@ func (r *Record) Seen() Seen {
 // IsBefore reports whether a record is older than what was seen, so that its tokens
 // may have been sent since: the same Secret with a lower sequence, or with the same
 // one and a lower resourceVersion, while what decides about the next send differs.
-// Another UID is another Secret, and nothing is before the zero Seen.
+// Another UID is another Secret of that name: it came before, where its resourceVersion is
+// lower. Nothing is before the zero Seen.
 func (r *Record) IsBefore(seen Seen) bool {
 	now := r.Seen()
-	if seen.UID == "" || now.UID != seen.UID || now.Digest == seen.Digest {
+	if seen.UID == "" || now.Digest == seen.Digest {
 		return false
 	}
-	if now.Sequence != seen.Sequence {
+	if now.UID == seen.UID && now.Sequence != seen.Sequence {
 		return now.Sequence < seen.Sequence
 	}
 	order, err := resourceversion.CompareResourceVersion(now.ResourceVersion, seen.ResourceVersion)

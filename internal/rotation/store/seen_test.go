@@ -46,7 +46,8 @@ func TestIsBefore(t *testing.T) {
 		"a version that is no number": {
 			"what cannot be compared is not before", at("u", "9", held).Seen(), at("u", "x", claimed), false,
 		},
-		"another Secret": {"it was made again, and knows itself as a copy", at("u", "9", grown).Seen(), at("v", "5", held), false},
+		"another Secret":       {"it was made again, and knows itself as a copy", at("u", "9", grown).Seen(), at("v", "12", held), false},
+		"another, from before": {"etcd was put back to when that had the name", at("u", "9", grown).Seen(), at("v", "5", held), true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
