@@ -48,11 +48,15 @@ func (p *plugin) checkFile(ctx context.Context, c *cluster, file string) (findin
 	var found findings
 	for _, described := range m.providers {
 		what := "ClusterTokenProvider " + described.Name
-		if _, err := provider.Compile(described.Name, described.Spec); err != nil {
+		compiled, err := provider.Compile(described.Name, described.Spec)
+		if err != nil {
 			found.add(screen.Wrong, what, "%s", problem.OneLine(err))
 			continue
 		}
 		found.add(screen.Right, what, "it compiles")
+		for _, warning := range compiled.Warnings(described.Spec) {
+			found.add(screen.Doubtful, what, "%s", warning)
+		}
 	}
 	for _, credential := range m.credentials {
 		m.check(ctx, credential, &found)

@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"net/textproto"
 	"os"
+	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,8 +26,10 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
 func (p *plugin) trial() *cobra.Command {
@@ -35,7 +39,8 @@ func (p *plugin) trial() *cobra.Command {
 		Use:   "test -f FILE [--reply FILE...] [--parameter NAME=VALUE...]",
 		Short: "Compile a provider's description, show its requests, read replies with it",
 		Long: `Compile a provider's description, show the requests that it would send, with placeholders
-where secrets go, and say how it reads replies. Nothing is sent, and no cluster is needed.
+where secrets go, say what in it is likely a mistake, and how it reads replies. Nothing is
+sent, and no cluster is needed.
 
 FILE holds a ClusterTokenProvider, or its spec alone. A reply is a file with the status on
 its first line, headers if there are any, an empty line, and the body:
@@ -52,6 +57,9 @@ its first line, headers if there are any, an empty line, and the body:
 				return err
 			}
 			p.printf("%s", t.requests())
+			for _, warning := range t.warnings {
+				p.printf("\n%s %s\n", screen.Doubtful.Mark(p.colours), warning)
+			}
 			for _, name := range replies {
 				text, err := os.ReadFile(name)
 				if err != nil {
@@ -76,6 +84,7 @@ its first line, headers if there are any, an empty line, and the body:
 // trial is a description with inputs that stand for secrets.
 type trial struct {
 	provider *provider.Provider
+	warnings []string
 	inputs   provider.Inputs
 	now      time.Time
 }
@@ -110,7 +119,7 @@ func newTrial(file string, parameters []string, now time.Time) (*trial, error) {
 	if err != nil {
 		return nil, fmt.Errorf("give the parameters with --parameter NAME=VALUE: %w", err)
 	}
-	t := &trial{provider: compiled, now: now.UTC().Truncate(time.Second)}
+	t := &trial{provider: compiled, warnings: compiled.Warnings(spec), now: now.UTC().Truncate(time.Second)}
 	t.inputs = provider.Inputs{
 		AppKey: standIn("APPKEY"), AppSecret: standIn("APPSEC"), RefreshToken: standIn("RTOKEN"),
 		AccessToken: standIn("ATOKEN"), Login: map[string]secret.Text{}, Parameters: checked, Outputs: map[string]any{},
@@ -142,14 +151,49 @@ func readSpec(text []byte) (name string, spec v1alpha1.ClusterTokenProviderSpec,
 		return "", spec, err
 	}
 	if kind.Kind == "" {
-		return "provider", spec, yaml.UnmarshalStrict(text, &spec)
+		return "provider", spec, meant(yaml.UnmarshalStrict(text, &spec))
 	}
 	object := v1alpha1.ClusterTokenProvider{}
 	if kind.Kind != "ClusterTokenProvider" {
 		return "", spec, fmt.Errorf("it holds a %s, want a ClusterTokenProvider or the spec of one", kind.Kind)
 	}
-	err = yaml.UnmarshalStrict(text, &object)
+	err = meant(yaml.UnmarshalStrict(text, &object))
 	return object.Name, object.Spec, err
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+
+// meant says of a field that does not exist which one was meant.
+func meant(err error) error {
+	if err == nil {
+		return nil
+	}
+	field := unknownField.FindStringSubmatch(err.Error())
+	if field == nil {
+		return err
+	}
+	hint := ""
+	if near := spelling.Nearest(field[1], fieldsOf(reflect.TypeFor[v1alpha1.ClusterTokenProvider](), map[reflect.Type]bool{})); near != "" {
+		hint = fmt.Sprintf(": did you mean %s?", near)
+	}
+	return fmt.Errorf("there is no field %q%s", field[1], hint)
+}
+
+// fieldsOf are the names of a type's fields in JSON, and of all that they hold.
+func fieldsOf(t reflect.Type, seen map[reflect.Type]bool) []string {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || seen[t] {
+		return nil
+	}
+	seen[t] = true
+	var names []string
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names = append(append(names, name), fieldsOf(t.Field(i).Type, seen)...)
+	}
+	return names
 }
 
 // step is a call, by its place in the description.

@@ -219,6 +219,12 @@ func TestProviders(t *testing.T) {
 	w.wants(0, []string{"a browser or another device", "counts as working once until"}, "provider", "explain", "oauth2")
 	broken := write("broken.yaml", strings.Replace(description, "body.access_token", "bdy.access_token", 1))
 	w.wants(1, []string{"bdy"}, "provider", "test", "-f", broken)
+	misspelt := write("misspelt.yaml", strings.Replace(description, "accessToken:", "access_token:", 1))
+	w.wants(1, []string{`there is no field "access_token": did you mean accessToken?`}, "provider", "test", "-f", misspelt)
+	doubtful := strings.Replace(description, "status == 400", "status >= 400", 1)
+	w.wants(0, []string{"? spec.refresh.response.failures[0].when: a plain 500 matches it"}, "provider", "test", "-f", write("doubtful.yaml", doubtful))
+	whole := "apiVersion: tokenkeeper.io/v1alpha1\nkind: ClusterTokenProvider\nmetadata: {name: shop}\nspec:" + strings.ReplaceAll(doubtful, "\n", "\n  ")
+	w.wants(0, []string{"✓ ClusterTokenProvider shop: it compiles", "? ClusterTokenProvider shop: spec.refresh.response.failures[0].when: a plain 500"}, "check", "-f", write("whole.yaml", whole))
 	w.wants(1, []string{"want a status"}, "provider", "test", "-f", file, "--reply", file)
 }
 
