@@ -37,7 +37,7 @@ func (r *Reconciler) conclude(ctx context.Context, cached, credential *v1alpha1.
 			Events:     events,
 			Urgent:     status.IsTransition(&credential.Status, &next),
 			Rebase: func(theirs v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus {
-				return r.keyed(credential, status.Rebase(credential, theirs, said, now))
+				return r.keyed(credential, status.Rebase(credential, theirs, said, now, r.Clock.Now()))
 			},
 		})
 	}

@@ -197,10 +197,10 @@ func timeOrNil(moment time.Time) *metav1.Time {
 
 func rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339) }
 
-// Rebase is the status after a report, on top of one that somebody else has written
-// meanwhile. Where theirs has got further, it stays.
-func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentialStatus, report Report, now time.Time) v1alpha1.TokenCredentialStatus {
-	if isBehind(report, &theirs, now) {
+// Rebase is the status after a report that was made at a moment, on top of one that somebody
+// else has written until now. Where theirs has got further, it stays.
+func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentialStatus, report Report, at, now time.Time) v1alpha1.TokenCredentialStatus {
+	if isBehind(report, &theirs, at, now) {
 		return theirs
 	}
 	if made := theirs.LastAttempt; report.Attempt == nil && report.Renewal == nil && !equality.Semantic.DeepEqual(made, credential.Status.LastAttempt) {
@@ -208,12 +208,12 @@ func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentia
 	}
 	rebased := *credential
 	rebased.Status = theirs
-	return Next(&rebased, report, now)
+	return Next(&rebased, report, at)
 }
 
 // isBehind reports whether a status is of a later token than a report, or of a later
 // attempt that the report has not got further than.
-func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, now time.Time) bool {
+func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, at, now time.Time) bool {
 	if report.Renewal != nil && report.Renewal.Reason == v1alpha1.RestoredFromBackupReason {
 		return false // the state went back, and what theirs has counted with it
 	}
@@ -222,7 +222,7 @@ func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, now time.Ti
 		return true
 	}
 	further := counts && report.State.Sequence > theirs.RefreshCount
-	if made := theirs.LastAttempt; report.Attempt != nil && made != nil && made.Time.After(now) && !further &&
+	if made := theirs.LastAttempt; report.Attempt != nil && made != nil && made.Time.After(at) && !further &&
 		!schedule.FromFuture(made.Time.Time, now) { // else the clocks differ, and nothing tells which was first
 		return true
 	}

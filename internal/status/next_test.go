@@ -396,32 +396,35 @@ func TestRebase(t *testing.T) {
 		report Report
 		stays  bool
 		reason string
+		waited time.Duration // until the report is written
 	}{
-		{"a status of a later token of the state", fresh().reported(obtained(later)), attempted(noon, unavailable), true, "theirs has got further"},
+		{"a status of a later token of the state", fresh().reported(obtained(later)), attempted(noon, unavailable), true, "theirs has got further", 0},
 		{"a status of a later token in the target", fresh().reported(obtained(later)), func() Report {
 			report := attempted(noon, unavailable)
 			report.State = nil
 			return report
-		}(), true, "theirs has got further"},
-		{"a status of the same token", fresh(), attempted(noon, refused), false, "an outcome is never lost"},
-		{"a status of an earlier token", fresh(), obtained(later), false, "the report has got further"},
-		{"a status before any token", created(), obtained(noon), false, "the report has got further"},
-		{"a status of a later attempt with the same token", fresh().later(time.Minute).reported(attempted(noon, refused)), obtained(noon), true, "what the later attempt found stands"},
-		{"a status of a later attempt, and a report from before there was a state", fresh().later(time.Minute).reported(obtained(noon.Add(time.Minute))), Report{Attempt: &Attempt{Problem: unavailable}}, true, "what the later attempt found stands"},
+		}(), true, "theirs has got further", 0},
+		{"a status of the same token", fresh(), attempted(noon, refused), false, "an outcome is never lost", 0},
+		{"a status of an earlier token", fresh(), obtained(later), false, "the report has got further", 0},
+		{"a status before any token", created(), obtained(noon), false, "the report has got further", 0},
+		{"a status of a later attempt with the same token", fresh().later(time.Minute).reported(attempted(noon, refused)), obtained(noon), true, "what the later attempt found stands", 0},
+		{"a status of a later attempt, and a report from before there was a state", fresh().later(time.Minute).reported(obtained(noon.Add(time.Minute))), Report{Attempt: &Attempt{Problem: unavailable}}, true, "what the later attempt found stands", 0},
 		{"a status of a later token, and a state that was put back", fresh().reported(obtained(later)), func() Report {
 			report := seen(noon)
 			report.Renewal = problemOf(v1alpha1.RestoredFromBackupReason)
 			return report
-		}(), false, "what was put back has gone back behind theirs"},
-		{"a status of the same token, and nothing was looked at", fresh(), Report{Renewal: blocked}, false, "the report says nothing of a token"},
+		}(), false, "what was put back has gone back behind theirs", 0},
+		{"a status of the same token, and nothing was looked at", fresh(), Report{Renewal: blocked}, false, "the report says nothing of a token", 0},
+		{"a status of a later attempt, and a report that waited longer than clocks differ", fresh().later(5 * time.Minute).reported(attempted(noon.Add(5*time.Minute), refused)), attempted(noon, unavailable), true, "it was late, and no clock is wrong", 6 * time.Minute},
+		{"a status from the future", fresh().later(time.Hour).reported(attempted(noon, refused)), attempted(noon, unavailable), false, "a clock is wrong, and nothing tells which attempt was first", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			ours := created()
-			got := Rebase(ours.TokenCredential, c.theirs.Status, c.report, noon)
+			got := Rebase(ours.TokenCredential, c.theirs.Status, c.report, noon, noon.Add(c.waited))
 			want := c.theirs.Status
 			if !c.stays {
-				want = c.theirs.reported(c.report).Status
+				want = Next(c.theirs.TokenCredential, c.report, noon)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
@@ -515,12 +518,12 @@ func TestRebaseOfWhatDidNotAsk(t *testing.T) {
 	t.Parallel()
 	ours := fresh()
 	theirs := ours.reported(attempted(noon, refused))
-	got := Rebase(ours.TokenCredential, theirs.Status, seen(noon), noon)
+	got := Rebase(ours.TokenCredential, theirs.Status, seen(noon), noon, noon)
 	want := conditions{"True TokenValid", "False ReauthorizationRequired", "", "True ReauthorizationRequired"}
 	if diff := cmp.Diff(want, conditionsOf(&got), cmp.AllowUnexported(conditions{})); diff != "" {
 		t.Errorf("the refusal that another process has met (-want +got):\n%s", diff)
 	}
-	if got := Rebase(theirs.TokenCredential, theirs.Status, seen(noon), noon); conditionsOf(&got).Stalled != "" {
+	if got := Rebase(theirs.TokenCredential, theirs.Status, seen(noon), noon, noon); conditionsOf(&got).Stalled != "" {
 		t.Error("a reconcile that knew of the refusal, and found it over, is not heard")
 	}
 }
