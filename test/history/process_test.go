@@ -73,8 +73,8 @@ type process struct {
 	draining, writesLast, killed bool
 	// seenCredentials and seenSecrets are how far its cache has come.
 	seenCredentials, seenSecrets uint64
-	// unaware of what was there before etcd was put back.
-	unaware bool
+	// unaware of what was there before etcd was put back, and livedThrough it.
+	unaware, livedThrough bool
 	// seenState is the version at which it last read or wrote each state Secret.
 	seenState map[string]uint64
 	// looked is what its cache had come to when it last began to look at each credential.

@@ -63,6 +63,7 @@ func (w *world) settle(t *rapid.T) {
 func (w *world) comeToRest() {
 	w.check()
 	w.rest()
+	w.beginAgain()
 	for _, name := range w.names { // at once, and not as late as the next renewal
 		w.checkPublished(name)
 	}
@@ -79,6 +80,28 @@ func (w *world) comeToRest() {
 	w.atRest = true
 	w.check()
 	w.atRest = false
+}
+
+// beginAgain has each process that lived when etcd was put back begin again, which it does
+// within half a minute of that (controller.ErrPutBack): what it has until then is judged
+// before. A manager keeps in its pod how far the cluster had come, which is not played here;
+// so of one that has begun again it is not asked that it knows (process.unaware).
+func (w *world) beginAgain() {
+	if !w.putBack {
+		return
+	}
+	hasBegun := false
+	for _, r := range w.replicas {
+		if r.process.livedThrough {
+			r.process.kill()
+			w.start(r)
+			r.process.catchUp()
+			hasBegun = true
+		}
+	}
+	if hasBegun {
+		w.rest()
+	}
 }
 
 // maxRenewals is by which renewal all must be found out that isFoundOutNext lets pass: what

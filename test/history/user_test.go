@@ -110,6 +110,7 @@ func (w *world) rollBack(t *rapid.T) {
 		t.Skip("what was written back would be taken for the user's word")
 	}
 	for _, r := range w.replicas { // of a second time nothing is asked: versions tell no more what came first
+		r.process.livedThrough = true
 		r.process.unaware = w.putBack || r.process.seenState[stateOf(shop)] <= to
 	}
 	w.restored, w.putBack = true, true
