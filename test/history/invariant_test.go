@@ -149,9 +149,10 @@ func (w *world) isTold(credential *v1alpha1.TokenCredential, state stored) bool 
 // isFoundOut tells whether the loss of a proven token's successor is told once that token
 // is sent again, as it is when the next renewal is due: nothing was claimed for it, and no
 // wiser state can be had. At rest this counts no more, since by then it was due, unless
-// the credential is suspended or deleted.
+// the credential is suspended or deleted, or tells of something else that a person must do
+// before anything is sent.
 func (w *world) isFoundOut(credential *v1alpha1.TokenCredential, token string) bool {
-	isDue := w.atRest && credential != nil && !credential.Spec.Suspend
+	isDue := w.atRest && credential != nil && !credential.Spec.Suspend && w.stalledFor(credential.Name) == ""
 	return w.variant.auto != "" && w.fateOf(token).proven && !isDue
 }
 

@@ -109,6 +109,7 @@ func (w *world) run(t *rapid.T, v *visit) {
 func (w *world) next(v *visit, decided fate) {
 	w.t.Logf("%s %s: %s", w.now.Format("15:04:05"), v, decided)
 	w.stats.Effects++
+	w.traceFate(decided)
 	v.meet(decided)
 	v.process.replica.process.drain()
 }

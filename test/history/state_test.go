@@ -176,6 +176,7 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 	if attempt := now.attempt; attempt != nil && w.claims[attempt.ID] == nil {
 		w.claims[attempt.ID] = w.writer.link.noteClaim(&claim{process: w.writer, made: w.now}, name, attempt)
 	}
+	w.traceWrite(now)
 	w.judgeRetry(name, was, now)
 	if now.accessToken != was.accessToken && !w.isRequested(name) {
 		w.noteObtained(name, now.accessToken)

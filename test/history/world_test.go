@@ -86,6 +86,8 @@ type world struct {
 	writesBack bool
 	// mistyped is true once the user has mistyped a seed.
 	mistyped bool
+	// trace is what the model is to do as well.
+	trace modelTrace
 	// atRest is true once everything has come to rest.
 	atRest bool
 	// script says what becomes of effects that nobody draws; nil: each is done.
