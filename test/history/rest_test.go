@@ -162,7 +162,9 @@ func (w *world) isTrue(name, reason string, state stored) bool {
 		// Of a state that its user has deleted nobody can tell more.
 		return !state.exists || grant.Current != token || grant.Revoked || known != nil && known.refused
 	case v1alpha1.ReauthorizationRequiredReason:
-		return known != nil && known.refused || state.host == elsewhereHost
+		// One of two leaders may have looked while a claim of the other's, which that withdrew
+		// unsent, bound the token to another host: a person is asked more than need be.
+		return known != nil && (known.refused || known.boundElsewhere && len(w.replicas) > 1) || state.host == elsewhereHost
 	case v1alpha1.AppRejectedReason:
 		return w.appWrong
 	case v1alpha1.RestoredFromBackupReason:

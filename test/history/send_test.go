@@ -24,6 +24,8 @@ type tokenFate struct {
 	proven bool
 	// mistyped is true of what a user typed, and no provider ever issued.
 	mistyped bool
+	// boundElsewhere is true once a claim has bound the token to the other host.
+	boundElsewhere bool
 	// hosts that the token was sent to or came from, by the credential.
 	hosts map[string]string
 }

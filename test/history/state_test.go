@@ -177,6 +177,9 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 		w.claims[attempt.ID] = w.writer.link.noteClaim(&claim{process: w.writer, made: w.now}, name, attempt)
 	}
 	w.traceWrite(now)
+	if now.host == elsewhereHost {
+		w.fateOf(now.refreshToken).boundElsewhere = true
+	}
 	w.judgeRetry(name, was, now)
 	if now.accessToken != was.accessToken && !w.isRequested(name) {
 		w.noteObtained(name, now.accessToken)

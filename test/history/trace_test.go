@@ -20,6 +20,7 @@ import (
 type modelTrace struct {
 	seen     []string
 	last     string
+	by       int
 	isBeyond bool // something happens that the model has not
 }
 
@@ -51,6 +52,10 @@ func (w *world) traceWrite(now stored) {
 			claimed = 2
 		}
 	}
+	if made == nil && strings.Contains(now.spent, digest(now.refreshToken)) {
+		claimed, by = 2, w.trace.by // that it is lost stands in the ledger; in the model, the claim of the retry stays
+	}
+	w.trace.by = by
 	state := fmt.Sprintf("%d, %d, %d", w.numberOf(now.refreshToken), claimed, by)
 	if state != w.trace.last {
 		w.trace.last = state
