@@ -34,6 +34,9 @@ NPM_PROGRAMS := test/oauth/oidcprovider test/consumers/inspector
 RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # VARIANT is the one variant of the model to check and tell (default: all).
 VARIANT ?=
+# TRACED is how many histories of each kind of provider are played for model-traces
+# (default: 400).
+TRACED ?=
 # HISTORIES is how many random histories fuzz-rotation plays, SEED where it begins
 # (default: anywhere).
 HISTORIES ?= 100000
@@ -111,6 +114,10 @@ test-unit: ## Run the tests that need no API server.
 .PHONY: model
 model: ## Check the model of the rotation protocol to the end (needs spin and a C compiler; minutes).
 	@test/model/check.sh $(VARIANT)
+
+.PHONY: model-traces
+model-traces: ## See whether the model can do what histories of the real reconciler did (needs what `make model` does; minutes).
+	@test/model/traces.sh $(TRACED)
 
 .PHONY: fuzz-rotation
 fuzz-rotation: ## Play HISTORIES random histories of the rotation protocol, and show that they have teeth (a quarter of an hour).

@@ -49,7 +49,72 @@
 #define SAMES 3		/* replies that leave the refresh token as it is */
 #endif
 
+#ifndef TOKENS
 #define TOKENS 8	/* the provider never issues as many */
+#endif
+
+/*
+ * TRACE: the search follows what a history did (test/history, TestTracesForTheModel), and
+ * says of each whether the model can do it too. What is seen of both is
+ *   {1, who, token, claimed, by}  the state was written, and holds this now; claimed: 0 no,
+ *                                 1 yes, 2 as the one retry
+ *   {2, who, token, 0, 0}         the token is sent
+ * Everything else is free: faults are not counted, and the invariant is not looked at.
+ */
+#ifdef TRACE
+c_decl {
+\#include <stdio.h>
+	static const unsigned char events[][5] = {
+\#include "events.h"
+	};
+	static const int begins[] = {
+\#include "begins.h"
+	};
+	static char followed[sizeof(begins) / sizeof(begins[0])];
+}
+short which;		/* of the histories */
+byte at;		/* what of it is next */
+bit  stray_event;	/* the model does something else */
+byte ev[5];
+byte lastToken = 1; byte lastClaimed; byte lastBy;
+#define COUNT(fault) skip
+#define MAY_FREEZE true
+#define LEFT(fault, most) true
+inline saw(kind, who, token, claimed, by) {
+	ev[0] = kind; ev[1] = who; ev[2] = token; ev[3] = claimed; ev[4] = by;
+	if
+	:: c_expr { begins[now.which] + now.at < begins[now.which + 1] &&
+		events[begins[now.which] + now.at][0] == now.ev[0] && events[begins[now.which] + now.at][1] == now.ev[1] &&
+		events[begins[now.which] + now.at][2] == now.ev[2] && events[begins[now.which] + now.at][3] == now.ev[3] &&
+		events[begins[now.which] + now.at][4] == now.ev[4] } ->
+		at++;
+		c_code {
+			if (begins[now.which] + now.at == begins[now.which + 1] && !followed[now.which]) {
+				followed[now.which] = 1;
+				printf("FOLLOWED %d\n", now.which);
+			}
+		}
+	:: else -> stray_event = 1
+	fi;
+	ev[0] = 0; ev[1] = 0; ev[2] = 0; ev[3] = 0; ev[4] = 0
+}
+#define CLAIMED_AS (claimID == 0 -> 0 : 1 + claimResend)
+inline sawState() {
+	if
+	:: lastToken != stateToken || lastClaimed != CLAIMED_AS || lastBy != claimBy ->
+		lastToken = stateToken; lastClaimed = CLAIMED_AS; lastBy = claimBy;
+		saw(1, me, lastToken, lastClaimed, lastBy)
+	:: else
+	fi
+}
+never { do :: !stray_event od }	/* what goes astray is not followed further */
+#else
+#define COUNT(fault) fault++
+#define MAY_FREEZE (pauses < PAUSES)
+#define LEFT(fault, most) (fault < most && FAULT_LEFT)
+inline saw(kind, who, token, claimed, by) { skip }
+inline sawState() { skip }
+#endif
 
 #ifdef RETRY
 #define POLICY_RETRY true
@@ -70,6 +135,7 @@ byte claimID;		/* attempt.id; 0: no attempt */
 byte claimBy;		/* attempt.holder */
 byte claimToken;	/* attempt.token */
 bit  claimResend;	/* attempt.resend */
+bit  claimLost;		/* its token is in the ledger of those that are spent, and its successor is nowhere */
 #ifdef AUTO
 byte proven;		/* proven.token; 0: none */
 bit  wasProven[TOKENS];	/* ghost */
@@ -276,9 +342,9 @@ byte resends[TOKENS];	/* how often it was sent again in spite of that */
 #endif
 
 /* An update of the state Secret: what others have read is stale. */
-inline updated() { fresh[0] = 0; fresh[1] = 0 }
+inline updated() { fresh[0] = 0; fresh[1] = 0; sawState() }
 
-inline dropClaim() { claimID = 0; claimBy = 0; claimToken = 0; claimResend = 0 }
+inline dropClaim() { claimID = 0; claimBy = 0; claimToken = 0; claimResend = 0; claimLost = 0 }
 
 /* An ID that nobody remembers: as good as a new one, and fewer states. */
 #define IN_USE(id) (CARRIED(id) || claimID == id || mine[0] == id || mine[1] == id || foundID[0] == id || foundID[1] == id)
@@ -319,6 +385,7 @@ inline send() {
 		assert(resends[sent[me]] <= 1)	/* at most one resend */
 	:: else -> doubt[sent[me]] = 1
 	fi;
+	saw(2, me, sent[me], 0, 0);
 	request[me] = sent[me];
 #ifdef COURIER
 	carriedID[me] = mine[me]; carriedKind[me] = NOTHING; carriedToken[me] = 0;
@@ -406,7 +473,7 @@ end:	do
 		if
 		:: !fresh[me] -> rest(); printf("%d: conflict on the claim\n", me)
 		:: fresh[me] ->
-			unusedID(mine[me]); claimID = mine[me]; claimBy = me; claimToken = sent[me]; claimResend = resend[me];
+			unusedID(mine[me]); claimID = mine[me]; claimBy = me; claimToken = sent[me]; claimResend = resend[me]; claimLost = 0;
 #ifdef COURIER
 			claimKnown = 1;
 #endif
@@ -414,7 +481,7 @@ end:	do
 			printf("%d: claims token %d as %d\n", me, sent[me], claimID);
 			if
 			:: true
-			:: apilost < APILOST && FAULT_LEFT -> apilost++; rest();
+			:: LEFT(apilost, APILOST) -> COUNT(apilost); rest();
 				printf("%d: never hears that it did\n", me)
 			fi
 		fi
@@ -429,7 +496,7 @@ end:	do
 		:: else ->
 			if
 			:: true -> step[me] = SENDING
-			:: unsent < UNSENT && FAULT_LEFT -> unsent++; why[me] = NOTHING; step[me] = WITHDRAW;
+			:: LEFT(unsent, UNSENT) -> COUNT(unsent); why[me] = NOTHING; step[me] = WITHDRAW;
 				printf("%d: nothing could be sent\n", me)
 			fi
 		fi;
@@ -529,6 +596,10 @@ end:	do
 		:: stateToken == sent[me] ->
 #endif
 			stateToken = have[me]; stateSeq++;
+			if
+			:: claimLost -> dropClaim()	/* here is the successor: the loss is none */
+			:: else
+			fi;
 #endif
 			updated(); step[me] = PUBLISH;
 			printf("%d: commits token %d\n", me, have[me])
@@ -547,7 +618,7 @@ end:	do
 		fi;
 #endif
 		if
-		:: step[me] == PUBLISH && apilost < APILOST && FAULT_LEFT -> apilost++; step[me] = COMMIT
+		:: step[me] == PUBLISH && LEFT(apilost, APILOST) -> COUNT(apilost); step[me] = COMMIT
 		:: step[me] == PUBLISH -> spool[me] = 0; have[me] = 0;
 #ifdef COURIER
 			if	/* Courier.Saved */
@@ -612,7 +683,7 @@ end:	do
 #ifdef LOSS_IN_STATUS
 			:: stateToken == sent[me] && resend[me] && why[me] == REFUSED -> dropClaim()
 #else
-			:: stateToken == sent[me] && resend[me] && why[me] == REFUSED	/* stays, for whoever comes */
+			:: stateToken == sent[me] && resend[me] && why[me] == REFUSED -> claimLost = 1	/* stays, for whoever comes */
 #endif
 			fi;
 #ifdef AUTO
@@ -622,7 +693,7 @@ end:	do
 		fi;
 		printf("%d: withdraws; the claim that stands is %d\n", me, claimID);
 		if
-		:: apilost < APILOST && FAULT_LEFT -> apilost++	/* and tries again */
+		:: LEFT(apilost, APILOST) -> COUNT(apilost)	/* and tries again */
 		:: true ->
 			if	/* whose claim was taken over says nothing: another is at it */
 			:: say[me] == SILENT || stateToken != sent[me] || !new -> rest()
@@ -656,8 +727,8 @@ end:	do
 		rest() }
 
 	/* SIGKILL, at any point; the container is restarted. */
-	:: atomic { step[me] != DEAD && step[me] != IDLE && crashes < CRASHES && FAULT_LEFT ->
-		crashes++;
+	:: atomic { step[me] != DEAD && step[me] != IDLE && LEFT(crashes, CRASHES) ->
+		COUNT(crashes);
 #ifdef SPOOL
 		if
 		:: spool[me] != 0 ->	/* the file names the attempt and the token sent */
@@ -678,8 +749,8 @@ end:	do
 		printf("%d: dies\n", me) }
 #ifdef COURIER
 	/* The courier dies: what it carries is acted on or not, and its reply goes nowhere. */
-	:: atomic { crashes < CRASHES && FAULT_LEFT ->
-		crashes++;
+	:: atomic { LEFT(crashes, CRASHES) ->
+		COUNT(crashes);
 		if
 		:: request[me] != 0 -> redeem(request[me], kind, new)
 		:: true
@@ -713,8 +784,8 @@ end:	do
 		fi }
 
 	/* SIGSTOP for longer than the holder timeout, then SIGCONT. */
-	:: atomic { !paused[me] && step[me] != DEAD && step[me] != IDLE && pauses < PAUSES ->
-		pauses++; paused[me] = 1;
+	:: atomic { !paused[me] && step[me] != DEAD && step[me] != IDLE && MAY_FREEZE ->
+		COUNT(pauses); paused[me] = 1;
 		if
 		:: AT_WORK(me) -> late[me] = 1
 		:: else
@@ -736,11 +807,11 @@ end:	do
 		fi;
 		if
 		:: redeem(request[p], kind, new)
-		:: losses < LOSSES && FAULT_LEFT -> losses++; kind = GONE; new = 0;
+		:: LEFT(losses, LOSSES) -> COUNT(losses); kind = GONE; new = 0;
 			printf("provider: the request of %d is lost\n", p)
-		:: losses < LOSSES && FAULT_LEFT -> losses++; redeem(request[p], kind, new); kind = GONE; new = 0;
+		:: LEFT(losses, LOSSES) -> COUNT(losses); redeem(request[p], kind, new); kind = GONE; new = 0;
 			printf("provider: acts on the request of %d, the reply is lost; its token is %d\n", p, current)
-		:: busy < BUSY && FAULT_LEFT -> busy++; kind = TRYLATER; new = 0
+		:: LEFT(busy, BUSY) -> COUNT(busy); kind = TRYLATER; new = 0
 		fi;
 		request[p] = 0;
 #ifdef COURIER
@@ -788,11 +859,15 @@ end:	do
 active proctype Monitor()
 {
 	atomic {
+#ifdef TRACE
+		select(which : 0 .. TRACE - 1);
+#endif
 		run Operator(0);
 #ifndef ALONE			/* world: there is one process at a time */
 		run Operator(1);
 #endif
 		run Provider() };
+#ifndef TRACE
 	if
 	:: atomic { !(SAFE_TOKEN || NOT_SILENT) -> printf("the token is lost in silence\n"); assert(false) }
 	:: atomic { timeout ->
@@ -800,4 +875,5 @@ active proctype Monitor()
 		assert(GOOD_END);
 		assert(target <= kept)	/* no pod has seen a token of an exchange that was never saved */ }
 	fi
+#endif
 }
