@@ -597,7 +597,7 @@ end:	do
 #endif
 			stateToken = have[me]; stateSeq++;
 			if
-			:: claimLost -> dropClaim()	/* here is the successor: the loss is none */
+			:: claimLost && have[me] != sent[me] -> dropClaim()	/* here is the successor: the loss is none */
 			:: else
 			fi;
 #endif
