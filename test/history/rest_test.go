@@ -108,12 +108,16 @@ func (w *world) checkSpool(_ string, state stored) {
 	}
 }
 
-// checkMended: once the good seed is back in place of a mistyped one, its grant lives on.
+// checkMended: once the good seed is back in place of a mistyped one, its grant lives on;
+// unless it belongs to another host.
 func (w *world) checkMended(name string, state stored) {
 	if !w.isMistyped(state.refreshToken) || len(w.seeds) == 0 || w.seed() != w.seeds[len(w.seeds)-1] {
 		return
 	}
 	grant, _ := w.simulator.GrantOf(w.seed())
+	if w.fateOf(state.previous).hosts[name] == elsewhereHost {
+		return
+	}
 	if !grant.Revoked && grant.Current == state.previous && w.fateOf(state.previous).doubtful == 0 && !w.fateOf(state.previous).abandoned {
 		w.violated(fmt.Sprintf("at rest: the good seed of %s is back, and its grant does not live on", name))
 	}
