@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -35,8 +36,14 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		isUnplanned(credential, f, limits.earliest) || !r.isUnchanged(ctx, credential) || mayBePutBack(credential, r.Refresher.Horizon) || lacksTarget(known) || r.delivery.IsHeldBack(key)
+		isUnplanned(credential, f, limits.earliest) || hidesStall(credential, f) || !r.isUnchanged(ctx, credential) || mayBePutBack(credential, r.Refresher.Horizon) || lacksTarget(known) || r.delivery.IsHeldBack(key)
 	return decision.Decide(f)
+}
+
+// hidesStall reports whether nothing is tried because of the last attempt, and the conditions
+// do not say so: somebody has edited the status, or etcd was put back while it was written.
+func hidesStall(credential *v1alpha1.TokenCredential, f decision.Facts) bool {
+	return f.Last.Stalled && !f.Suspended && !meta.IsStatusConditionTrue(credential.Status.Conditions, v1alpha1.StalledCondition)
 }
 
 // isUnplanned reports whether a refresh is requested that has to wait for the provider, and

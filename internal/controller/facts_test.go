@@ -62,6 +62,9 @@ func TestLookAsksForNothingUnlessSomethingChanged(t *testing.T) {
 		{"the status is from the future", "a clock was wrong", status(func(known *v1alpha1.TokenCredentialStatus) {
 			known.LastRefreshTime = &metav1.Time{Time: noon.Add(24 * time.Hour)}
 		}), decision.Look},
+		{"a stall that the conditions do not tell", "somebody has edited the status: nothing would be tried, and nobody told", status(func(known *v1alpha1.TokenCredentialStatus) {
+			known.LastAttempt.Reason = v1alpha1.ReauthorizationRequiredReason
+		}), decision.Look},
 		{"the target was seen without the token", "once that is over, everything looks as it was left", status(func(known *v1alpha1.TokenCredentialStatus) {
 			known.Target.ResourceVersion = ""
 		}), decision.Look},
