@@ -20,6 +20,9 @@ import (
 // pollPause is how long is waited between two looks at a credential.
 const pollPause = time.Second
 
+// lookTimeout bounds one look, so that an API server that does not answer ends the wait too.
+const lookTimeout = 10 * time.Second
+
 func (p *plugin) refresh() *cobra.Command {
 	var which selection
 	isWaiting, timeout := false, time.Minute
@@ -69,10 +72,14 @@ func askFor(ctx context.Context, c *cluster, credential *v1alpha1.TokenCredentia
 	return c.Patch(ctx, credential, client.MergeFrom(before))
 }
 
-// poll looks until done, or until waiting ends. Whoever looks uses ctx: the client would not
-// even ask where it thinks that the wait ends first, and say so instead of what was seen.
+// poll looks until done, or until waiting ends. A look has a time of its own: the client would
+// not even ask where it thinks that the wait ends first, and say so instead of what was seen.
 func poll(ctx, waiting context.Context, look wait.ConditionWithContextFunc) error {
-	return wait.PollUntilContextCancel(waiting, pollPause, true, func(context.Context) (bool, error) { return look(ctx) })
+	return wait.PollUntilContextCancel(waiting, pollPause, true, func(context.Context) (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+		return look(ctx)
+	})
 }
 
 // awaitAll waits until each refresh that was asked for was answered, not longer than timeout

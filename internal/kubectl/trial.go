@@ -121,11 +121,11 @@ func newTrial(file string, parameters []string, now time.Time) (*trial, error) {
 	}
 	t := &trial{provider: compiled, warnings: compiled.Warnings(spec), now: now.UTC().Truncate(time.Second)}
 	t.inputs = provider.Inputs{
-		AppKey: standIn("APPKEY"), AppSecret: standIn("APPSEC"), RefreshToken: standIn("RTOKEN"),
-		AccessToken: standIn("ATOKEN"), Login: map[string]secret.Text{}, Parameters: checked, Outputs: map[string]any{},
+		AppKey: standIn("APPKEY", 1), AppSecret: standIn("APPSEC", 1), RefreshToken: standIn("RTOKEN", 1),
+		AccessToken: standIn("ATOKEN", 1), Login: map[string]secret.Text{}, Parameters: checked, Outputs: map[string]any{},
 	}
-	for _, key := range compiled.LoginKeys {
-		t.inputs.Login[key] = standIn(strings.ToUpper(key))
+	for i, key := range compiled.LoginKeys {
+		t.inputs.Login[key] = standIn(strings.ToUpper(key), i+1)
 	}
 	for _, output := range compiled.Outputs {
 		t.inputs.Outputs[output] = "OUTPUT-" + output
@@ -140,7 +140,9 @@ func newTrial(file string, parameters []string, now time.Time) (*trial, error) {
 
 // standIn stands for a secret. It has no eight characters in common with the words of a
 // provider's message, which would be redacted as an echo: "the refresh token has expired".
-func standIn(name string) secret.Text { return secret.New(name[:min(6, len(name))] + "-1") }
+func standIn(name string, number int) secret.Text {
+	return secret.New(fmt.Sprintf("%s-%d", name[:min(6, len(name))], number))
+}
 
 // readSpec reads a ClusterTokenProvider, or its spec alone. An unknown field is an error.
 func readSpec(text []byte) (name string, spec v1alpha1.ClusterTokenProviderSpec, err error) {

@@ -164,7 +164,7 @@ func (b *book) begin(key types.NamespacedName, known *entry) (*pending, *v1alpha
 func (b *book) end(key types.NamespacedName, known *entry, written *pending, version string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	known.stored, known.version, known.inFlight = written.status, version, nil
+	known.stored, known.version, known.inFlight, known.refusal = written.status, version, nil, ""
 	if known.isDone() && b.entries[key] == known {
 		delete(b.entries, key)
 	}

@@ -315,6 +315,16 @@ func TestLaneWrites(t *testing.T) {
 				_ = w.Write(t.Context(), shop)
 				return w.Write(t.Context(), shop)
 			}, outcome{Written: 1, Stored: 1, Writes: 1, Events: []string{v1alpha1.StatusRefusedEvent, "a"}}},
+		{"an older CRD is put back", "it is told of once more: it is another refusal",
+			func(w *world, cached *v1alpha1.TokenCredential) error {
+				for count := range int64(2) {
+					w.before = once(refusing(unknownField))
+					w.add(cached, count+1, "a")
+					_ = w.Write(t.Context(), shop)
+					w.do(w.Write(t.Context(), shop))
+				}
+				return nil
+			}, outcome{Written: 2, Stored: 2, Writes: 2, Events: []string{v1alpha1.StatusRefusedEvent, "a", v1alpha1.StatusRefusedEvent, "a"}}},
 		{"the status is forbidden, update after update", "what waits is bounded: the latest events stay",
 			func(w *world, cached *v1alpha1.TokenCredential) error {
 				w.before = func(context.Context, types.NamespacedName) error { return forbidden }

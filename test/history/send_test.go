@@ -143,11 +143,12 @@ func (w *world) noteProof(v *visit) {
 // mayCountOn reports whether a token may be sent without a claim, and again after no clear
 // answer: it is proven, the state says so, and has no other token. Once it was refused it
 // is proven no more, and tried again under a claim. (Of two leaders one may have read the
-// state before the other got a successor: no claim holds a proven token.)
+// state before the other got a successor, and of two credentials one may not know that the
+// other lost it: no claim holds a proven token.)
 func (w *world) mayCountOn(visit *visit, token string) bool {
 	state, known := w.state(visit.credential), w.fateOf(token)
 	isLive := state.refreshToken == token && (state.proves && state.attempt == nil || known.refused)
-	return w.variant.auto != "" && known.proven && (isLive || len(w.replicas) > 1)
+	return w.variant.auto != "" && known.proven && (isLive || len(w.replicas) > 1 || len(w.names) > 1)
 }
 
 // judgeOrigin: a token goes to the host alone that it came from or was first sent to,

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package access is how the operator gets at the API server: what its cache keeps of each
-// object, how many Secrets it reads at once, and how much client-go may log of them. It
-// knows of no credential what becomes of it.
+// object, how many Secrets it reads at once, and how much client-go may log of them. What is
+// done with them is the business of others.
 package access
 
 import (
@@ -50,10 +50,10 @@ func ClientOptions() client.Options {
 	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}}
 }
 
-// SecretMetadata asks the cache for the metadata of Secrets.
+// SecretMetadata is what the metadata of a Secret is read into: the cache has no more of it.
 func SecretMetadata() *metav1.PartialObjectMetadata { return metadataOf("Secret") }
 
-// NamespaceMetadata asks it for that of namespaces.
+// NamespaceMetadata is the same for a namespace.
 func NamespaceMetadata() *metav1.PartialObjectMetadata { return metadataOf("Namespace") }
 
 func metadataOf(kind string) *metav1.PartialObjectMetadata {

@@ -18,11 +18,11 @@ import (
 // 200. Small Secrets take milliseconds, and 8 at once are thousands a second.
 const readsAtOnce = 8
 
-// Bound returns a client and a reader that read a few Secrets of each namespace at once,
+// Bound bounds how many Secrets of each namespace a client and a reader read at once, both
 // together.
-func Bound(whole client.Client, live client.Reader) (client.Client, client.Reader) {
+func Bound(unbound client.Client, live client.Reader) (client.Client, client.Reader) {
 	reads := turnstile.New(readsAtOnce)
-	return boundedClient{whole, reads}, boundedReader{live, reads}
+	return boundedClient{unbound, reads}, boundedReader{live, reads}
 }
 
 // boundedReader reads a few Secrets of each namespace at once, whatever they are: inputs,
