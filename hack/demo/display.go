@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/tokenkeeper/tokenkeeper/hack/local"
 )
 
 // display shows what happens: a window on a terminal, and lines elsewhere.
@@ -26,10 +28,9 @@ type display interface {
 
 // newDisplay makes the display that suits the output. Whoever closes its window, by a key,
 // cancels.
-func newDisplay(output io.Writer, cancel context.CancelFunc) display {
-	file, isFile := output.(*os.File)
-	if isFile && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb" {
-		return newWindow(file, cancel)
+func newDisplay(output local.Output, cancel context.CancelFunc) display {
+	if term.IsTerminal(int(output.Fd())) && os.Getenv("TERM") != "dumb" {
+		return newWindow(output.File, cancel)
 	}
 	return lines{output}
 }

@@ -20,12 +20,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -60,12 +57,10 @@ func main() {
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
 
-	// SIGPIPE among them: a reader that goes away, as in `make demo | head`, must
-	// not end the process before it has tidied up.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, output, stop := local.UntilStopped(os.Stdout)
 	defer stop()
 	ctx = untilOrphaned(ctx)
-	err := run(ctx, given, os.Stdout)
+	err := run(ctx, given, output)
 	switch {
 	case err == nil:
 	case errors.Is(err, context.Canceled) && !given.once: // Ctrl-C is how it ends
@@ -80,7 +75,7 @@ func main() {
 
 // run brings everything up, shows it, and takes it down again in the opposite
 // order. The error is the context's where a signal ended it.
-func run(ctx context.Context, given settings, output io.Writer) (err error) {
+func run(ctx context.Context, given settings, output local.Output) (err error) {
 	say := func(format string, arguments ...any) { fmt.Fprintf(output, format+"\n", arguments...) }
 	folder, err := temporaryFolder()
 	if err != nil {

@@ -35,7 +35,7 @@ type stage struct {
 
 // show applies the samples and shows what becomes of them, until the context
 // ends or, with --once, every sample has been refreshed twice.
-func show(ctx context.Context, given settings, stage stage, output io.Writer) error {
+func show(ctx context.Context, given settings, stage stage, output local.Output) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the watches too
 	defer cancel()
 	c, err := newClient(stage.cluster)
@@ -75,7 +75,7 @@ func show(ctx context.Context, given settings, stage stage, output io.Writer) er
 type showing struct {
 	stage
 	given   settings
-	output  io.Writer
+	output  local.Output
 	started time.Time
 	board   *board
 	display display

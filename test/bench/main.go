@@ -24,14 +24,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/tokenkeeper/tokenkeeper/hack/local"
 )
 
 // settings are the flags.
@@ -104,11 +104,11 @@ func main() {
 	given.addFlags(flag.CommandLine)
 	flag.Usage = usage
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, output, stop := local.UntilStopped(os.Stdout)
 	defer stop()
 	chosen, err := choose(flag.Args())
 	if err == nil {
-		err = run(ctx, &given, chosen, os.Stdout)
+		err = run(ctx, &given, chosen, output)
 	}
 	switch {
 	case err == nil:
