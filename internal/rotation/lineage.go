@@ -42,6 +42,36 @@ type Lineage struct {
 // sent again.
 func (l Lineage) Lost() bool { return l.Spent.Contains(l.RefreshToken.Digest()) }
 
+// Successor tells where what followed a spent refresh token is kept.
+type Successor string
+
+const (
+	// SuccessorLost: nowhere, since it never arrived or was spent too.
+	SuccessorLost Successor = "Lost"
+	// SuccessorLive: it is the live token.
+	SuccessorLive Successor = "Live"
+	// SuccessorPrevious: it is the token before, since another seed was adopted that the
+	// provider has not accepted yet.
+	SuccessorPrevious Successor = "Previous"
+	// SuccessorUnsure: nothing tells whether the live token is of the same grant.
+	SuccessorUnsure Successor = "Unsure"
+)
+
+// SuccessorOf tells where what followed a token of this digest is kept, which is spent.
+func (l Lineage) SuccessorOf(digest string) Successor {
+	where, kept := SuccessorUnsure, l.RefreshToken
+	switch digest {
+	case l.Seed:
+		where = SuccessorLive
+	case l.PreviousSeed:
+		where, kept = SuccessorPrevious, l.PreviousRefreshToken
+	}
+	if d := kept.Digest(); d == "" || d == digest || l.Spent.Contains(d) {
+		return SuccessorLost
+	}
+	return where
+}
+
 // Untried reports whether the live token is the seed itself, of which another
 // credential may have a copy.
 func (l Lineage) Untried() bool { return l.Seed != "" && l.RefreshToken.Digest() == l.Seed }

@@ -140,6 +140,7 @@ func byHistories() []Bug {
 		{"etcd put back to before a restored state was taken in: the state of old had another UID, and its spent token was sent", "TestIsBefore"},
 		{"a status that one of two leaders had owed for minutes was taken for one under another clock, and hid the refusal that the other had met: the token was sent again", "TestRebase"},
 		{"a status of which one half was written before etcd was put back, and one after, stalled a credential without a word", "TestLookAsksForNothingUnlessSomethingChanged"},
+		{"a credential on a seed that a deleted one had spent was pointed to a successor that was of another grant, or was lost", "TestADuplicateSaysWhereTheTokenWent"},
 	}
 }
 

@@ -6,8 +6,10 @@ package history
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -41,7 +43,7 @@ func (w *world) checkAtRest(name string) {
 	if stalled.Reason == v1alpha1.OutcomeUnknownReason {
 		w.judgeUnknown(name, stalled.LastTransitionTime.Time, state)
 	}
-	if !w.isTrue(name, stalled.Reason, state) {
+	if !w.isTrue(name, stalled, state) {
 		w.violated(fmt.Sprintf("at rest: %s is stalled with %s, which is not so", name, stalled.Reason))
 	}
 }
@@ -152,15 +154,15 @@ func (w *world) isLeft(state stored) bool {
 	return w.variant.login && (state.refused || state.host == elsewhereHost || w.stateDeleted)
 }
 
-// isTrue tells whether a reason to stall is so.
-func (w *world) isTrue(name, reason string, state stored) bool {
+// isTrue tells whether what is said of a stall is so.
+func (w *world) isTrue(name string, stalled *metav1.Condition, state stored) bool {
 	token := state.refreshToken
 	if !state.exists || w.variant.reusable {
 		token = w.seed()
 	}
 	known := w.tokens[token]
 	grant, _ := w.simulator.GrantOf(token)
-	switch reason {
+	switch stalled.Reason {
 	case v1alpha1.OutcomeUnknownReason:
 		return state.attempt != nil
 	case v1alpha1.RotatedTokenLostReason:
@@ -175,7 +177,28 @@ func (w *world) isTrue(name, reason string, state stored) bool {
 	case v1alpha1.RestoredFromBackupReason:
 		return state.restored || w.putBack
 	case v1alpha1.DuplicateSourceReason:
-		return slices.ContainsFunc(w.names, func(other string) bool { return other != name && w.onSameGrant(other, grant.ID) })
+		return slices.ContainsFunc(w.names, func(other string) bool { return other != name && w.hasHad(other, token, stalled.Message) })
 	}
 	return false
+}
+
+// hasHad tells whether a credential lives on the grant of a token or has spent that, and
+// whether what a message says of where its successor is would be so of that credential.
+func (w *world) hasHad(name, token, message string) bool {
+	state := w.state(name)
+	grant, _ := w.simulator.GrantOf(token)
+	if !w.onSameGrant(name, grant.ID) && !strings.Contains(state.spent, digest(token)) {
+		return false
+	}
+	pointsTo := ""
+	switch {
+	case strings.Contains(message, "put the previous_refresh_token from there"):
+		pointsTo = state.previous
+	case strings.Contains(message, "its successor is in"):
+		pointsTo = state.refreshToken
+	default:
+		return true
+	}
+	successor, _ := w.simulator.GrantOf(pointsTo)
+	return successor.ID == grant.ID
 }

@@ -4,6 +4,7 @@
 package advice
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/twins"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -49,6 +51,37 @@ func TestMissingTellsOfAllThatIsMissingForACall(t *testing.T) {
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+			}
+		})
+	}
+}
+
+func TestADuplicateSaysWhereTheTokenWent(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		twin   twins.Twin
+		want   string
+	}{
+		"one that lives on it":             {"the token is good for one of them", twins.Twin{}, `the TokenCredential "other" works on the same refresh token, which is good for one of them: delete this one, or`},
+		"one that has spent it":            {"it may be on another grant since", twins.Twin{Successor: rotation.SuccessorLive}, `the TokenCredential "other" has spent the same refresh token,`},
+		"one that is gone":                 {"a person takes over what came of it", twins.Twin{Orphaned: true, Successor: rotation.SuccessorLive}, `its successor is in the state Secret "other-token-state": put the refresh_token from there`},
+		"one that was given another seed":  {"which nothing has come of yet", twins.Twin{Orphaned: true, Successor: rotation.SuccessorPrevious}, `its successor is in the state Secret "other-token-state": put the previous_refresh_token from there`},
+		"one that may have another grant":  {"which may be of another account", twins.Twin{Orphaned: true, Successor: rotation.SuccessorUnsure}, `"other-token-state" may hold a later grant since: where it holds the same, put the refresh_token from there`},
+		"one that has lost what came":      {"there is nothing to take over", twins.Twin{Orphaned: true, Successor: rotation.SuccessorLost}, `and its successor is lost: authorize again`},
+		"one that was deleted in a call":   {"nobody knows", twins.Twin{Orphaned: true}, `the refresh token may have been spent by the TokenCredential "other", which is gone: authorize again`},
+		"one of another namespace":         {"its name is nobody's business here", twins.Twin{Namespace: "theirs", Orphaned: true, Successor: rotation.SuccessorLive}, `spent by a TokenCredential in another namespace, which is gone; its successor is in its state Secret:`},
+		"another namespace's that lives":   {"its name is nobody's business here", twins.Twin{Namespace: "theirs"}, `a TokenCredential in another namespace works on`},
+		"another namespace's that may not": {"its name is nobody's business here", twins.Twin{Namespace: "theirs", Orphaned: true, Successor: rotation.SuccessorUnsure}, `which is gone; its state Secret may hold a later grant since`},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.twin.Credential, c.twin.StateSecret = "other", "other-token-state"
+			got := Duplicate(&v1alpha1.TokenCredential{}, &c.twin)
+			isTheirs := c.twin.Namespace != "" && strings.Contains(got.Message, "other-token-state")
+			if !strings.Contains(got.Message, c.want) || isTheirs {
+				t.Errorf("%s: got %q, want %q in it, and no name of another namespace", c.reason, got.Message, c.want)
 			}
 		})
 	}

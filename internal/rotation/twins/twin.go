@@ -58,11 +58,9 @@ type Twin struct {
 	// Orphaned: its TokenCredential is gone: deleted, renamed, or moved to another
 	// namespace.
 	Orphaned bool
-	// Spent: it has sent the token, which must not be sent again. The successor is in
-	// the state Secret, under the key refresh_token, unless it was lost.
-	Spent bool
-	// Lost: the token was spent, and its successor never arrived.
-	Lost bool
+	// Successor of the token, where it has spent that, which must not be sent again then;
+	// empty: it has not.
+	Successor rotation.Successor
 }
 
 // Older returns the state that goes before this one on the same refresh token:
@@ -134,7 +132,9 @@ func (f *Finder) compare(ctx context.Context, other *metav1.PartialObjectMetadat
 	}
 	twin := &Twin{
 		Namespace: stored.Namespace, Credential: stored.Annotations[v1alpha1.CredentialAnnotation], StateSecret: stored.Name,
-		Spent: spent, Lost: spent && live,
+	}
+	if spent {
+		twin.Successor = state.SuccessorOf(digest)
 	}
 	if twin.Orphaned, err = f.orphaned(ctx, twin); err != nil {
 		return nil, err

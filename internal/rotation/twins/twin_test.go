@@ -53,21 +53,21 @@ func TestOlderTwin(t *testing.T) {
 		"an older one that sends it":     {"it goes first", sending(holding("G")), false, false, nil, twin(nil), nil},
 		"a younger one that may send it": {"it may have looked before this one could be seen", sending(holding("G")), true, false, nil, twin(nil), ErrContended},
 		"a younger one that has spent it": {
-			"its successor is in that state", rotated(holding("G"), "G2"), true, false, nil, twin(func(t *Twin) { t.Spent = true }), nil,
+			"its successor is in that state", rotated(holding("G"), "G2"), true, false, nil, twin(func(t *Twin) { t.Successor = rotation.SuccessorLive }), nil,
 		},
 		"a younger one that has lost it": {
-			"it was spent", lost, true, false, nil, twin(func(t *Twin) { t.Spent, t.Lost = true, true }), nil,
+			"it was spent", lost, true, false, nil, twin(func(t *Twin) { t.Successor = rotation.SuccessorLost }), nil,
 		},
 		"one with another token":     {"they have nothing in common", holding("H"), false, false, nil, nil, nil},
 		"one that may go back to it": {"it is not spent", holding("G").Adopt(text("W")), false, false, nil, nil, nil},
 		"one that may go back to its successor": {
-			"it is spent", rotated(holding("G"), "G2").Adopt(text("W")), false, false, nil, twin(func(t *Twin) { t.Spent = true }), nil,
+			"it is spent", rotated(holding("G"), "G2").Adopt(text("W")), false, false, nil, twin(func(t *Twin) { t.Successor = rotation.SuccessorPrevious }), nil,
 		},
 		"one that has left it for a login": {
-			"a seed that a login followed is of no use", holding("G").Commit(grantOf("L"), rotation.Exchange{}), false, false, nil, twin(func(t *Twin) { t.Spent = true }), nil,
+			"a seed that a login followed is of no use", holding("G").Commit(grantOf("L"), rotation.Exchange{}), false, false, nil, twin(func(t *Twin) { t.Successor = rotation.SuccessorLive }), nil,
 		},
 		"an older one whose ledger has lost it": {
-			"the ledger is bounded, and the seed is known all the same", withoutLedger(rotated(holding("G"), "G2")), false, false, nil, twin(func(t *Twin) { t.Spent = true }), nil,
+			"the ledger is bounded, and the seed is known all the same", withoutLedger(rotated(holding("G"), "G2")), false, false, nil, twin(func(t *Twin) { t.Successor = rotation.SuccessorLive }), nil,
 		},
 
 		"an orphan on the token": {"it would never send it, and must not be in the way", holding("G"), false, true, nil, nil, nil},
@@ -75,10 +75,10 @@ func TestOlderTwin(t *testing.T) {
 			"its credential was deleted during the exchange", sending(holding("G")), false, true, nil, twin(func(t *Twin) { t.Orphaned = true }), ErrContended,
 		},
 		"an orphan that has spent it": {
-			"sending it again could revoke what came of it", rotated(holding("G"), "G2"), false, true, nil, twin(func(t *Twin) { t.Orphaned, t.Spent = true, true }), nil,
+			"sending it again could revoke what came of it", rotated(holding("G"), "G2"), false, true, nil, twin(func(t *Twin) { t.Orphaned, t.Successor = true, rotation.SuccessorLive }), nil,
 		},
 		"an orphan that has lost it": {
-			"it was spent", lost, false, true, nil, twin(func(t *Twin) { t.Orphaned, t.Spent, t.Lost = true, true, true }), nil,
+			"it was spent", lost, false, true, nil, twin(func(t *Twin) { t.Orphaned, t.Successor = true, rotation.SuccessorLost }), nil,
 		},
 
 		"a Secret of another type": {
@@ -96,7 +96,7 @@ func TestOlderTwin(t *testing.T) {
 		"a damaged one on another token": {
 			"the label says that it had the token", rotated(holding("G"), "G2"), false, false, func(s *corev1.Secret) {
 				s.Data["sequence"], s.Data["spent"], s.Data["seed"] = []byte("x"), nil, nil
-			}, twin(func(t *Twin) { t.Spent = true }), nil,
+			}, twin(func(t *Twin) { t.Successor = rotation.SuccessorUnsure }), nil,
 		},
 		"one of the version before": {
 			"an upgrade must not make twins invisible", holding("G"), false, false, func(s *corev1.Secret) {
@@ -108,7 +108,7 @@ func TestOlderTwin(t *testing.T) {
 			"its seed is found", rotated(holding("G"), "G2"), false, false, func(s *corev1.Secret) {
 				delete(s.Labels, marks.LabelKey)
 				s.Labels[marks.LabelLive], s.Labels[marks.LabelSeed] = plainMark("G2"), plainMark("G")
-			}, twin(func(t *Twin) { t.Spent = true }), nil,
+			}, twin(func(t *Twin) { t.Successor = rotation.SuccessorLive }), nil,
 		},
 		"one of two versions before": {
 			"that upgrade must not either", holding("G"), false, false, func(s *corev1.Secret) {
