@@ -13,6 +13,7 @@ import (
 )
 
 func TestAProgramEndsWithTheReaderOfItsOutput(t *testing.T) {
+	t.Parallel()
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
