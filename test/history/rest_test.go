@@ -190,7 +190,7 @@ func (w *world) hasHad(name, token, message string) bool {
 	if !w.onSameGrant(name, grant.ID) && !strings.Contains(state.spent, digest(token)) {
 		return false
 	}
-	pointsTo := ""
+	var pointsTo string
 	switch {
 	case strings.Contains(message, "put the previous_refresh_token from there"):
 		pointsTo = state.previous
