@@ -99,7 +99,8 @@
 // well, no older seed is put back, and there is no second credential on that seed,
 // since nobody could know that it is spent. A backup's token is not sent.
 //
-// After etcd was put back only the memory of living processes tells what was sent since:
+// After etcd was put back only the memory of living processes, and how far the cluster had
+// come as their pod keeps that (package horizon), tells what was sent since:
 // the rules that nothing is lost in silence and that what was refused is not sent again
 // (a status of before may be written late) rest from then on, and so does the rule about
 // spent tokens for a process that had not seen more than what was put back, or that has

@@ -28,6 +28,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/saving"
 	"github.com/tokenkeeper/tokenkeeper/internal/report"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/horizon"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/marks"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
@@ -48,6 +49,7 @@ type replica struct {
 	pods, processes int
 	spool           *spool.Spool
 	spoolDirectory  string
+	horizon         *horizon.Horizon // kept beside the spool
 	process         *process
 	// carries is what the pod's courier is, and couriers how many there were.
 	carries          courierKind
@@ -109,6 +111,13 @@ func (w *world) start(r *replica) {
 	if before := r.process; before != nil {
 		p.seenCredentials, p.seenSecrets = before.seenCredentials, before.seenSecrets
 	}
+	if r.horizon == nil || r.spool == nil { // a pod without a spool remembers nothing
+		var err error
+		r.horizon, err = horizon.Open("", "cluster")
+		w.must(err)
+	}
+	_, err := r.horizon.Passed(r.horizon.Newest(), strconv.FormatUint(w.api.latest, 10))
+	w.must(err)
 	p.ctx, p.stop = context.WithCancel(log.IntoContext(context.Background(), logr.New(silent{})))
 	p.assemble()
 	r.process = p
@@ -150,6 +159,7 @@ func (p *process) assemble() {
 				Go:       p.outlive,
 				Wake:     p.wakeUp,
 			},
+			Horizon:  r.horizon,
 			Clock:    clock,
 			Holder:   r.spool.Holder(p.name),
 			InFlight: inFlight,

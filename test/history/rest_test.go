@@ -101,10 +101,17 @@ func (w *world) checkPlanned(name string, credential *v1alpha1.TokenCredential) 
 }
 
 // checkSpool: what an earlier process received has been saved, also of a credential that
-// is suspended.
-func (w *world) checkSpool(_ string, state stored) {
+// is suspended. The reply to a proven token, which others may have renewed since, is no
+// loss where the target holds that token or a newer one: it goes with the next look.
+func (w *world) checkSpool(name string, state stored) {
 	for _, r := range w.replicas {
-		if _, found := r.spool.Find(state.exchange(), secret.New(state.refreshToken)); found && !state.restored && !w.putBack {
+		kept, found := r.spool.Find(state.exchange(), secret.New(state.refreshToken))
+		if !found || state.restored || w.putBack {
+			continue
+		}
+		brings := kept.RefreshToken.Reveal()
+		isRotated := brings != "" && brings != state.refreshToken
+		if isRotated || !state.proves || w.issued[w.tokenInTarget(name)].Before(w.issued[kept.AccessToken.Reveal()]) {
 			w.violated(fmt.Sprintf("at rest: the spool of %s holds the successor of %s", r.name, state.refreshToken))
 		}
 	}

@@ -173,6 +173,7 @@ func newWorld(t rapid.TB, shared *shared, setup setup) *world {
 // newPod gives a replica a pod of its own, and a first process.
 func (w *world) newPod(r *replica, withSpool bool) {
 	r.pods++
+	r.horizon = nil
 	w.removeSpool(r)
 	w.newCourierPod(r)
 	if withSpool {
