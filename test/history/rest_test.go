@@ -155,10 +155,11 @@ func (w *world) checkWell(name string, credential *v1alpha1.TokenCredential, sta
 }
 
 // isLeft reports whether a refresh token is not sent any more, since a login takes its
-// place: it was refused, or belongs to another host, or nobody knows any more whether it was
-// refused.
+// place: it was refused, or may be spent, or belongs to another host, or nobody knows any more
+// whether it was refused.
 func (w *world) isLeft(state stored) bool {
-	return w.variant.login && (state.refused || state.host == elsewhereHost || w.stateDeleted)
+	mayBeSpent := strings.Contains(state.spent, digest(state.refreshToken))
+	return w.variant.login && (state.refused || mayBeSpent || state.host == elsewhereHost || w.stateDeleted)
 }
 
 // isTrue tells whether what is said of a stall is so.
