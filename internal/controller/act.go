@@ -77,7 +77,7 @@ func (r *Reconciler) act(ctx context.Context, job refresh.Job, goal delivery.Goa
 		}
 		return a.hold(job, advice.Unknown(credential, job.Found.Record.State.Attempt, ""), facts.Requested)
 	case decision.HoldRestored:
-		return a.hold(job, advice.Restored(credential), facts.Requested)
+		return a.hold(job, advice.Restored(credential, job.Found.Record.Exists()), facts.Requested)
 	case decision.HoldMoved:
 		a.problem = advice.Moved(credential, job.Found.Record.State.Origin, route.OriginOf(job.Inputs, job.Found.Record.State))
 	case decision.HoldLost:

@@ -333,7 +333,7 @@ func TestAStateThatWasPutBackIsNotSent(t *testing.T) {
 			t.Errorf("the state counts as a copy: %t (%v): its token was sent since", record.Copied, err)
 		}
 	}
-	message := advice.Restored(s.credential).Message
+	message := advice.Restored(s.credential, true).Message
 	if !strings.Contains(message, `"shop-token-state"`) || !strings.Contains(message, `"seed"`) {
 		t.Errorf("%q is to name the Secrets", message)
 	}

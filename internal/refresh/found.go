@@ -24,6 +24,7 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 	found := Found{Record: record, Recovery: recovery.Nothing}
 	if in.SingleUse(record.State) {
 		found.Record = withAdoptedSeed(record, r.adoptedSeeds(credential, in.Seed), in.Seed)
+		found.Record = r.withSeedOfBefore(credential, in, found.Record)
 		var err error
 		if found, err = r.resolve(ctx, Job{Credential: credential, Inputs: in, Found: found}); err != nil {
 			return found, err
@@ -91,6 +92,20 @@ func withAdoptedSeed(record *store.Record, adopted rotation.Ledger, seed secret.
 	case record.Copied && isKnown:
 		known.State.Seed = seed.Digest()
 	}
+	return &known
+}
+
+// withSeedOfBefore has a credential without a state count as restored where its seed stands
+// there from before the cluster went back: there may have been a state since, in which the
+// seed was sent.
+func (r *Refresher) withSeedOfBefore(credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *store.Record) *store.Record {
+	if record.Exists() || in.Seed.IsZero() || !record.State.RefreshToken.IsZero() || !r.Horizon.Precedes(in.SeedVersion) {
+		return record
+	}
+	known := *record
+	known.State = record.State.Adopt(in.Seed)
+	known.MarkCopied()
+	known.Trust(credential.Annotations[v1alpha1.TrustRestoredAnnotation])
 	return &known
 }
 

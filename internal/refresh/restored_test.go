@@ -129,3 +129,41 @@ func TestWhatWasPutBackIsKnownByItsRevision(t *testing.T) {
 		t.Errorf("the state counts as a copy: %t (%v): it is no newer than what the cluster was put back to", record.Copied, err)
 	}
 }
+
+func TestASeedFromBeforeTheClusterWentBackIsHeldWithoutAState(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		seeded bool // again, after the cluster went back
+		trust  string
+		want   string
+	}{
+		"nobody says anything":                {"there may have been a state since, in which it was sent", false, "", v1alpha1.RestoredFromBackupReason},
+		"a person says that it was not sent":  {"that is their word", false, "the provider's log shows no use", ""},
+		"a person has put another seed there": {"whoever hands out a token states that it is not spent", true, "", ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, singleUse)
+			s.provider.answer(rotates(second), rotates(third))
+			s.rememberMore()
+			if wentBack, err := s.Horizon.Passed(pastAll, s.secret("seed").ResourceVersion); err != nil || !wentBack {
+				t.Fatal(wentBack, err)
+			}
+			if c.seeded {
+				s.gives("another")
+			}
+			if c.trust != "" {
+				s.credential.Annotations = map[string]string{v1alpha1.TrustRestoredAnnotation: c.trust}
+			}
+			found, err := s.judged()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := found.Record.Copied; got != (c.want != "") {
+				t.Errorf("%s: it counts as restored: %t", c.reason, got)
+			}
+		})
+	}
+}

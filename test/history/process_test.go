@@ -104,7 +104,7 @@ func (w *world) start(r *replica) {
 	r.processes++
 	p := &process{
 		world: w, replica: r, name: fmt.Sprintf("%s.%d", r.name, r.processes),
-		wake: map[string]time.Time{}, seenState: map[string]uint64{}, looked: map[string]position{}, shown: map[objectKey]uint64{}, unaware: w.putBack,
+		wake: map[string]time.Time{}, seenState: map[string]uint64{}, looked: map[string]position{}, shown: map[objectKey]uint64{},
 		dead: make(chan struct{}),
 	}
 	p.link = newLink(p)
@@ -118,6 +118,7 @@ func (w *world) start(r *replica) {
 	}
 	_, err := r.horizon.Passed(r.horizon.Newest(), strconv.FormatUint(w.api.latest, 10))
 	w.must(err)
+	p.unaware = w.putBack && (r.horizon.Restored() == "" || w.forgotten)
 	p.ctx, p.stop = context.WithCancel(log.IntoContext(context.Background(), logr.New(silent{})))
 	p.assemble()
 	r.process = p

@@ -84,8 +84,8 @@ func (w *world) comeToRest() {
 
 // beginAgain has each process that lived when etcd was put back begin again, which it does
 // within half a minute of that (controller.ErrPutBack): what it has until then is judged
-// before. Of one that has begun again it is not asked that it knows (process.unaware): it
-// does where its pod keeps how far the cluster had come.
+// before. One that has begun again knows it (process.unaware) where its pod keeps how far the
+// cluster had come.
 func (w *world) beginAgain() {
 	if !w.putBack {
 		return

@@ -168,6 +168,7 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 		}
 	}
 	if w.putBack && w.writer.unaware { // what it writes looks like progress to the others
+		w.forgotten = true
 		for _, r := range w.replicas {
 			r.process.unaware = true
 		}

@@ -82,6 +82,9 @@ type world struct {
 	// restored is true once the user has put a backup in a state's place, or etcd was
 	// put back, and putBack after the latter.
 	restored, putBack bool
+	// forgotten is true once a process has written a state that did not know what was there
+	// before etcd was put back.
+	forgotten bool
 	// writesBack is true once the operator may have written to the user's Secret.
 	writesBack bool
 	// mistyped is true once the user has mistyped a seed.

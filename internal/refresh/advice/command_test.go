@@ -30,7 +30,8 @@ func TestWhatAPersonMustDoIsSaidToItsEnd(t *testing.T) {
 		"unknown":     Unknown(credential, &rotation.Attempt{Started: time.Unix(0, 0)}, strings.Repeat("w", 256)).Message,
 		"lost":        Lost(credential).Message,
 		"too large":   LostForSize(credential, 1<<20).Message,
-		"restored":    Restored(credential).Message,
+		"restored":    Restored(credential, true).Message,
+		"an old seed": Restored(credential, false).Message,
 		"a duplicate": Duplicate(credential, twin).Message,
 	} {
 		if len(message) > problem.MaxMessage {
@@ -41,7 +42,7 @@ func TestWhatAPersonMustDoIsSaidToItsEnd(t *testing.T) {
 		}
 	}
 	credential.Name = strings.Repeat("n", 241)
-	if message := Restored(credential).Message; strings.Contains(message, "kubectl") {
+	if message := Restored(credential, true).Message; strings.Contains(message, "kubectl") {
 		t.Errorf("a name that is too long is repeated in a command: %s", message)
 	}
 }
