@@ -6,6 +6,8 @@ package kubectl
 import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/cluster"
 )
 
 func (p *plugin) suspend() *cobra.Command {
@@ -18,14 +20,14 @@ func (p *plugin) resume() *cobra.Command {
 }
 
 func (p *plugin) suspension(verb string, suspended bool, short, done, example string) *cobra.Command {
-	var which selection
+	var which cluster.Selection
 	command := &cobra.Command{
 		Use:               verb + " NAME...|-l SELECTOR|--all",
 		Short:             short,
 		Example:           example,
 		ValidArgsFunction: p.completeNames,
 		RunE: func(command *cobra.Command, names []string) error {
-			c, found, err := which.chosen(command.Context(), p, names)
+			c, found, err := p.chosen(command.Context(), which, names)
 			if err != nil {
 				return err
 			}
@@ -40,7 +42,7 @@ func (p *plugin) suspension(verb string, suspended bool, short, done, example st
 			return nil
 		},
 	}
-	which.addFlags(command)
-	command.Flags().BoolVar(&which.all, "all", false, "all of the namespace")
+	addSelection(command, &which)
+	command.Flags().BoolVar(&which.All, "all", false, "all of the namespace")
 	return command
 }
