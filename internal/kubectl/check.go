@@ -15,7 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 )
 
-func (p *plugin) check() *cobra.Command {
+func checkCommand(p *plugin) *cobra.Command {
 	file := ""
 	command := &cobra.Command{
 		Use:   "check [-f FILE]",

@@ -22,7 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 )
 
-func (p *plugin) get() *cobra.Command {
+func getCommand(p *plugin) *cobra.Command {
 	var which cluster.Selection
 	output := ""
 	command := &cobra.Command{

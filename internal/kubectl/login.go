@@ -35,7 +35,7 @@ type login struct {
 	timeout                          time.Duration
 }
 
-func (p *plugin) login() *cobra.Command {
+func loginCommand(p *plugin) *cobra.Command {
 	l := &login{plugin: p, isWaiting: true, timeout: 2 * time.Minute}
 	command := &cobra.Command{
 		Use:   "login NAME|-f FILE",

@@ -112,7 +112,8 @@ No command prints a secret. Exit codes: 0 all is well, 1 the command failed,
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
 	p.flags.AddFlags(root.PersistentFlags())
-	root.AddCommand(p.get(), p.status(), p.login(), p.refresh(), p.suspend(), p.resume(), p.check(), p.providers(), p.provider(), p.report(), p.version())
+	root.AddCommand(getCommand(p), statusCommand(p), loginCommand(p), refreshCommand(p), suspendCommand(p), resumeCommand(p),
+		checkCommand(p), providersCommand(p), providerCommand(p), reportCommand(p), versionCommand(p))
 	return root
 }
 
@@ -159,7 +160,7 @@ func (p *plugin) printf(format string, arguments ...any) {
 	_, _ = fmt.Fprintf(p.Out, format, arguments...)
 }
 
-func (p *plugin) version() *cobra.Command {
+func versionCommand(p *plugin) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the plugin's version",

@@ -19,7 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
-func (p *plugin) providers() *cobra.Command {
+func providersCommand(p *plugin) *cobra.Command {
 	isOffline := false
 	command := &cobra.Command{
 		Use:   "providers",
@@ -56,17 +56,17 @@ func (p *plugin) list(ctx context.Context, into *v1alpha1.ClusterTokenProviderLi
 	return c.List(ctx, into)
 }
 
-func (p *plugin) provider() *cobra.Command {
+func providerCommand(p *plugin) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "provider",
 		Short: "Explain a provider, or try a description of one",
 		Args:  cobra.NoArgs,
 	}
-	command.AddCommand(p.explain(), p.trial())
+	command.AddCommand(explainCommand(p), trialCommand(p))
 	return command
 }
 
-func (p *plugin) explain() *cobra.Command {
+func explainCommand(p *plugin) *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain NAME",
 		Short: "Say what a provider needs and does, with manifests to fill in",

@@ -24,7 +24,7 @@ const pollPause = time.Second
 // lookTimeout bounds one look, so that an API server that does not answer ends the wait too.
 const lookTimeout = 10 * time.Second
 
-func (p *plugin) refresh() *cobra.Command {
+func refreshCommand(p *plugin) *cobra.Command {
 	var which cluster.Selection
 	isWaiting, timeout := false, time.Minute
 	command := &cobra.Command{

@@ -10,7 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/cluster"
 )
 
-func (p *plugin) report() *cobra.Command {
+func reportCommand(p *plugin) *cobra.Command {
 	var which cluster.Selection
 	isWritten, file := false, "tokenkeeper-report.tar.gz"
 	command := &cobra.Command{

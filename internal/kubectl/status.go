@@ -25,7 +25,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 )
 
-func (p *plugin) status() *cobra.Command {
+func statusCommand(p *plugin) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status NAME",
 		Short: "Show all of one credential on one screen",

@@ -10,16 +10,16 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/cluster"
 )
 
-func (p *plugin) suspend() *cobra.Command {
-	return p.suspension("suspend", true, "Stop renewing credentials", "is suspended: it is not renewed until you resume it",
+func suspendCommand(p *plugin) *cobra.Command {
+	return suspensionCommand(p, "suspend", true, "Stop renewing credentials", "is suspended: it is not renewed until you resume it",
 		"  kubectl tokencredential suspend shop")
 }
 
-func (p *plugin) resume() *cobra.Command {
-	return p.suspension("resume", false, "Renew credentials again", "is renewed again", "  kubectl tokencredential resume -l tier=web")
+func resumeCommand(p *plugin) *cobra.Command {
+	return suspensionCommand(p, "resume", false, "Renew credentials again", "is renewed again", "  kubectl tokencredential resume -l tier=web")
 }
 
-func (p *plugin) suspension(verb string, suspended bool, short, done, example string) *cobra.Command {
+func suspensionCommand(p *plugin, verb string, suspended bool, short, done, example string) *cobra.Command {
 	var which cluster.Selection
 	command := &cobra.Command{
 		Use:               verb + " NAME...|-l SELECTOR|--all",

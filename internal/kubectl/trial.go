@@ -14,7 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/trial"
 )
 
-func (p *plugin) trial() *cobra.Command {
+func trialCommand(p *plugin) *cobra.Command {
 	file := ""
 	var replies, parameters []string
 	command := &cobra.Command{
