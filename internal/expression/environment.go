@@ -11,9 +11,11 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/functions"
+	celfunctions "cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/ext"
 	"cel.dev/cel-go/interpreter"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/functions"
 )
 
 // Environment is the set of variables that expressions of one place may use,
@@ -29,15 +31,15 @@ type Environment struct {
 // functions takes as long as compiling a whole description.
 type library struct {
 	base     *cel.Env
-	own      map[string]bool // the names of the functions that this package adds
+	own      map[string]bool // the names of the functions that are added to CEL's
 	trackers []interpreter.CostTrackerOption
 	guards   map[string]guard
-	bindings map[string]functions.FunctionOp // of the guarded functions
+	bindings map[string]celfunctions.FunctionOp // of the guarded functions
 }
 
 var (
-	plainLibrary   = sync.OnceValues(func() (*library, error) { return newLibrary(withoutSigning(ownFunctions())) })
-	signingLibrary = sync.OnceValues(func() (*library, error) { return newLibrary(ownFunctions()) })
+	plainLibrary   = sync.OnceValues(func() (*library, error) { return newLibrary(functions.WithoutKeys()) })
+	signingLibrary = sync.OnceValues(func() (*library, error) { return newLibrary(functions.All()) })
 )
 
 // NewEnvironment makes an environment of these variables, without functions that
@@ -52,7 +54,7 @@ func NewSigningEnvironment(variables ...Variable) (*Environment, error) {
 	return newEnvironment(signingLibrary, variables)
 }
 
-func newLibrary(own []function) (*library, error) {
+func newLibrary(own []functions.Function) (*library, error) {
 	options := []cel.EnvOption{
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),
@@ -62,16 +64,16 @@ func newLibrary(own []function) (*library, error) {
 		cel.ParserRecursionLimit(maxRecursion),
 		cel.ASTValidators(cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
 		ext.Strings(),
-		ext.Encoders(ext.EncodersVersion(0)), // later versions have a json.encode that this package replaces
+		ext.Encoders(ext.EncodersVersion(0)), // later versions have a json.encode that package functions replaces
 		ext.Math(),
 	}
-	base, err := cel.NewEnv(append(options, declared(own)...)...)
+	base, err := cel.NewEnv(append(options, functions.Declared(own)...)...)
 	if err != nil {
 		return nil, fmt.Errorf("declare the functions of an expression: %w", err)
 	}
 	names := make(map[string]bool, len(own))
 	for _, each := range own {
-		names[each.name] = true
+		names[each.Name] = true
 	}
 	guards := guards()
 	return &library{base: base, own: names, trackers: costTrackers(own), guards: guards, bindings: bindings(base, guards)}, nil

@@ -13,6 +13,7 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
 	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
@@ -67,7 +68,7 @@ type explainer struct {
 func (x *explainer) call(node ast.Expr) {
 	call := node.AsCall()
 	name := call.FunctionName()
-	if x.environment.env.Functions()[name] != nil || !isNameByte(name[0]) {
+	if x.environment.env.Functions()[name] != nil || !lexical.IsNameByte(name[0]) {
 		return
 	}
 	place := x.tree.SourceInfo().GetStartLocation(node.ID()) // of the bracket
@@ -184,7 +185,7 @@ func (x *explainer) overload(call ast.CallExpr, function, types string) string {
 // convert says how the two sides of an operator are made to fit.
 func (x *explainer) convert(call ast.CallExpr, operator string, kinds []string) string {
 	for side, other := range []int{1, 0} {
-		text, isText := literal(call.Args()[side])
+		text, isText := lexical.Literal(call.Args()[side])
 		if isText && operator != "in" && kinds[other] == "int" && isNumber(text) {
 			return fmt.Sprintf("write %s without quotes", text)
 		}

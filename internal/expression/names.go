@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/functions"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
 	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
@@ -23,7 +25,7 @@ func (e *Environment) unknownName(name, behind, ahead string) string {
 	body, hasBody := e.variables["body"]
 	hasBody = hasBody && body.refusal == ""
 	switch where, hint := e.elsewhere[bare], foreignNames[strings.ToLower(bare)]; {
-	case strings.HasSuffix(behind, "-") && len(behind) > 1 && isNameByte(behind[len(behind)-2]):
+	case strings.HasSuffix(behind, "-") && len(behind) > 1 && lexical.IsNameByte(behind[len(behind)-2]):
 		return ": a name with '-' is written in brackets, as in headers[\"retry-after\"]"
 	case bare != name && hasBody:
 		return ": a field of the reply is written body." + bare
@@ -82,7 +84,7 @@ func (e *Environment) unknownFunction(name string) string {
 	if name == "uuid" {
 		return ": uuid() takes no arguments"
 	}
-	if slices.ContainsFunc(ownFunctions(), func(own function) bool { return own.name == name }) {
+	if slices.ContainsFunc(functions.All(), func(own functions.Function) bool { return own.Name == name }) {
 		return ": known only in a request of a provider"
 	}
 	last := name[strings.LastIndex(name, ".")+1:]
@@ -92,10 +94,10 @@ func (e *Environment) unknownFunction(name string) string {
 			return ": write " + their.write
 		}
 	}
-	functions := slices.Collect(maps.Keys(e.env.Functions()))
-	functions = append(functions, "has", "all", "exists", "exists_one", "map", "filter", "optMap", "optFlatMap", "uuid")
-	functions = slices.DeleteFunc(functions, func(each string) bool { return strings.Contains(each, "_") && each != "exists_one" })
-	if near := nearest(name, functions); near != "" {
+	names := slices.Collect(maps.Keys(e.env.Functions()))
+	names = append(names, "has", "all", "exists", "exists_one", "map", "filter", "optMap", "optFlatMap", "uuid")
+	names = slices.DeleteFunc(names, func(each string) bool { return strings.Contains(each, "_") && each != "exists_one" })
+	if near := nearest(name, names); near != "" {
 		return ": did you mean " + near + "?"
 	}
 	return ": there is no such function"

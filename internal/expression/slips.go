@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
 )
 
 // slip is a stretch of text that is no CEL, and what to write instead.
@@ -84,7 +86,7 @@ type slipFinder struct {
 }
 
 func (f *slipFinder) add(offset int, message string) {
-	line, column := position(f.source.text, offset)
+	line, column := lexical.Position(f.source.text, offset)
 	found := f.source.at(line, column-1, message)
 	if !slices.ContainsFunc(f.found, func(known *Error) bool { return known.Message == message }) {
 		f.found = append(f.found, found)
@@ -97,12 +99,12 @@ func (f *slipFinder) find() {
 		rest := text[i:]
 		switch c := text[i]; {
 		case c == '"' || c == '\'':
-			length := quoted(rest, isRaw(text[:i]))
+			length := lexical.Quoted(rest, lexical.IsRaw(text[:i]))
 			if length < 0 {
 				f.add(i, fmt.Sprintf("%s: end it with %c", quoteNotClosed, c))
 				return
 			}
-			f.escapes(i, rest[:length], isRaw(text[:i]))
+			f.escapes(i, rest[:length], lexical.IsRaw(text[:i]))
 			i += length
 		case strings.HasPrefix(rest, "//"):
 			if length := strings.IndexByte(rest, '\n'); length >= 0 {
@@ -113,7 +115,7 @@ func (f *slipFinder) find() {
 		case strings.HasPrefix(rest, "${"):
 			f.add(i, f.dollar())
 			return
-		case isNameByte(c):
+		case lexical.IsNameByte(c):
 			i += f.word(i)
 		default:
 			i += f.operator(i)
@@ -132,7 +134,7 @@ func (f *slipFinder) dollar() string {
 // word looks at a name or a number, and gives its length.
 func (f *slipFinder) word(start int) int {
 	text, end := f.source.text, start
-	for end < len(text) && isNameByte(text[end]) {
+	for end < len(text) && lexical.IsNameByte(text[end]) {
 		end++
 	}
 	member := strings.HasSuffix(strings.TrimRight(text[:start], " "), ".") || strings.HasSuffix(text[:start], ".?")

@@ -11,7 +11,8 @@ import (
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
-	"cel.dev/cel-go/common/types"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
 )
 
 // uses is what an expression says about its variables.
@@ -90,7 +91,7 @@ func (f *usesFinder) call(node ast.Expr) {
 			fallthrough
 		case operators.OptSelect, operators.Index, operators.OptIndex:
 			name, isVariable := f.variable(operand)
-			field, isText := literal(key)
+			field, isText := lexical.Literal(key)
 			if isVariable && isText {
 				f.field(node, operand, name, field)
 				return
@@ -162,12 +163,4 @@ func (f *usesFinder) field(node, operand ast.Expr, name, field string) {
 func (f *usesFinder) problem(node ast.Expr, message string) {
 	location := f.expression.tree.SourceInfo().GetStartLocation(node.ID())
 	f.problems = append(f.problems, f.expression.source.at(location.Line(), location.Column(), message))
-}
-
-func literal(node ast.Expr) (string, bool) {
-	if node.Kind() != ast.LiteralKind {
-		return "", false
-	}
-	text, ok := node.AsLiteral().(types.String)
-	return string(text), ok
 }
