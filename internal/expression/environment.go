@@ -16,6 +16,7 @@ import (
 	"cel.dev/cel-go/interpreter"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression/functions"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/hint"
 )
 
 // Environment is the set of variables that expressions of one place may use,
@@ -113,6 +114,15 @@ func (e *Environment) With(variables ...Variable) *Environment {
 		derived.variables[variable.name] = variable
 	}
 	return &derived
+}
+
+// known is what an expression may name, as hints are told of it.
+func (e *Environment) known() hint.Known {
+	all := make(map[string]hint.Variable, len(e.variables))
+	for name, variable := range e.variables {
+		all[name] = hint.Variable{Written: variable.Name(), Fields: variable.fields, IsCall: variable.macro != "", IsRefused: variable.refusal != ""}
+	}
+	return hint.Known{Variables: all, Elsewhere: e.elsewhere, Functions: e.env.Functions()}
 }
 
 // identifier expands a call without arguments into a variable.

@@ -10,6 +10,7 @@ import (
 
 	"cel.dev/cel-go/common/types"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/hint"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression/keys"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 )
@@ -54,6 +55,15 @@ func (s source) at(line, column int, message string) *Error {
 		return &Error{Field: s.field, Line: s.line, Column: s.column + max(column, 0), Message: message}
 	}
 	return &Error{Field: s.field, Line: s.line + line - 1, Column: column + 1, Message: message}
+}
+
+// problems makes an Error of each hint, and joins them.
+func (s source) problems(hints []hint.Problem) error {
+	var problems []error
+	for _, each := range hints {
+		problems = append(problems, s.at(each.Line, each.Column, each.Message))
+	}
+	return errors.Join(problems...)
 }
 
 // evaluationMessage replaces the text of CEL's error, which may quote a secret,

@@ -15,6 +15,7 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/hint"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 )
 
@@ -39,14 +40,14 @@ func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, e
 	}
 	parsed, issues := e.env.Parse(source.text)
 	if issues.Err() != nil {
-		return nil, source.syntaxError(issues)
+		return nil, source.problems(hint.Syntax(source.text, source.inTemplate, issues))
 	}
 	if err := checkNesting(source, parsed.NativeRep().Expr()); err != nil {
 		return nil, err
 	}
 	checked, issues := e.env.Check(parsed)
 	if issues.Err() != nil {
-		return nil, e.checkError(source, parsed, issues)
+		return nil, source.problems(e.known().Check(source.text, parsed, issues))
 	}
 	expression := &Expression{source: source, tree: checked.NativeRep()}
 	if err := expression.findUses(e.variables); err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/hint"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 )
@@ -233,12 +234,8 @@ func split(field, text string) ([]stretch, error) {
 
 // notClosed says why an expression has no end: a quote in it may have none.
 func notClosed(rest source) error {
-	finder := &slipFinder{source: rest}
-	finder.find()
-	for _, found := range finder.found {
-		if strings.HasPrefix(found.Message, quoteNotClosed) {
-			return found
-		}
+	if quote, is := hint.OpenQuote(rest.text); is {
+		return rest.at(quote.Line, quote.Column, quote.Message)
 	}
 	return &Error{Field: rest.field, Line: rest.line, Column: rest.column - len("${"),
 		Message: "'${' is not closed: end the expression with '}', or write '$${' for the characters '${'"}

@@ -12,6 +12,7 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/hint"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
 )
 
@@ -153,7 +154,7 @@ func (f *usesFinder) field(node, operand ast.Expr, name, field string) {
 		known = "it has " + strings.Join(variable.fields, ", ")
 	}
 	message := fmt.Sprintf("undeclared field '%s' of %s (%s)", field, name, known)
-	if near := nearest(field, variable.fields); near != "" {
+	if near := hint.Nearest(field, variable.fields); near != "" {
 		message += ": did you mean " + near + "?"
 	}
 	f.problem(node, message)
