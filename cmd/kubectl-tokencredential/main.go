@@ -12,10 +12,11 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/authorize"
 )
 
 func main() {
-	terminal := kubectl.Terminal{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr, Open: kubectl.OpenBrowser}
+	terminal := kubectl.Terminal{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr, Open: authorize.OpenBrowser}
 	if out := int(os.Stdout.Fd()); term.IsTerminal(out) {
 		terminal.Colours = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" // https://no-color.org
 		if width, _, err := term.GetSize(out); err == nil {

@@ -11,7 +11,8 @@ import (
 
 	"cel.dev/cel-go/common/ast"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 )
 
 // Whoever may write an expression must not be able to fill the memory of a process
@@ -71,11 +72,7 @@ const (
 	// MaxResult is the size of the largest text that a call, an expression or a
 	// template may give, in bytes: what fits into a Secret, encoded, with room beside
 	// it.
-	MaxResult = 512 << 10
-
-	// maxElements is how many elements a value may have that leaves an expression, at
-	// all depths: twice what a reply may hold.
-	maxElements = 2 * jsontext.MaxValues
+	MaxResult = values.MaxResult
 )
 
 // checkSize refuses an expression that is too long to be parsed.
@@ -173,7 +170,7 @@ func (f *usesFinder) pattern(node ast.Expr) {
 		return
 	}
 	f.patterns++
-	pattern, isText := literal(arguments[len(arguments)-1])
+	pattern, isText := lexical.Literal(arguments[len(arguments)-1])
 	if !isText {
 		f.problem(node, "the regular expression of matches must be written out, as in matches('^a+$')")
 		return

@@ -14,6 +14,8 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/interpreter"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/functions"
 )
 
 const (
@@ -34,13 +36,6 @@ const (
 	// matchCost is how many steps of a regular expression (a byte of the text for an
 	// instruction of the pattern) make one unit: the largest match is a budget's third.
 	matchCost = maxMatch / costLimit
-
-	// signatureCost stands for a signature by a private key, about a
-	// millisecond.
-	signatureCost = 4_000
-
-	// publicCost stands for reading and checking a private key: half of a signature.
-	publicCost = 2_000
 )
 
 // checkCost refuses an expression that may cost too much.
@@ -56,7 +51,7 @@ func (e *Environment) checkCost(source source, checked *cel.Ast) error {
 }
 
 type estimator struct {
-	own map[string]bool // the names of this package's functions
+	own map[string]bool // the names of the functions that are added to CEL's
 }
 
 // EstimateSize implements checker.CostEstimator.
@@ -64,8 +59,8 @@ func (estimator) EstimateSize(checker.AstNode) *checker.SizeEstimate {
 	return &checker.SizeEstimate{Min: 0, Max: assumedSize}
 }
 
-// EstimateCallCost implements checker.CostEstimator for this package's own
-// functions: what they read, at CEL's rate for text, and what they compute.
+// EstimateCallCost implements checker.CostEstimator for the functions that
+// are added to CEL's: what they read, at CEL's rate for text, and what they compute.
 func (e estimator) EstimateCallCost(name, _ string, _ *checker.AstNode, arguments []checker.AstNode) *checker.CallEstimate {
 	if !e.own[name] {
 		return nil
@@ -85,11 +80,11 @@ func (e estimator) EstimateCallCost(name, _ string, _ *checker.AstNode, argument
 }
 
 func callCost(name string, size uint64) uint64 {
-	return cost.SafeAdd(max(1, keyCost(name)), cost.SafeMultiplyByFactor(size, 0.1))
+	return cost.SafeAdd(max(1, functions.KeyCost(name)), cost.SafeMultiplyByFactor(size, 0.1))
 }
 
-// costTrackers count what this package's own functions really cost.
-func costTrackers(own []function) []interpreter.CostTrackerOption {
+// costTrackers count what the functions that are added to CEL's really cost.
+func costTrackers(own []functions.Function) []interpreter.CostTrackerOption {
 	trackers := []interpreter.CostTrackerOption{
 		interpreter.OverloadCostTracker(overloads.ExtFormatString, func(arguments []ref.Val, result ref.Val) *uint64 {
 			spent := callCost("format", cost.SafeAdd(size(arguments[0]), size(result)))
@@ -97,12 +92,12 @@ func costTrackers(own []function) []interpreter.CostTrackerOption {
 		}),
 	}
 	for _, each := range own {
-		trackers = append(trackers, interpreter.OverloadCostTracker(each.overload(), func(arguments []ref.Val, _ ref.Val) *uint64 {
+		trackers = append(trackers, interpreter.OverloadCostTracker(each.Overload(), func(arguments []ref.Val, _ ref.Val) *uint64 {
 			total := uint64(0)
 			for _, argument := range arguments {
 				total = cost.SafeAdd(total, size(argument))
 			}
-			spent := callCost(each.name, total)
+			spent := callCost(each.Name, total)
 			return &spent
 		}))
 	}

@@ -11,9 +11,12 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/functions"
+	celfunctions "cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/ext"
 	"cel.dev/cel-go/interpreter"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/functions"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/hint"
 )
 
 // Environment is the set of variables that expressions of one place may use,
@@ -29,15 +32,15 @@ type Environment struct {
 // functions takes as long as compiling a whole description.
 type library struct {
 	base     *cel.Env
-	own      map[string]bool // the names of the functions that this package adds
+	own      map[string]bool // the names of the functions that are added to CEL's
 	trackers []interpreter.CostTrackerOption
 	guards   map[string]guard
-	bindings map[string]functions.FunctionOp // of the guarded functions
+	bindings map[string]celfunctions.FunctionOp // of the guarded functions
 }
 
 var (
-	plainLibrary   = sync.OnceValues(func() (*library, error) { return newLibrary(withoutSigning(ownFunctions())) })
-	signingLibrary = sync.OnceValues(func() (*library, error) { return newLibrary(ownFunctions()) })
+	plainLibrary   = sync.OnceValues(func() (*library, error) { return newLibrary(functions.WithoutKeys()) })
+	signingLibrary = sync.OnceValues(func() (*library, error) { return newLibrary(functions.All()) })
 )
 
 // NewEnvironment makes an environment of these variables, without functions that
@@ -52,7 +55,7 @@ func NewSigningEnvironment(variables ...Variable) (*Environment, error) {
 	return newEnvironment(signingLibrary, variables)
 }
 
-func newLibrary(own []function) (*library, error) {
+func newLibrary(own []functions.Function) (*library, error) {
 	options := []cel.EnvOption{
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),
@@ -62,16 +65,16 @@ func newLibrary(own []function) (*library, error) {
 		cel.ParserRecursionLimit(maxRecursion),
 		cel.ASTValidators(cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
 		ext.Strings(),
-		ext.Encoders(ext.EncodersVersion(0)), // later versions have a json.encode that this package replaces
+		ext.Encoders(ext.EncodersVersion(0)), // later versions have a json.encode that package functions replaces
 		ext.Math(),
 	}
-	base, err := cel.NewEnv(append(options, declared(own)...)...)
+	base, err := cel.NewEnv(append(options, functions.Declared(own)...)...)
 	if err != nil {
 		return nil, fmt.Errorf("declare the functions of an expression: %w", err)
 	}
 	names := make(map[string]bool, len(own))
 	for _, each := range own {
-		names[each.name] = true
+		names[each.Name] = true
 	}
 	guards := guards()
 	return &library{base: base, own: names, trackers: costTrackers(own), guards: guards, bindings: bindings(base, guards)}, nil
@@ -111,6 +114,15 @@ func (e *Environment) With(variables ...Variable) *Environment {
 		derived.variables[variable.name] = variable
 	}
 	return &derived
+}
+
+// known is what an expression may name, as hints are told of it.
+func (e *Environment) known() hint.Known {
+	all := make(map[string]hint.Variable, len(e.variables))
+	for name, variable := range e.variables {
+		all[name] = hint.Variable{Written: variable.Name(), Fields: variable.fields, IsCall: variable.macro != "", IsRefused: variable.refusal != ""}
+	}
+	return hint.Known{Variables: all, Elsewhere: e.elsewhere, Functions: e.env.Functions()}
 }
 
 // identifier expands a call without arguments into a variable.

@@ -10,7 +10,9 @@ import (
 
 	"cel.dev/cel-go/common/types"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/hint"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression/keys"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 )
 
 // Error is a problem with an expression, at its place in the field that holds
@@ -55,16 +57,19 @@ func (s source) at(line, column int, message string) *Error {
 	return &Error{Field: s.field, Line: s.line + line - 1, Column: column + 1, Message: message}
 }
 
-// safeError is an error of one of this package's functions; its text holds no
-// value.
-type safeError string
-
-func (e safeError) Error() string { return string(e) }
+// problems makes an Error of each hint, and joins them.
+func (s source) problems(hints []hint.Problem) error {
+	var problems []error
+	for _, each := range hints {
+		problems = append(problems, s.at(each.Line, each.Column, each.Message))
+	}
+	return errors.Join(problems...)
+}
 
 // evaluationMessage replaces the text of CEL's error, which may quote a secret,
 // by one of a few sentences.
 func evaluationMessage(err error) (message string, missing bool) {
-	var safe safeError
+	var safe values.Error
 	if errors.As(err, &safe) {
 		return safe.Error(), false
 	}

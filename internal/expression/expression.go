@@ -14,6 +14,9 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/hint"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 )
 
 // Expression is compiled CEL. It is safe for concurrent use.
@@ -37,14 +40,14 @@ func (e *Environment) compile(source source, wanted []*cel.Type) (*Expression, e
 	}
 	parsed, issues := e.env.Parse(source.text)
 	if issues.Err() != nil {
-		return nil, source.syntaxError(issues)
+		return nil, source.problems(hint.Syntax(source.text, source.inTemplate, issues))
 	}
 	if err := checkNesting(source, parsed.NativeRep().Expr()); err != nil {
 		return nil, err
 	}
 	checked, issues := e.env.Check(parsed)
 	if issues.Err() != nil {
-		return nil, e.checkError(source, parsed, issues)
+		return nil, source.problems(e.known().Check(source.text, parsed, issues))
 	}
 	expression := &Expression{source: source, tree: checked.NativeRep()}
 	if err := expression.findUses(e.variables); err != nil {
@@ -101,7 +104,7 @@ func (x *Expression) Value(variables map[string]any) (value any, present bool, e
 	if err != nil {
 		return nil, false, err
 	}
-	value, present, err = new(converter).native(result)
+	value, present, err = values.Native(result)
 	if err != nil {
 		return nil, false, x.source.at(1, 0, err.Error())
 	}
@@ -173,3 +176,9 @@ func (x *Expression) Fields(variable string) (fields []string, whole bool) {
 
 // Variables lists the variables that the expression names, sorted.
 func (x *Expression) Variables() []string { return slices.Sorted(maps.Keys(x.uses.fields)) }
+
+// TextOf gives the text of a value that Value gave: a string as it is, bytes as
+// they are, an int in decimal, a double without exponent where it is whole, a
+// timestamp in RFC 3339, a duration in seconds as in "3.5s", a bool as true or
+// false. ok is false for null, a list and a map.
+func TextOf(value any) (text string, ok bool) { return values.Text(value) }

@@ -9,11 +9,13 @@ import (
 	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/functions"
+	celfunctions "cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/interpreter"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 )
 
 // guard refuses a call, before it runs, that would make or take far more than its
@@ -32,10 +34,7 @@ func guards() map[string]guard {
 	}
 }
 
-const (
-	errTooLarge = safeError("it would give more than 524288 bytes or 10000 elements")
-	errTooLong  = safeError("it would search too long: make the text or what is looked for shorter")
-)
+const errTooLong = values.Error("it would search too long: make the text or what is looked for shorter")
 
 // guarded gives a decorator that puts the guards before the calls of a program.
 // Patterns are compiled here, and their sizes noted for the count of cost.
@@ -96,8 +95,8 @@ func guardedMatch(call interpreter.InterpretableCall, patterns map[string]int) (
 }
 
 // bindings gives what the guarded functions run, by overload and by function.
-func bindings(env *cel.Env, guarded map[string]guard) map[string]functions.FunctionOp {
-	all := map[string]functions.FunctionOp{}
+func bindings(env *cel.Env, guarded map[string]guard) map[string]celfunctions.FunctionOp {
+	all := map[string]celfunctions.FunctionOp{}
 	for name := range guarded {
 		overloads, err := env.Functions()[name].Bindings()
 		if err != nil { // cel-go's own functions have bindings
@@ -145,7 +144,7 @@ func checkReplace(arguments []ref.Val) error {
 		}
 	}
 	if len(all[0])+times*max(0, len(all[2])-len(all[1])) > MaxResult {
-		return errTooLarge
+		return values.ErrTooLarge
 	}
 	return nil
 }
@@ -164,7 +163,7 @@ func checkJoin(arguments []ref.Val) error {
 	for elements := list.Iterator(); elements.HasNext() == types.True; {
 		text, _ := elements.Next().(types.String)
 		if total += len(text) + separator; total > MaxResult {
-			return errTooLarge
+			return values.ErrTooLarge
 		}
 	}
 	return nil
@@ -174,10 +173,8 @@ func checkFormat(arguments []ref.Val) error {
 	if len(arguments) < 2 {
 		return nil
 	}
-	var c converter
-	_, _, _ = c.native(arguments[1])
-	if c.exceeded() {
-		return errTooLarge
+	if values.Exceeds(arguments[1]) {
+		return values.ErrTooLarge
 	}
 	return nil
 }
@@ -196,8 +193,8 @@ func checkSplit(arguments []ref.Val) error {
 			parts = int(min(int64(parts), int64(most)))
 		}
 	}
-	if parts > maxElements {
-		return errTooLarge
+	if parts > values.MaxElements {
+		return values.ErrTooLarge
 	}
 	return nil
 }

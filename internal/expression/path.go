@@ -9,6 +9,8 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/overloads"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
 )
 
 // path is an expression that selects a field of a variable and no more: app.key,
@@ -68,7 +70,7 @@ func (p *path) call(call ast.CallExpr) ast.Expr {
 		p.calls = append([]string{name}, p.calls...)
 		return arguments[0]
 	case len(arguments) == 2 && (name == operators.Index || name == operators.OptIndex || name == operators.OptSelect):
-		field, isText := literal(arguments[1])
+		field, isText := lexical.Literal(arguments[1])
 		if !isText {
 			return nil
 		}

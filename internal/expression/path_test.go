@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 )
 
 // readingEnvironment is one that an expression of a reply has.
@@ -89,7 +91,7 @@ func TestAPathSaysWhatCELSays(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: CEL fails (%v), the path gives %v", path.source.text, err, value)
 			}
-			value, present, err = new(converter).native(result)
+			value, present, err = values.Native(result)
 			if err != nil {
 				t.Fatalf("%s: CEL gives what cannot be used (%v)", path.source.text, err)
 			}

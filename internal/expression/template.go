@@ -9,7 +9,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/hint"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 )
 
 // Template is a text that may hold expressions as ${...}; $${ stands for ${
@@ -134,13 +137,13 @@ func (t *Template) Texts(variables map[string]any) ([]string, error) {
 	if err != nil || !present || value == nil {
 		return nil, err
 	}
-	if text, isText := textOf(value); isText {
+	if text, isText := values.Text(value); isText {
 		return []string{text}, nil
 	}
 	list, isList := value.([]any)
 	texts := make([]string, 0, len(list))
 	for _, element := range list {
-		text, isText := textOf(element)
+		text, isText := values.Text(element)
 		if isText {
 			texts = append(texts, text)
 		}
@@ -152,12 +155,12 @@ func (t *Template) Texts(variables map[string]any) ([]string, error) {
 	return texts, nil
 }
 
-// text is textOf with nil as the empty text and an *Error.
+// text is TextOf with nil as the empty text and an *Error.
 func (x *Expression) text(value any) (string, error) {
 	if value == nil {
 		return "", nil
 	}
-	text, ok := textOf(value)
+	text, ok := values.Text(value)
 	if !ok {
 		return "", x.source.at(1, 0, "it gives a list or a map where a text is needed (json.encode makes one)")
 	}
@@ -210,8 +213,8 @@ func split(field, text string) ([]stretch, error) {
 			literal.WriteString("${")
 			i += len("$${")
 		case strings.HasPrefix(text[i:], "${"):
-			line, column := position(text, i)
-			length := closing(text[i+len("${"):])
+			line, column := lexical.Position(text, i)
+			length := lexical.Closing(text[i+len("${"):])
 			if length < 0 {
 				return nil, notClosed(source{field: field, text: text[i+len("${"):], line: line, column: column + len("${"), inTemplate: true})
 			}
@@ -231,84 +234,9 @@ func split(field, text string) ([]stretch, error) {
 
 // notClosed says why an expression has no end: a quote in it may have none.
 func notClosed(rest source) error {
-	finder := &slipFinder{source: rest}
-	finder.find()
-	for _, found := range finder.found {
-		if strings.HasPrefix(found.Message, quoteNotClosed) {
-			return found
-		}
+	if quote, is := hint.OpenQuote(rest.text); is {
+		return rest.at(quote.Line, quote.Column, quote.Message)
 	}
 	return &Error{Field: rest.field, Line: rest.line, Column: rest.column - len("${"),
 		Message: "'${' is not closed: end the expression with '}', or write '$${' for the characters '${'"}
-}
-
-// position gives the line and column, both from 1, of a byte of a text.
-func position(text string, offset int) (line, column int) {
-	before := text[:offset]
-	line = 1 + strings.Count(before, "\n")
-	return line, 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
-}
-
-// closing gives the length of the expression at the start of a text, up to the
-// brace that closes it, or -1. Braces may nest, and count for nothing inside
-// strings and comments.
-func closing(text string) int {
-	depth := 0
-	for i := 0; i < len(text); {
-		switch c := text[i]; {
-		case c == '"' || c == '\'':
-			length := quoted(text[i:], isRaw(text[:i]))
-			if length < 0 {
-				return -1
-			}
-			i += length
-			continue
-		case strings.HasPrefix(text[i:], "//"):
-			length := strings.IndexByte(text[i:], '\n')
-			if length < 0 {
-				return -1
-			}
-			i += length
-		case c == '{':
-			depth++
-		case c == '}' && depth == 0:
-			return i
-		case c == '}':
-			depth--
-		}
-		i++
-	}
-	return -1
-}
-
-// isRaw tells whether a string that begins after this text is raw: r"", R”,
-// br"" and the like.
-func isRaw(before string) bool {
-	prefix := before[len(strings.TrimRight(before, "rRbB")):]
-	rest := strings.TrimSuffix(before, prefix)
-	if rest != "" && isNameByte(rest[len(rest)-1]) {
-		return false
-	}
-	return len(prefix) <= 2 && strings.ContainsAny(prefix, "rR")
-}
-
-func isNameByte(c byte) bool {
-	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-}
-
-// quoted gives the length of the string literal at the start of a text, or -1.
-func quoted(text string, raw bool) int {
-	quote := text[:1]
-	if triple := strings.Repeat(quote, 3); strings.HasPrefix(text, triple) {
-		quote = triple
-	}
-	for i := len(quote); i < len(text); i++ {
-		switch {
-		case strings.HasPrefix(text[i:], quote):
-			return i + len(quote)
-		case text[i] == '\\' && !raw:
-			i++
-		}
-	}
-	return -1
 }

@@ -11,7 +11,9 @@ import (
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
-	"cel.dev/cel-go/common/types"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/hint"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
 )
 
 // uses is what an expression says about its variables.
@@ -90,7 +92,7 @@ func (f *usesFinder) call(node ast.Expr) {
 			fallthrough
 		case operators.OptSelect, operators.Index, operators.OptIndex:
 			name, isVariable := f.variable(operand)
-			field, isText := literal(key)
+			field, isText := lexical.Literal(key)
 			if isVariable && isText {
 				f.field(node, operand, name, field)
 				return
@@ -152,7 +154,7 @@ func (f *usesFinder) field(node, operand ast.Expr, name, field string) {
 		known = "it has " + strings.Join(variable.fields, ", ")
 	}
 	message := fmt.Sprintf("undeclared field '%s' of %s (%s)", field, name, known)
-	if near := nearest(field, variable.fields); near != "" {
+	if near := hint.Nearest(field, variable.fields); near != "" {
 		message += ": did you mean " + near + "?"
 	}
 	f.problem(node, message)
@@ -162,12 +164,4 @@ func (f *usesFinder) field(node, operand ast.Expr, name, field string) {
 func (f *usesFinder) problem(node ast.Expr, message string) {
 	location := f.expression.tree.SourceInfo().GetStartLocation(node.ID())
 	f.problems = append(f.problems, f.expression.source.at(location.Line(), location.Column(), message))
-}
-
-func literal(node ast.Expr) (string, bool) {
-	if node.Kind() != ast.LiteralKind {
-		return "", false
-	}
-	text, ok := node.AsLiteral().(types.String)
-	return string(text), ok
 }

@@ -18,11 +18,12 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/cluster"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 )
 
-func (p *plugin) get() *cobra.Command {
-	var which selection
+func getCommand(p *plugin) *cobra.Command {
+	var which cluster.Selection
 	output := ""
 	command := &cobra.Command{
 		Use:   "get [NAME...]",
@@ -40,7 +41,7 @@ its old token still works.`,
 			if err != nil {
 				return err
 			}
-			found, err := which.find(command.Context(), c, names)
+			found, err := which.Find(command.Context(), c, names)
 			if err != nil {
 				return err
 			}
@@ -51,11 +52,11 @@ its old token still works.`,
 				_, _ = fmt.Fprintln(p.ErrOut, "no TokenCredentials found")
 				return nil
 			}
-			p.printf("%s", table(found, which.everywhere, output == "wide", p.clock.Now(), p.colours))
+			p.printf("%s", table(found, which.Everywhere, output == "wide", p.clock.Now(), p.colours))
 			return nil
 		},
 	}
-	which.addFlags(command)
+	addSelection(command, &which)
 	command.Flags().StringVarP(&output, "output", "o", "", "wide, json, yaml or name")
 	return command
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/authorize"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/cluster"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/manifest"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -33,7 +35,7 @@ type login struct {
 	timeout                          time.Duration
 }
 
-func (p *plugin) login() *cobra.Command {
+func loginCommand(p *plugin) *cobra.Command {
 	l := &login{plugin: p, isWaiting: true, timeout: 2 * time.Minute}
 	command := &cobra.Command{
 		Use:   "login NAME|-f FILE",
@@ -116,7 +118,7 @@ func (l *login) run(ctx context.Context, names []string) error {
 	}
 	l.printf("The refresh token is in the Secret %s, key %s.\n", seed.name, seed.key)
 	if l.create {
-		if err := m.apply(ctx, credential); err != nil {
+		if err := m.Apply(ctx, credential); err != nil {
 			return err
 		}
 		l.printf("TokenCredential %s/%s is applied.\n", credential.Namespace, credential.Name)
@@ -125,36 +127,36 @@ func (l *login) run(ctx context.Context, names []string) error {
 }
 
 // find is the credential that is meant, and what is known beside it.
-func (l *login) find(ctx context.Context, c *cluster, names []string) (*manifest, *v1alpha1.TokenCredential, error) {
+func (l *login) find(ctx context.Context, c *cluster.Cluster, names []string) (*manifest.Manifest, *v1alpha1.TokenCredential, error) {
 	if l.file == "" {
-		m, err := newManifest(c, nil)
+		m, err := manifest.New(c, nil)
 		if err != nil {
 			return nil, nil, err
 		}
-		found, err := (&selection{}).named(ctx, c, names)
+		found, err := cluster.Selection{}.Find(ctx, c, names)
 		if err != nil {
 			return nil, nil, err
 		}
 		return m, &found[0], nil
 	}
-	m, err := l.readManifest(c, l.file)
+	m, err := manifest.Read(c, l.file, l.In)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(m.credentials) != 1 {
-		return nil, nil, fmt.Errorf("%s holds %d TokenCredentials, want one: a login is for one", l.file, len(m.credentials))
+	if len(m.Credentials) != 1 {
+		return nil, nil, fmt.Errorf("%s holds %d TokenCredentials, want one: a login is for one", l.file, len(m.Credentials))
 	}
 	if l.create {
-		if err := m.dryRun(ctx, m.credentials[0]); err != nil {
-			return nil, nil, fmt.Errorf("the API server does not take the TokenCredential %s: %w", m.credentials[0].Name, err)
+		if err := m.DryRun(ctx, m.Credentials[0]); err != nil {
+			return nil, nil, fmt.Errorf("the API server does not take the TokenCredential %s: %w", m.Credentials[0].Name, err)
 		}
 	}
-	return m, m.credentials[0], nil
+	return m, m.Credentials[0], nil
 }
 
 // admit refuses to replace a token that works, and returns the credential as the cluster has
 // it; nil where it has none.
-func (l *login) admit(ctx context.Context, c *cluster, credential *v1alpha1.TokenCredential) (*v1alpha1.TokenCredential, error) {
+func (l *login) admit(ctx context.Context, c *cluster.Cluster, credential *v1alpha1.TokenCredential) (*v1alpha1.TokenCredential, error) {
 	live := &v1alpha1.TokenCredential{}
 	if err := c.Get(ctx, client.ObjectKeyFromObject(credential), live); apierrors.IsNotFound(err) {
 		return nil, nil
@@ -174,11 +176,11 @@ func (l *login) admit(ctx context.Context, c *cluster, credential *v1alpha1.Toke
 }
 
 // gather reads what the flow needs, and says what is missing before a person does anything.
-func (l *login) gather(ctx context.Context, m *manifest, credential *v1alpha1.TokenCredential) (*inputs.Inputs, error) {
+func (l *login) gather(ctx context.Context, m *manifest.Manifest, credential *v1alpha1.TokenCredential) (*inputs.Inputs, error) {
 	if credential.Spec.RefreshTokenSecretRef == nil {
 		return nil, errors.New("the credential names no Secret for a refresh token: set spec.refreshTokenSecretRef")
 	}
-	in, err := m.gather(ctx, credential)
+	in, err := m.Gather(ctx, credential)
 	switch {
 	case err != nil:
 		return nil, errors.New(problem.From(err).Message)

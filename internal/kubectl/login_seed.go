@@ -18,17 +18,18 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/cluster"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
 // seed is where a credential reads its first refresh token.
 type seed struct {
-	cluster              *cluster
+	cluster              *cluster.Cluster
 	namespace, name, key string
 }
 
-func seedOf(c *cluster, credential *v1alpha1.TokenCredential) seed {
+func seedOf(c *cluster.Cluster, credential *v1alpha1.TokenCredential) seed {
 	reference := credential.Spec.RefreshTokenSecretRef
 	return seed{c, credential.Namespace, string(reference.Name), inputs.SeedKey(reference)}
 }
@@ -72,7 +73,7 @@ const refusalLooks = 5
 
 // finish waits until the operator has used the new token. before is the credential as it
 // was; nil: there was none.
-func (l *login) finish(ctx context.Context, c *cluster, credential, before *v1alpha1.TokenCredential) error {
+func (l *login) finish(ctx context.Context, c *cluster.Cluster, credential, before *v1alpha1.TokenCredential) error {
 	name := credential.Namespace + "/" + credential.Name
 	switch {
 	case before == nil && !l.create:

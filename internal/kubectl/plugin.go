@@ -14,15 +14,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/cluster"
 	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
@@ -115,43 +112,55 @@ No command prints a secret. Exit codes: 0 all is well, 1 the command failed,
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
 	p.flags.AddFlags(root.PersistentFlags())
-	root.AddCommand(p.get(), p.status(), p.login(), p.refresh(), p.suspend(), p.resume(), p.check(), p.providers(), p.provider(), p.report(), p.version())
+	root.AddCommand(getCommand(p), statusCommand(p), loginCommand(p), refreshCommand(p), suspendCommand(p), resumeCommand(p),
+		checkCommand(p), providersCommand(p), providerCommand(p), reportCommand(p), versionCommand(p))
 	return root
 }
 
-// cluster is a connection to the API server, and the namespace that is asked for.
-type cluster struct {
-	client.Client
-	config    *rest.Config
-	namespace string
+// connect reaches the cluster with the caller's rights.
+func (p *plugin) connect() (*cluster.Cluster, error) { return cluster.Connect(p.flags) }
+
+// addSelection adds the flags of a selection.
+func addSelection(command *cobra.Command, which *cluster.Selection) {
+	command.Flags().BoolVarP(&which.Everywhere, "all-namespaces", "A", false, "those of all namespaces")
+	command.Flags().StringVarP(&which.Selector, "selector", "l", "", "those that this label selector matches")
 }
 
-// connect finds the cluster as kubectl does.
-func (p *plugin) connect() (*cluster, error) {
-	config, err := p.flags.ToRESTConfig()
+// chosen reads the credentials that a command is to change: those must be named in some way.
+func (p *plugin) chosen(ctx context.Context, which cluster.Selection, names []string) (*cluster.Cluster, []v1alpha1.TokenCredential, error) {
+	if len(names) == 0 && which.Selector == "" && !which.All {
+		return nil, nil, errors.New("which credentials? Give names, -l SELECTOR, or --all")
+	}
+	c, err := p.connect()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return nil, err
-	}
-	namespace, _, err := p.flags.ToRawKubeConfigLoader().Namespace()
+	found, err := which.Find(ctx, c, names)
+	return c, found, err
+}
+
+// completeNames completes the names of credentials.
+func (p *plugin) completeNames(command *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c, err := p.connect()
 	if err != nil {
-		return nil, err
+		return nil, cobra.ShellCompDirectiveError
 	}
-	c, err := client.New(config, client.Options{Scheme: scheme})
+	found, err := cluster.Selection{}.Find(command.Context(), c, nil)
 	if err != nil {
-		return nil, err
+		return nil, cobra.ShellCompDirectiveError
 	}
-	return &cluster{Client: c, config: config, namespace: namespace}, nil
+	var names []string
+	for _, credential := range found {
+		names = append(names, credential.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (p *plugin) printf(format string, arguments ...any) {
 	_, _ = fmt.Fprintf(p.Out, format, arguments...)
 }
 
-func (p *plugin) version() *cobra.Command {
+func versionCommand(p *plugin) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the plugin's version",

@@ -4,24 +4,22 @@
 package kubectl
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/explain"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
 	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
-func (p *plugin) providers() *cobra.Command {
+func providersCommand(p *plugin) *cobra.Command {
 	isOffline := false
 	command := &cobra.Command{
 		Use:   "providers",
@@ -42,7 +40,7 @@ func (p *plugin) providers() *cobra.Command {
 					_, _ = fmt.Fprintln(p.ErrOut, "ClusterTokenProviders are not listed:", err)
 				}
 			}
-			p.printf("%s", providerTable(specs, described.Items))
+			p.printf("%s", explain.Table(specs, described.Items))
 			return nil
 		},
 	}
@@ -58,59 +56,38 @@ func (p *plugin) list(ctx context.Context, into *v1alpha1.ClusterTokenProviderLi
 	return c.List(ctx, into)
 }
 
-func providerTable(builtIns map[string]v1alpha1.ClusterTokenProviderSpec, described []v1alpha1.ClusterTokenProvider) string {
-	var text strings.Builder
-	columns := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
-	_, _ = fmt.Fprintln(columns, "NAME\tKIND\tREADY\tROTATION\tNEEDS\tDESCRIPTION")
-	line := func(name, kind, ready string, spec v1alpha1.ClusterTokenProviderSpec) {
-		rotation, needs := "-", "-"
-		if compiled, err := provider.Compile(name, spec); err == nil {
-			rotation, needs = string(compiled.Rotation.Mode), cmp.Or(strings.Join(needsOf(compiled, spec), ", "), "-")
-		}
-		_, _ = fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\t%s\n", name, kind, ready, rotation, needs, spec.Description)
-	}
-	for _, name := range slices.Sorted(maps.Keys(builtIns)) {
-		line(name, "BuiltIn", "True", builtIns[name])
-	}
-	for _, each := range described {
-		ready := "Unknown"
-		if found := meta.FindStatusCondition(each.Status.Conditions, v1alpha1.ReadyCondition); found != nil {
-			ready = string(found.Status)
-		}
-		line(each.Name, "ClusterTokenProvider", ready, each.Spec)
-	}
-	_ = columns.Flush() // a strings.Builder takes everything
-	return text.String()
-}
-
-// needsOf is what a credential must bring.
-func needsOf(compiled *provider.Provider, spec v1alpha1.ClusterTokenProviderSpec) []string {
-	var needs []string
-	if compiled.App == v1alpha1.Required {
-		needs = append(needs, "app")
-	}
-	if compiled.RefreshToken == v1alpha1.Required {
-		needs = append(needs, "refresh token")
-	}
-	if len(compiled.LoginKeys) > 0 {
-		needs = append(needs, "login ("+strings.Join(compiled.LoginKeys, ", ")+")")
-	}
-	for _, parameter := range spec.Inputs.Parameters {
-		if parameter.Required {
-			needs = append(needs, parameter.Name)
-		}
-	}
-	return needs
-}
-
-func (p *plugin) provider() *cobra.Command {
+func providerCommand(p *plugin) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "provider",
 		Short: "Explain a provider, or try a description of one",
 		Args:  cobra.NoArgs,
 	}
-	command.AddCommand(p.explain(), p.trial())
+	command.AddCommand(explainCommand(p), trialCommand(p))
 	return command
+}
+
+func explainCommand(p *plugin) *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain NAME",
+		Short: "Say what a provider needs and does, with manifests to fill in",
+		Example: `  kubectl tokencredential provider explain xiaomi
+
+  # the manifests alone, to fill in and apply
+  kubectl tokencredential provider explain xiaomi | sed '1,/^---/d'`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, names []string) error {
+			spec, kind, err := p.specOf(command.Context(), names[0])
+			if err != nil {
+				return err
+			}
+			compiled, err := provider.Compile(names[0], spec)
+			if err != nil {
+				return err
+			}
+			p.printf("%s", explain.Provider(compiled, spec, kind))
+			return nil
+		},
+	}
 }
 
 // specOf finds a provider by name: a ClusterTokenProvider of the cluster, if there is one,

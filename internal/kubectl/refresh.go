@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/cluster"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 )
 
@@ -23,8 +24,8 @@ const pollPause = time.Second
 // lookTimeout bounds one look, so that an API server that does not answer ends the wait too.
 const lookTimeout = 10 * time.Second
 
-func (p *plugin) refresh() *cobra.Command {
-	var which selection
+func refreshCommand(p *plugin) *cobra.Command {
+	var which cluster.Selection
 	isWaiting, timeout := false, time.Minute
 	command := &cobra.Command{
 		Use:   "refresh NAME...|-l SELECTOR|--all",
@@ -39,7 +40,7 @@ With --wait the exit code is 2 where no token came of it.`,
   kubectl tokencredential refresh -l tier=web`,
 		ValidArgsFunction: p.completeNames,
 		RunE: func(command *cobra.Command, names []string) error {
-			c, found, err := which.chosen(command.Context(), p, names)
+			c, found, err := p.chosen(command.Context(), which, names)
 			if err != nil {
 				return err
 			}
@@ -56,14 +57,14 @@ With --wait the exit code is 2 where no token came of it.`,
 			return p.awaitAll(command.Context(), c, found, asked, timeout)
 		},
 	}
-	which.addFlags(command)
-	command.Flags().BoolVar(&which.all, "all", false, "all of the namespace")
+	addSelection(command, &which)
+	command.Flags().BoolVar(&which.All, "all", false, "all of the namespace")
 	command.Flags().BoolVar(&isWaiting, "wait", false, "wait until it was tried, and say what came of it")
 	command.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait")
 	return command
 }
 
-func askFor(ctx context.Context, c *cluster, credential *v1alpha1.TokenCredential, asked string) error {
+func askFor(ctx context.Context, c *cluster.Cluster, credential *v1alpha1.TokenCredential, asked string) error {
 	before := credential.DeepCopy()
 	if credential.Annotations == nil {
 		credential.Annotations = map[string]string{}
@@ -84,7 +85,7 @@ func poll(ctx, waiting context.Context, look wait.ConditionWithContextFunc) erro
 
 // awaitAll waits until each refresh that was asked for was answered, not longer than timeout
 // for all.
-func (p *plugin) awaitAll(ctx context.Context, c *cluster, asked []v1alpha1.TokenCredential, value string, timeout time.Duration) error {
+func (p *plugin) awaitAll(ctx context.Context, c *cluster.Cluster, asked []v1alpha1.TokenCredential, value string, timeout time.Duration) error {
 	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	failed := 0

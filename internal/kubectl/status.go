@@ -21,10 +21,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/cluster"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 )
 
-func (p *plugin) status() *cobra.Command {
+func statusCommand(p *plugin) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status NAME",
 		Short: "Show all of one credential on one screen",
@@ -56,14 +57,14 @@ The exit code is 2 where the credential is stalled or not ready.`,
 
 // look reads all that there is to say of a credential. What the caller may not read is
 // named.
-func (p *plugin) look(ctx context.Context, c *cluster, name string) (screen.Screen, error) {
+func (p *plugin) look(ctx context.Context, c *cluster.Cluster, name string) (screen.Screen, error) {
 	s := screen.Screen{Credential: &v1alpha1.TokenCredential{}, Now: p.clock.Now(), Width: max(60, min(p.width, 120)), Colours: p.colours}
-	if err := c.Get(ctx, types.NamespacedName{Namespace: c.namespace, Name: name}, s.Credential); err != nil {
+	if err := c.Get(ctx, types.NamespacedName{Namespace: c.Namespace, Name: name}, s.Credential); err != nil {
 		return s, err
 	}
 	s.Uses = append(s.Uses, providerUse(ctx, c, s.Credential))
-	for _, secret := range secretsOf(s.Credential) {
-		s.Uses = append(s.Uses, secret.look(ctx, c))
+	for _, secret := range cluster.SecretsOf(s.Credential) {
+		s.Uses = append(s.Uses, secretUse(ctx, c, secret))
 	}
 	note := func(what string, err error) {
 		if err != nil {
@@ -74,7 +75,7 @@ func (p *plugin) look(ctx context.Context, c *cluster, name string) (screen.Scre
 	s.Events, err = eventsOf(ctx, c, s.Credential)
 	note("events", err)
 	pods := &corev1.PodList{}
-	note("pods", c.List(ctx, pods, client.InNamespace(c.namespace)))
+	note("pods", c.List(ctx, pods, client.InNamespace(c.Namespace)))
 	changed := time.Time{}
 	if last := s.Credential.Status.LastRefreshTime; last != nil {
 		changed = last.Time
@@ -83,7 +84,7 @@ func (p *plugin) look(ctx context.Context, c *cluster, name string) (screen.Scre
 	return s, nil
 }
 
-func providerUse(ctx context.Context, c *cluster, credential *v1alpha1.TokenCredential) screen.Use {
+func providerUse(ctx context.Context, c *cluster.Cluster, credential *v1alpha1.TokenCredential) screen.Use {
 	reference := credential.Spec.ProviderRef
 	use := screen.Use{What: "Provider", Name: reference.Name, Found: "built in"}
 	for _, name := range slices.Sorted(maps.Keys(credential.Spec.Parameters)) {
@@ -119,61 +120,31 @@ func wrongOf(err error) string {
 	return string(apierrors.ReasonForError(err))
 }
 
-// secretUse is a Secret that a credential names, with the keys that must be there.
-type secretUse struct {
-	what, namespace, name string
-	keys                  []string
-	// byOperator is true for those that the operator makes.
-	byOperator bool
-}
-
-func secretsOf(credential *v1alpha1.TokenCredential) []secretUse {
-	var all []secretUse
-	add := func(what, name string, byOperator bool, keys ...string) {
-		all = append(all, secretUse{what, credential.Namespace, name, keys, byOperator})
-	}
-	spec := credential.Spec
-	if app := spec.AppSecretRef; app != nil {
-		add("App", string(app.Name), false, string(cmp.Or(app.KeyField, "app_key")), string(cmp.Or(app.SecretField, "app_secret")))
-	}
-	if seed := spec.RefreshTokenSecretRef; seed != nil {
-		add("Seed", string(seed.Name), false, string(cmp.Or(seed.Key, "refresh_token")))
-	}
-	if login := spec.LoginSecretRef; login != nil {
-		add("Login", string(login.Name), false)
-	}
-	add("Target", credential.TargetName(), true)
-	if credential.Status.StateSecret != nil {
-		add("State", credential.StateSecretName(), true)
-	}
-	return all
-}
-
-// look tells of a Secret which keys it has, and never what they hold.
-func (u secretUse) look(ctx context.Context, c *cluster) screen.Use {
-	use := screen.Use{What: u.what, Name: "Secret " + u.name}
+// secretUse tells of a Secret which keys it has, and never what they hold.
+func secretUse(ctx context.Context, c *cluster.Cluster, of cluster.Secret) screen.Use {
+	use := screen.Use{What: of.What, Name: "Secret " + of.Name}
 	secret := &corev1.Secret{}
-	if err := c.Get(ctx, types.NamespacedName{Namespace: u.namespace, Name: u.name}, secret); err != nil {
+	if err := c.Get(ctx, types.NamespacedName{Namespace: of.Namespace, Name: of.Name}, secret); err != nil {
 		use.Wrong = wrongOf(err)
-		if apierrors.IsNotFound(err) && u.byOperator {
+		if apierrors.IsNotFound(err) && of.ByOperator {
 			use.Wrong = "does not exist yet"
 		}
 		return use
 	}
-	for _, key := range u.keys {
+	for _, key := range of.Keys {
 		if len(secret.Data[key]) == 0 {
 			use.Wrong = fmt.Sprintf("has no value under the key %q", key)
 			return use
 		}
 	}
 	use.Found = strings.Join(slices.Sorted(maps.Keys(secret.Data)), ", ")
-	if u.what == "State" { // its keys are the operator's own affair
+	if of.What == "State" { // its keys are the operator's own affair
 		use.Found = "sequence " + string(secret.Data["sequence"])
 	}
 	return use
 }
 
-func eventsOf(ctx context.Context, c *cluster, credential *v1alpha1.TokenCredential) ([]screen.Event, error) {
+func eventsOf(ctx context.Context, c *cluster.Cluster, credential *v1alpha1.TokenCredential) ([]screen.Event, error) {
 	list := &eventsv1.EventList{}
 	err := c.List(ctx, list, client.InNamespace(credential.Namespace), client.MatchingFieldsSelector{
 		Selector: fields.OneTermEqualSelector("regarding.uid", string(credential.UID)),

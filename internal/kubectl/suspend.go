@@ -6,26 +6,28 @@ package kubectl
 import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/cluster"
 )
 
-func (p *plugin) suspend() *cobra.Command {
-	return p.suspension("suspend", true, "Stop renewing credentials", "is suspended: it is not renewed until you resume it",
+func suspendCommand(p *plugin) *cobra.Command {
+	return suspensionCommand(p, "suspend", true, "Stop renewing credentials", "is suspended: it is not renewed until you resume it",
 		"  kubectl tokencredential suspend shop")
 }
 
-func (p *plugin) resume() *cobra.Command {
-	return p.suspension("resume", false, "Renew credentials again", "is renewed again", "  kubectl tokencredential resume -l tier=web")
+func resumeCommand(p *plugin) *cobra.Command {
+	return suspensionCommand(p, "resume", false, "Renew credentials again", "is renewed again", "  kubectl tokencredential resume -l tier=web")
 }
 
-func (p *plugin) suspension(verb string, suspended bool, short, done, example string) *cobra.Command {
-	var which selection
+func suspensionCommand(p *plugin, verb string, suspended bool, short, done, example string) *cobra.Command {
+	var which cluster.Selection
 	command := &cobra.Command{
 		Use:               verb + " NAME...|-l SELECTOR|--all",
 		Short:             short,
 		Example:           example,
 		ValidArgsFunction: p.completeNames,
 		RunE: func(command *cobra.Command, names []string) error {
-			c, found, err := which.chosen(command.Context(), p, names)
+			c, found, err := p.chosen(command.Context(), which, names)
 			if err != nil {
 				return err
 			}
@@ -40,7 +42,7 @@ func (p *plugin) suspension(verb string, suspended bool, short, done, example st
 			return nil
 		},
 	}
-	which.addFlags(command)
-	command.Flags().BoolVar(&which.all, "all", false, "all of the namespace")
+	addSelection(command, &which)
+	command.Flags().BoolVar(&which.All, "all", false, "all of the namespace")
 	return command
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl"
+	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/authorize"
 	"github.com/tokenkeeper/tokenkeeper/test/apiserver"
 )
 
@@ -304,7 +305,7 @@ mv %[2]s/writing %[3]s
 `, binary, folder, end), 0o700))
 	t.Setenv("BROWSER", browser)
 	p := newPerson(t)
-	code, output := p.login(kubectl.OpenBrowser, nothing(t), "-f", p.manifest, "--create")
+	code, output := p.login(authorize.OpenBrowser, nothing(t), "-f", p.manifest, "--create")
 	p.says(code, 0, output, "The refresh token is in the Secret seed, key refresh_token.", "shop is Ready")
 	if p.read("seed", "refresh_token") == "" {
 		t.Error("the seed was not written")

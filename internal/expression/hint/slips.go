@@ -1,15 +1,16 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package hint
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
 )
 
 // slip is a stretch of text that is no CEL, and what to write instead.
@@ -63,46 +64,55 @@ const quoteNotClosed = "the text that begins here is not closed"
 const maxSlips = 3
 
 // findSlips gives the slips of an expression that CEL cannot parse; nil: none is known.
-func findSlips(source source) error {
-	f := &slipFinder{source: source}
+func findSlips(text string, inTemplate bool) []Problem {
+	f := &slipFinder{text: text, inTemplate: inTemplate}
 	f.find()
 	if len(f.found) == 0 && len(f.open) > 0 {
 		opened := f.open[len(f.open)-1]
-		f.add(opened, fmt.Sprintf("'%c' is not closed", source.text[opened]))
+		f.add(opened, fmt.Sprintf("'%c' is not closed", text[opened]))
 	}
-	var problems []error
-	for _, found := range f.found[:min(len(f.found), maxSlips)] {
-		problems = append(problems, found)
+	return f.found[:min(len(f.found), maxSlips)]
+}
+
+// OpenQuote finds a text inside of an expression that has no end; ok is false where all have
+// one.
+func OpenQuote(text string) (problem Problem, ok bool) {
+	f := &slipFinder{text: text, inTemplate: true}
+	f.find()
+	for _, found := range f.found {
+		if strings.HasPrefix(found.Message, quoteNotClosed) {
+			return found, true
+		}
 	}
-	return errors.Join(problems...)
+	return Problem{}, false
 }
 
 type slipFinder struct {
-	source source
-	found  []*Error
-	open   []int // where brackets are open
+	text       string
+	inTemplate bool
+	found      []Problem
+	open       []int // where brackets are open
 }
 
 func (f *slipFinder) add(offset int, message string) {
-	line, column := position(f.source.text, offset)
-	found := f.source.at(line, column-1, message)
-	if !slices.ContainsFunc(f.found, func(known *Error) bool { return known.Message == message }) {
-		f.found = append(f.found, found)
+	line, column := lexical.Position(f.text, offset)
+	if !slices.ContainsFunc(f.found, func(known Problem) bool { return known.Message == message }) {
+		f.found = append(f.found, Problem{line, column - 1, message})
 	}
 }
 
 func (f *slipFinder) find() {
-	text := f.source.text
+	text := f.text
 	for i := 0; i < len(text); {
 		rest := text[i:]
 		switch c := text[i]; {
 		case c == '"' || c == '\'':
-			length := quoted(rest, isRaw(text[:i]))
+			length := lexical.Quoted(rest, lexical.IsRaw(text[:i]))
 			if length < 0 {
 				f.add(i, fmt.Sprintf("%s: end it with %c", quoteNotClosed, c))
 				return
 			}
-			f.escapes(i, rest[:length], isRaw(text[:i]))
+			f.escapes(i, rest[:length], lexical.IsRaw(text[:i]))
 			i += length
 		case strings.HasPrefix(rest, "//"):
 			if length := strings.IndexByte(rest, '\n'); length >= 0 {
@@ -113,7 +123,7 @@ func (f *slipFinder) find() {
 		case strings.HasPrefix(rest, "${"):
 			f.add(i, f.dollar())
 			return
-		case isNameByte(c):
+		case lexical.IsNameByte(c):
 			i += f.word(i)
 		default:
 			i += f.operator(i)
@@ -123,7 +133,7 @@ func (f *slipFinder) find() {
 
 // dollar says what is wrong with ${ inside of CEL.
 func (f *slipFinder) dollar() string {
-	if f.source.inTemplate {
+	if f.inTemplate {
 		return "inside of '${ }' write CEL alone, without another '${'"
 	}
 	return "this field is CEL: write it without `${ }`"
@@ -131,8 +141,8 @@ func (f *slipFinder) dollar() string {
 
 // word looks at a name or a number, and gives its length.
 func (f *slipFinder) word(start int) int {
-	text, end := f.source.text, start
-	for end < len(text) && isNameByte(text[end]) {
+	text, end := f.text, start
+	for end < len(text) && lexical.IsNameByte(text[end]) {
 		end++
 	}
 	member := strings.HasSuffix(strings.TrimRight(text[:start], " "), ".") || strings.HasSuffix(text[:start], ".?")
@@ -147,7 +157,7 @@ func (f *slipFinder) word(start int) int {
 
 // operator looks at anything else, and gives its length.
 func (f *slipFinder) operator(start int) int {
-	rest := f.source.text[start:]
+	rest := f.text[start:]
 	for _, slip := range slips {
 		match := slip.pattern.FindString(rest)
 		if match == "" {
@@ -162,7 +172,7 @@ func (f *slipFinder) operator(start int) int {
 	case '(', '[', '{':
 		f.open = append(f.open, start)
 	case ')', ']', '}':
-		if len(f.open) == 0 || strings.IndexByte("([{", f.source.text[f.open[len(f.open)-1]]) != strings.IndexByte(")]}", c) {
+		if len(f.open) == 0 || strings.IndexByte("([{", f.text[f.open[len(f.open)-1]]) != strings.IndexByte(")]}", c) {
 			if len(f.found) == 0 { // else it belongs to what is no CEL
 				f.add(start, fmt.Sprintf("'%c' closes nothing that is open here", c))
 			}

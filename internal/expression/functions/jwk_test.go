@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression_test
+package functions_test
 
 import (
 	"crypto/elliptic"
@@ -142,7 +142,7 @@ func TestTheThumbprintOfACertificate(t *testing.T) {
 		"another hash":              {"those that there are, are named", chain, "sha3", "", `must be "sha1", "sha256" or "sha512"`},
 		"no certificate":            {"nothing is quoted", "canary", "sha256", "", "with its line -----BEGIN CERTIFICATE-----"},
 		"damaged":                   {"its hash would be of nothing", block("CERTIFICATE", first[:50]), "sha256", "", "the certificate cannot be read"},
-		"far too large":             {"it is not even decoded", repeat("x", 64<<10+1), "sha256", "", "the certificate has 65537 bytes, of at most 65536"},
+		"far too large":             {"it is not even decoded", strings.Repeat("x", 64<<10+1), "sha256", "", "the certificate has 65537 bytes, of at most 65536"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,27 +1,52 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package values
 
 import (
-	"math"
-	"strconv"
-	"time"
-
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 )
 
-// converter turns a CEL value into a Go value, within maxElements and MaxResult. What
+const (
+	// MaxResult is the size of the largest text or bytes, in bytes, of all parts of a value
+	// together.
+	MaxResult = 512 << 10
+
+	// MaxElements is how many elements a value may have, at all depths: twice what a reply
+	// may hold.
+	MaxElements = 2 * jsontext.MaxValues
+)
+
+// Error is what is wrong with a value. Its text holds none.
+type Error string
+
+func (e Error) Error() string { return string(e) }
+
+// ErrTooLarge is the error of a value beyond MaxResult or MaxElements.
+const ErrTooLarge = Error("it would give more than 524288 bytes or 10000 elements")
+
+// Native gives the Go value; present is false for an empty optional. The error quotes
+// nothing.
+func Native(value ref.Val) (result any, present bool, err error) { return new(converter).native(value) }
+
+// Exceeds reports whether a value is larger than may be.
+func Exceeds(value ref.Val) bool {
+	var c converter
+	_, _, _ = c.native(value)
+	return c.exceeded()
+}
+
+// converter turns a CEL value into a Go value, within MaxElements and MaxResult. What
 // an expression gives may share its parts, and be far larger than it is in memory.
 type converter struct{ elements, bytes int }
 
 // exceeded reports whether the value is larger than may be.
-func (c *converter) exceeded() bool { return c.elements > maxElements || c.bytes > MaxResult }
+func (c *converter) exceeded() bool { return c.elements > MaxElements || c.bytes > MaxResult }
 
-// native gives the Go value; present is false for an empty optional. The error quotes
-// nothing.
 func (c *converter) native(value ref.Val) (result any, present bool, err error) {
 	c.elements++
 	switch value := value.(type) {
@@ -31,7 +56,7 @@ func (c *converter) native(value ref.Val) (result any, present bool, err error) 
 		c.bytes += len(value)
 	}
 	if c.exceeded() {
-		return nil, false, errTooLarge
+		return nil, false, ErrTooLarge
 	}
 	switch value := value.(type) {
 	case *types.Optional:
@@ -64,7 +89,7 @@ func (c *converter) native(value ref.Val) (result any, present bool, err error) 
 		result, err := c.nativeList(value)
 		return result, err == nil, err
 	}
-	return nil, false, safeError("it gives a value that is no text, number, list or map")
+	return nil, false, Error("it gives a value that is no text, number, list or map")
 }
 
 func (c *converter) nativeMap(value traits.Mapper) (map[string]any, error) {
@@ -75,9 +100,9 @@ func (c *converter) nativeMap(value traits.Mapper) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		text, ok := textOf(name)
+		text, ok := Text(name)
 		if !ok {
-			return nil, safeError("a key of a map must be a text or a number")
+			return nil, Error("a key of a map must be a text or a number")
 		}
 		member, present, err := c.native(value.Get(key))
 		if err != nil {
@@ -102,35 +127,4 @@ func (c *converter) nativeList(value traits.Lister) ([]any, error) {
 		}
 	}
 	return result, nil
-}
-
-// TextOf gives the text of a value that Value gave: a string as it is, bytes as
-// they are, an int in decimal, a double without exponent where it is whole, a
-// timestamp in RFC 3339, a duration in seconds as in "3.5s", a bool as true or
-// false. ok is false for null, a list and a map.
-func TextOf(value any) (text string, ok bool) { return textOf(value) }
-
-func textOf(value any) (text string, ok bool) {
-	switch value := value.(type) {
-	case string:
-		return value, true
-	case []byte:
-		return string(value), true
-	case bool:
-		return strconv.FormatBool(value), true
-	case int64:
-		return strconv.FormatInt(value, 10), true
-	case uint64:
-		return strconv.FormatUint(value, 10), true
-	case float64:
-		if value == math.Trunc(value) && !math.IsInf(value, 0) {
-			return strconv.FormatFloat(value, 'f', -1, 64), true
-		}
-		return strconv.FormatFloat(value, 'g', -1, 64), true
-	case time.Time:
-		return value.UTC().Format(time.RFC3339Nano), true
-	case time.Duration:
-		return strconv.FormatFloat(value.Seconds(), 'f', -1, 64) + "s", true
-	}
-	return "", false
 }

@@ -1,44 +1,72 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package hint
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/decls"
 	"cel.dev/cel-go/common/operators"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/lexical"
 	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
-// syntaxError says why CEL could not parse an expression: by the slips that people make,
-// else by the first of the parser's own words, those after which follow from it.
-func (s source) syntaxError(issues *cel.Issues) error {
-	if slips := findSlips(s); slips != nil {
+// Problem is what is wrong with an expression, and where in it: a line from 1 and a column
+// from 0, as CEL counts them.
+type Problem struct {
+	Line, Column int
+	Message      string
+}
+
+// Known is what an expression may name.
+type Known struct {
+	Variables map[string]Variable
+	// Elsewhere says by name where a variable is known that is not known here.
+	Elsewhere map[string]string
+	Functions map[string]*decls.FunctionDecl
+}
+
+// Variable is one that an expression may name.
+type Variable struct {
+	// Written is its name as expressions write it.
+	Written string
+	// Fields that may be named.
+	Fields []string
+	// IsCall: it is used by a function.
+	IsCall bool
+	// IsRefused: it has no value here.
+	IsRefused bool
+}
+
+// Syntax says why CEL could not parse an expression: by the slips that people make, else by
+// the first of the parser's own words, those after which follow from it.
+func Syntax(text string, inTemplate bool, issues *cel.Issues) []Problem {
+	if slips := findSlips(text, inTemplate); len(slips) > 0 {
 		return slips
 	}
 	issue := issues.Errors()[0]
 	message, _, _ := strings.Cut(issue.Message, "\n")
-	return s.at(issue.Location.Line(), issue.Location.Column(), syntaxMessage(strings.TrimSpace(s.text), strings.TrimPrefix(message, "Syntax error: ")))
+	return []Problem{{issue.Location.Line(), issue.Location.Column(), syntaxMessage(strings.TrimSpace(text), strings.TrimPrefix(message, "Syntax error: "))}}
 }
 
-// checkError says what CEL's checker found, which quotes nothing but the expression.
-func (e *Environment) checkError(source source, parsed *cel.Ast, issues *cel.Issues) error {
-	x := &explainer{environment: e, source: source, tree: parsed.NativeRep(), nodes: map[int64]ast.Expr{}, replaced: map[int64]bool{}}
+// Check says what CEL's checker found, which quotes nothing but the expression.
+func (k Known) Check(text string, parsed *cel.Ast, issues *cel.Issues) []Problem {
+	x := &explainer{known: k, text: text, tree: parsed.NativeRep(), nodes: map[int64]ast.Expr{}, unknown: map[int64]Problem{}, replaced: map[int64]bool{}}
 	ast.PostOrderVisit(x.tree.Expr(), ast.NewExprVisitor(func(node ast.Expr) { x.nodes[node.ID()] = node }))
-	var problems []error
 	for _, node := range x.nodes {
 		if node.Kind() == ast.CallKind {
 			x.call(node)
 		}
 	}
+	var problems []Problem
 	for _, issue := range issues.Errors() {
-		if unknown := x.unknown[issue.ExprID]; unknown != nil {
+		if unknown, is := x.unknown[issue.ExprID]; is {
 			problems = append(problems, unknown)
 			continue
 		}
@@ -47,19 +75,19 @@ func (e *Environment) checkError(source source, parsed *cel.Ast, issues *cel.Iss
 		}
 		message, _, _ := strings.Cut(issue.Message, "\n")
 		message = x.explain(issue.ExprID, strings.ReplaceAll(message, " (in container '')", ""))
-		problems = append(problems, source.at(issue.Location.Line(), issue.Location.Column(), message))
+		problems = append(problems, Problem{issue.Location.Line(), issue.Location.Column(), message})
 	}
-	return errors.Join(problems...)
+	return problems
 }
 
 // explainer says in plain words what CEL's checker says in its own.
 type explainer struct {
-	environment *Environment
-	source      source
-	tree        *ast.AST
-	nodes       map[int64]ast.Expr
-	unknown     map[int64]*Error // by call, the function that there is not
-	replaced    map[int64]bool   // nodes whose own errors follow from that
+	known    Known
+	text     string
+	tree     *ast.AST
+	nodes    map[int64]ast.Expr
+	unknown  map[int64]Problem // by call, the function that there is not
+	replaced map[int64]bool    // nodes whose own errors follow from that
 }
 
 // call notes a call of a function that there is not. CEL says of hmac.sha265(...) that
@@ -67,14 +95,14 @@ type explainer struct {
 func (x *explainer) call(node ast.Expr) {
 	call := node.AsCall()
 	name := call.FunctionName()
-	if x.environment.env.Functions()[name] != nil || !isNameByte(name[0]) {
+	if x.known.Functions[name] != nil || !lexical.IsNameByte(name[0]) {
 		return
 	}
 	place := x.tree.SourceInfo().GetStartLocation(node.ID()) // of the bracket
 	line, column := place.Line(), place.Column()-len(name)
 	if call.IsMemberFunction() {
 		if path, root := qualifier(call.Target()); root != nil {
-			if _, isVariable := x.environment.variables[root.AsIdent()]; !isVariable {
+			if _, isVariable := x.known.Variables[root.AsIdent()]; !isVariable {
 				name = path + "." + name
 				place = x.tree.SourceInfo().GetStartLocation(root.ID())
 				line, column = place.Line(), place.Column()
@@ -82,13 +110,10 @@ func (x *explainer) call(node ast.Expr) {
 			}
 		}
 	}
-	if x.environment.env.Functions()[name] != nil {
+	if x.known.Functions[name] != nil {
 		return
 	}
-	if x.unknown == nil {
-		x.unknown = map[int64]*Error{}
-	}
-	x.unknown[node.ID()] = x.source.at(line, column, fmt.Sprintf("undeclared reference to '%s'%s", name, x.environment.unknownFunction(name)))
+	x.unknown[node.ID()] = Problem{line, column, fmt.Sprintf("undeclared reference to '%s'%s", name, x.known.unknownFunction(name))}
 }
 
 // qualifier gives a.b as its text and the identifier that it begins with; nil: it is
@@ -116,7 +141,7 @@ func (x *explainer) explain(id int64, message string) string {
 	node := x.nodes[id]
 	if match := undeclared.FindStringSubmatch(message); match != nil {
 		behind, ahead := x.around(id, match[1])
-		return message + x.environment.unknownName(match[1], behind, ahead)
+		return message + x.known.unknownName(match[1], behind, ahead)
 	}
 	if match := noSelection.FindStringSubmatch(message); match != nil && node != nil && node.Kind() == ast.SelectKind {
 		return x.selection(node.AsSelect(), match[1])
@@ -142,7 +167,7 @@ func (x *explainer) explain(id int64, message string) string {
 // around gives the line before and after a name.
 func (x *explainer) around(id int64, name string) (behind, ahead string) {
 	place := x.tree.SourceInfo().GetStartLocation(id)
-	lines := strings.Split(x.source.text, "\n")
+	lines := strings.Split(x.text, "\n")
 	if place.Line() < 1 || place.Line() > len(lines) {
 		return "", ""
 	}
@@ -184,7 +209,7 @@ func (x *explainer) overload(call ast.CallExpr, function, types string) string {
 // convert says how the two sides of an operator are made to fit.
 func (x *explainer) convert(call ast.CallExpr, operator string, kinds []string) string {
 	for side, other := range []int{1, 0} {
-		text, isText := literal(call.Args()[side])
+		text, isText := lexical.Literal(call.Args()[side])
 		if isText && operator != "in" && kinds[other] == "int" && isNumber(text) {
 			return fmt.Sprintf("write %s without quotes", text)
 		}
@@ -206,7 +231,7 @@ func isNumber(text string) bool {
 
 // isMember reports whether a function is called behind a dot alone.
 func (x *explainer) isMember(function string) bool {
-	declared := x.environment.env.Functions()[function]
+	declared := x.known.Functions[function]
 	if declared == nil {
 		return false
 	}

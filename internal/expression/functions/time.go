@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package functions
 
 import (
 	"time"
@@ -10,13 +10,14 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 	"github.com/tokenkeeper/tokenkeeper/internal/timetext"
 )
 
 // timeFunctions read moments.
-func timeFunctions() []function {
+func timeFunctions() []Function {
 	call := func(arguments ...ref.Val) ref.Val { return parseTime(string(arguments[0].(types.String))) }
-	return []function{{"time.parse", []*cel.Type{cel.StringType}, cel.TimestampType, call}}
+	return []Function{{"time.parse", []*cel.Type{cel.StringType}, cel.TimestampType, call}}
 }
 
 // The numbers of seconds and of milliseconds that lie between 1980 and 2200.
@@ -38,5 +39,5 @@ func parseTime(text string) ref.Val {
 	if moment, _, ok := timetext.Moment(text); ok {
 		return types.Timestamp{Time: moment.UTC()}
 	}
-	return types.WrapErr(safeError("a value is not a moment in a notation that is known"))
+	return types.WrapErr(values.Error("a value is not a moment in a notation that is known"))
 }

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package functions
 
 import (
 	"crypto"
@@ -12,6 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression/keys"
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 )
 
@@ -30,10 +31,10 @@ func signJWT(arguments ...ref.Val) ref.Val {
 	}
 	options := (&jose.SignerOptions{}).WithType("JWT")
 	if len(arguments) == 4 {
-		header, _, err := new(converter).native(arguments[3])
+		header, _, err := values.Native(arguments[3])
 		members, ok := header.(map[string]any)
 		if err != nil || !ok {
-			return types.WrapErr(safeError("the header of a JWT must be a map"))
+			return types.WrapErr(values.Error("the header of a JWT must be a map"))
 		}
 		for name, value := range members {
 			options = options.WithHeader(jose.HeaderKey(name), value)
@@ -41,15 +42,15 @@ func signJWT(arguments ...ref.Val) ref.Val {
 	}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
 	if err != nil {
-		return types.WrapErr(safeError("the key of a JWT does not suit its algorithm"))
+		return types.WrapErr(values.Error("the key of a JWT does not suit its algorithm"))
 	}
 	signed, err := signer.Sign(claims)
 	if err != nil {
-		return types.WrapErr(safeError("a JWT cannot be signed: the key does not suit its algorithm"))
+		return types.WrapErr(values.Error("a JWT cannot be signed: the key does not suit its algorithm"))
 	}
 	token, err := signed.CompactSerialize()
 	if err != nil {
-		return types.WrapErr(safeError("a JWT cannot be signed"))
+		return types.WrapErr(values.Error("a JWT cannot be signed"))
 	}
 	return types.String(token)
 }
@@ -96,14 +97,14 @@ func thumbprintOfJWK(arguments ...ref.Val) ref.Val {
 	return types.Bytes(thumbprint)
 }
 
-const errNoJWK = safeError("the key is of a kind that has no JWK: use RSA, ECDSA or Ed25519")
+const errNoJWK = values.Error("the key is of a kind that has no JWK: use RSA, ECDSA or Ed25519")
 
 // thumbprintOfCertificate implements x509.thumbprint(certificate, hash): the hash of the
 // first certificate of a PEM, as in a JWT's x5t and x5t#S256 (RFC 7515 section 4.1.7).
 func thumbprintOfCertificate(arguments ...ref.Val) ref.Val {
 	algorithm, known := hashes()[string(arguments[1].(types.String))]
 	if !known {
-		return types.WrapErr(safeError(`the hash of x509.thumbprint must be "sha1", "sha256" or "sha512"`))
+		return types.WrapErr(values.Error(`the hash of x509.thumbprint must be "sha1", "sha256" or "sha512"`))
 	}
 	certificate, err := keys.Certificate(string(arguments[0].(types.String)))
 	if err != nil {
@@ -117,11 +118,11 @@ func thumbprintOfCertificate(arguments ...ref.Val) ref.Val {
 func claimsOfJWT(arguments ...ref.Val) ref.Val {
 	parts := strings.Split(string(arguments[0].(types.String)), ".")
 	if len(parts) < 2 {
-		return types.WrapErr(safeError("a value is not a JWT"))
+		return types.WrapErr(values.Error("a value is not a JWT"))
 	}
 	payload, err := decodeBase64(parts[1])
 	if err != nil {
-		return types.WrapErr(safeError("a value is not a JWT"))
+		return types.WrapErr(values.Error("a value is not a JWT"))
 	}
 	return decoded(payload)
 }

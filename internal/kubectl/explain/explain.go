@@ -1,41 +1,15 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package kubectl
+package explain
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 )
-
-func (p *plugin) explain() *cobra.Command {
-	return &cobra.Command{
-		Use:   "explain NAME",
-		Short: "Say what a provider needs and does, with manifests to fill in",
-		Example: `  kubectl tokencredential provider explain xiaomi
-
-  # the manifests alone, to fill in and apply
-  kubectl tokencredential provider explain xiaomi | sed '1,/^---/d'`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(command *cobra.Command, names []string) error {
-			spec, kind, err := p.specOf(command.Context(), names[0])
-			if err != nil {
-				return err
-			}
-			compiled, err := provider.Compile(names[0], spec)
-			if err != nil {
-				return err
-			}
-			p.printf("%s", explanation(compiled, spec, kind))
-			return nil
-		},
-	}
-}
 
 // rotations says in a sentence what becomes of a refresh token that was used.
 var rotations = map[v1alpha1.RotationMode]string{
@@ -44,7 +18,8 @@ var rotations = map[v1alpha1.RotationMode]string{
 	v1alpha1.Reusable:  "a refresh token may be used again, so none can be lost",
 }
 
-func explanation(compiled *provider.Provider, spec v1alpha1.ClusterTokenProviderSpec, kind v1alpha1.ProviderKind) string {
+// Provider says what a provider needs and does, and ends with manifests to fill in.
+func Provider(compiled *provider.Provider, spec v1alpha1.ClusterTokenProviderSpec, kind v1alpha1.ProviderKind) string {
 	var b strings.Builder
 	line := func(label, format string, arguments ...any) {
 		fmt.Fprintf(&b, "%-15s%s\n", label, fmt.Sprintf(format, arguments...))

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression
+package functions
 
 import (
 	"bytes"
@@ -22,31 +22,33 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/expression/values"
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 )
 
-// function is one overload of a function that this package adds to CEL.
-type function struct {
-	name      string
-	arguments []*cel.Type
-	result    *cel.Type
-	call      func(arguments ...ref.Val) ref.Val
+// Function is one overload of a function that this package adds to CEL.
+type Function struct {
+	Name      string
+	Arguments []*cel.Type
+	Result    *cel.Type
+	Call      func(arguments ...ref.Val) ref.Val
 }
 
-func (f function) overload() string {
-	id := strings.ReplaceAll(f.name, ".", "_")
-	for _, argument := range f.arguments {
+// Overload is what CEL calls the overload.
+func (f Function) Overload() string {
+	id := strings.ReplaceAll(f.Name, ".", "_")
+	for _, argument := range f.Arguments {
 		id += "_" + argument.TypeName()
 	}
 	return id
 }
 
-// declared declares functions to CEL.
-func declared(all []function) []cel.EnvOption {
+// Declared declares functions to CEL.
+func Declared(all []Function) []cel.EnvOption {
 	var options []cel.EnvOption
 	for _, f := range all {
-		options = append(options, cel.Function(f.name,
-			cel.Overload(f.overload(), f.arguments, f.result, cel.FunctionBinding(f.call))))
+		options = append(options, cel.Function(f.Name,
+			cel.Overload(f.Overload(), f.Arguments, f.Result, cel.FunctionBinding(f.Call))))
 	}
 	return options
 }
@@ -59,9 +61,17 @@ const (
 	thumbprintFunction = "jwk.thumbprint"
 )
 
-// keyCost is what a function that takes a private key costs beside what it reads; 0: it
-// takes none.
-func keyCost(function string) uint64 {
+const (
+	// signatureCost stands for a signature by a private key, about a millisecond.
+	signatureCost = 4_000
+
+	// publicCost stands for reading and checking a private key: half of a signature.
+	publicCost = 2_000
+)
+
+// KeyCost is what a function that takes a private key costs beside what it reads, in
+// CEL's units; 0: it takes none.
+func KeyCost(function string) uint64 {
 	switch function {
 	case jwtFunction, signFunction:
 		return signatureCost
@@ -71,36 +81,31 @@ func keyCost(function string) uint64 {
 	return 0
 }
 
-// withoutSigning leaves out the functions that take a private key.
-func withoutSigning(all []function) []function {
-	return slices.DeleteFunc(all, func(f function) bool { return keyCost(f.name) > 0 })
-}
-
-// ownFunctions lists every overload of the functions that this package adds.
-func ownFunctions() []function {
+// All lists every overload of the functions that this package adds.
+func All() []Function {
 	all := keyFunctions()
 	texts := []*cel.Type{cel.StringType, cel.BytesType}
 	for _, text := range texts {
 		all = append(all,
-			function{"base64url.encode", []*cel.Type{text}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+			Function{"base64url.encode", []*cel.Type{text}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 				return types.String(base64.RawURLEncoding.EncodeToString(bytesOf(arguments[0])))
 			}},
-			function{"hex.encode", []*cel.Type{text}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+			Function{"hex.encode", []*cel.Type{text}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 				return types.String(hex.EncodeToString(bytesOf(arguments[0])))
 			}},
-			function{"json.decode", []*cel.Type{text}, cel.DynType, func(arguments ...ref.Val) ref.Val {
+			Function{"json.decode", []*cel.Type{text}, cel.DynType, func(arguments ...ref.Val) ref.Val {
 				return decoded(bytesOf(arguments[0]))
 			}},
 		)
 		for name, algorithm := range hashes() {
-			all = append(all, function{"hash." + name, []*cel.Type{text}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
+			all = append(all, Function{"hash." + name, []*cel.Type{text}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
 				return digest(algorithm(), bytesOf(arguments[0]))
 			}})
 			if name == "md5" {
 				continue
 			}
 			for _, key := range texts {
-				all = append(all, function{"hmac." + name, []*cel.Type{key, text}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
+				all = append(all, Function{"hmac." + name, []*cel.Type{key, text}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
 					return digest(hmac.New(algorithm, bytesOf(arguments[0])), bytesOf(arguments[1]))
 				}})
 			}
@@ -108,36 +113,41 @@ func ownFunctions() []function {
 	}
 	all = append(all, timeFunctions()...)
 	return append(all,
-		function{"base64url.decode", []*cel.Type{cel.StringType}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
+		Function{"base64url.decode", []*cel.Type{cel.StringType}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
 			plain, err := decodeBase64(string(arguments[0].(types.String)))
 			if err != nil {
-				return types.WrapErr(safeError("a value is not base64"))
+				return types.WrapErr(values.Error("a value is not base64"))
 			}
 			return types.Bytes(plain)
 		}},
-		function{"url.escape", []*cel.Type{cel.StringType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+		Function{"url.escape", []*cel.Type{cel.StringType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 			// RFC 3986: a space is %20, which every part of a URL takes.
 			return types.String(strings.ReplaceAll(url.QueryEscape(string(arguments[0].(types.String))), "+", "%20"))
 		}},
-		function{"url.unescape", []*cel.Type{cel.StringType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+		Function{"url.unescape", []*cel.Type{cel.StringType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 			plain, err := url.PathUnescape(string(arguments[0].(types.String)))
 			if err != nil || !utf8.ValidString(plain) {
-				return types.WrapErr(safeError("a value is not escaped as in a URL"))
+				return types.WrapErr(values.Error("a value is not escaped as in a URL"))
 			}
 			return types.String(plain)
 		}},
-		function{"json.encode", []*cel.Type{cel.DynType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+		Function{"json.encode", []*cel.Type{cel.DynType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 			return encoded(arguments[0])
 		}},
-		function{"x509.thumbprint", []*cel.Type{cel.StringType, cel.StringType}, cel.BytesType, thumbprintOfCertificate},
-		function{"jwt.claims", []*cel.Type{cel.StringType}, cel.DynType, claimsOfJWT},
+		Function{"x509.thumbprint", []*cel.Type{cel.StringType, cel.StringType}, cel.BytesType, thumbprintOfCertificate},
+		Function{"jwt.claims", []*cel.Type{cel.StringType}, cel.DynType, claimsOfJWT},
 	)
 }
 
+// WithoutKeys lists them without those that take a private key.
+func WithoutKeys() []Function {
+	return slices.DeleteFunc(All(), func(f Function) bool { return KeyCost(f.Name) > 0 })
+}
+
 // keyFunctions lists the overloads of the functions that take a private key.
-func keyFunctions() []function {
+func keyFunctions() []Function {
 	text, object := cel.StringType, cel.MapType(cel.DynType, cel.DynType)
-	return []function{
+	return []Function{
 		{jwtFunction, []*cel.Type{text, text, object}, text, signJWT},
 		{jwtFunction, []*cel.Type{text, text, object, object}, text, signJWT},
 		{signFunction, []*cel.Type{text, text, text}, cel.BytesType, signMessage},
@@ -175,7 +185,7 @@ func decodeBase64(text string) ([]byte, error) {
 func decoded(text []byte) ref.Val {
 	value, rest, err := jsontext.Decode(text)
 	if err != nil || len(bytes.TrimSpace(rest)) > 0 {
-		return types.WrapErr(safeError("a value is not JSON"))
+		return types.WrapErr(values.Error("a value is not JSON"))
 	}
 	return types.DefaultTypeAdapter.NativeToValue(value)
 }
@@ -189,13 +199,13 @@ func encoded(value ref.Val) ref.Val {
 }
 
 func jsonOf(value ref.Val) ([]byte, error) {
-	plain, _, err := new(converter).native(value)
+	plain, _, err := values.Native(value)
 	if err != nil {
 		return nil, err
 	}
 	encoded, err := jsontext.Encode(plain)
 	if err != nil {
-		return nil, safeError(err.Error())
+		return nil, values.Error(err.Error())
 	}
 	return encoded, nil
 }

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package expression_test
+package hint_test
 
 import (
 	"strings"
@@ -12,10 +12,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 )
 
-// TestSlipsAreRecognized writes what people write who know another language, and wants
-// the place and what to write instead.
-func TestSlipsAreRecognized(t *testing.T) {
-	t.Parallel()
+func environment(t *testing.T) *expression.Environment {
+	t.Helper()
 	environment, err := expression.NewEnvironment(
 		expression.TextMap("app", []string{"key", "secret"}), expression.TextMap("parameters", []string{"scope", "redirectURI"}),
 		expression.AnyMap("headers", nil), expression.Text("refreshToken"), expression.Timestamp("now"), expression.Integer("status"), expression.Any("body"),
@@ -24,6 +22,13 @@ func TestSlipsAreRecognized(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return environment
+}
+
+// TestSlipsAreRecognized writes what people write who know another language, and wants
+// the place and what to write instead.
+func TestSlipsAreRecognized(t *testing.T) {
+	t.Parallel()
 	const null = "write null, or ask whether a field is there: has(body.error)"
 	for source, want := range map[string]string{
 		// Where CEL is meant alone.
@@ -117,7 +122,7 @@ func TestSlipsAreRecognized(t *testing.T) {
 		"!status":             "1:1: '!' takes true or false, not int: compare it, as in !(value == 1)",
 		`now + duration("5")`: `1:16: this is no duration: write one such as duration("90s") or duration("1h30m")`,
 	} {
-		_, err := environment.Expression("field", source)
+		_, err := environment(t).Expression("field", source)
 		if err == nil {
 			t.Errorf("%s: it compiles", source)
 			continue
