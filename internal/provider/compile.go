@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lifetime"
 )
 
 // defaultLifetime is what a token is taken to live where neither the reply nor
@@ -98,18 +99,18 @@ func keys(from []v1alpha1.SecretKey) []string {
 }
 
 // call compiles a call that brings a token.
-func (c *compiler) call(field string, spec v1alpha1.ProviderCall, lifetimes lifetimes) *Call {
+func (c *compiler) call(field string, spec v1alpha1.ProviderCall, lifetimes lifetime.Assumed) *Call {
 	return c.step(grants, field, spec, lifetimes)
 }
 
 // step compiles a call of one role.
-func (c *compiler) step(role role, field string, spec v1alpha1.ProviderCall, lifetimes lifetimes) *Call {
+func (c *compiler) step(role role, field string, spec v1alpha1.ProviderCall, lifetimes lifetime.Assumed) *Call {
 	c.enter(scope{role: role, again: outputsToSendAgain(spec)})
 	return c.compiled(field, spec, lifetimes)
 }
 
 // compiled compiles a call in the scope that has been entered.
-func (c *compiler) compiled(field string, spec v1alpha1.ProviderCall, lifetimes lifetimes) *Call {
+func (c *compiler) compiled(field string, spec v1alpha1.ProviderCall, lifetimes lifetime.Assumed) *Call {
 	return &Call{
 		role:      c.role,
 		request:   c.request(field+".request", spec.Request),
@@ -134,11 +135,11 @@ func (c *compiler) rotation() Rotation {
 	return rotation
 }
 
-func (c *compiler) lifetimes() lifetimes {
-	return lifetimes{
-		access:   c.duration("spec.lifetime.accessToken", c.spec.Lifetime.AccessToken, defaultLifetime),
-		refresh:  c.duration("spec.lifetime.refreshToken", c.spec.Lifetime.RefreshToken, 0),
-		declared: c.spec.Lifetime.AccessToken != nil,
+func (c *compiler) lifetimes() lifetime.Assumed {
+	return lifetime.Assumed{
+		Access:   c.duration("spec.lifetime.accessToken", c.spec.Lifetime.AccessToken, defaultLifetime),
+		Refresh:  c.duration("spec.lifetime.refreshToken", c.spec.Lifetime.RefreshToken, 0),
+		Declared: c.spec.Lifetime.AccessToken != nil,
 	}
 }
 
@@ -158,7 +159,7 @@ func (c *compiler) rateLimit() *RateLimit {
 // duration checks a span that may be absent. A zero counts as absent.
 func (c *compiler) duration(field string, spec *v1alpha1.Duration, fallback time.Duration) time.Duration {
 	value := spec.OrDefault(0)
-	if spec.IsUnreadable() || value < 0 || value > longestLifetime {
+	if spec.IsUnreadable() || value < 0 || value > lifetime.Longest {
 		c.problem(field, "write a duration from 0s to ten years, such as 1h")
 		return fallback
 	}

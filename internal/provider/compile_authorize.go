@@ -9,10 +9,11 @@ import (
 	"slices"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lifetime"
 )
 
 // authorize compiles how a person grants access.
-func (c *compiler) authorize(lifetimes lifetimes) *Authorize {
+func (c *compiler) authorize(lifetimes lifetime.Assumed) *Authorize {
 	spec := c.spec.Authorize
 	if spec == nil {
 		return nil
@@ -40,7 +41,7 @@ func (c *compiler) authorize(lifetimes lifetimes) *Authorize {
 
 // authorizePage compiles the page and the call for the code that comes of it. Where PKCE
 // is on, both must have their part of it, or it would bind nothing.
-func (c *compiler) authorizePage(compiled *Authorize, spec v1alpha1.ProviderAuthorize, lifetimes lifetimes) {
+func (c *compiler) authorizePage(compiled *Authorize, spec v1alpha1.ProviderAuthorize, lifetimes lifetime.Assumed) {
 	pageFields := []string{redirectURIField, stateField, scopeField}
 	codeFields := []string{redirectURIField, stateField, scopeField, codeField}
 	if compiled.PKCE == v1alpha1.PKCES256 {
@@ -72,7 +73,7 @@ func (c *compiler) authorizePage(compiled *Authorize, spec v1alpha1.ProviderAuth
 }
 
 // authorizeDevice compiles the two calls of RFC 8628.
-func (c *compiler) authorizeDevice(compiled *Authorize, spec v1alpha1.ProviderDevice, lifetimes lifetimes) {
+func (c *compiler) authorizeDevice(compiled *Authorize, spec v1alpha1.ProviderDevice, lifetimes lifetime.Assumed) {
 	const field = "spec.authorize.device"
 	before := len(c.problems)
 	c.enter(scope{role: prepares, authorization: []string{scopeField}})

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lifetime"
 )
 
 // maxSteps is how many calls prepare and finish may have each, as in the API's schema.
@@ -20,20 +21,20 @@ func (c *compiler) prepare() []*Call {
 	c.checkSteps("spec.prepare", c.spec.Prepare)
 	var calls []*Call
 	for i, spec := range c.spec.Prepare {
-		calls = append(calls, c.step(prepares, fmt.Sprintf("spec.prepare[%d]", i), spec, lifetimes{}))
+		calls = append(calls, c.step(prepares, fmt.Sprintf("spec.prepare[%d]", i), spec, lifetime.Assumed{}))
 		c.prepared = slices.AppendSeq(c.prepared, maps.Keys(spec.Response.Outputs))
 	}
 	return calls
 }
 
 // finish compiles the calls after a refresh or a login.
-func (c *compiler) finish(from lifetimes) []*Call {
+func (c *compiler) finish(from lifetime.Assumed) []*Call {
 	c.checkSteps("spec.finish", c.spec.Finish)
 	var calls []*Call
 	for i, spec := range c.spec.Finish {
 		assumed := from
 		if spec.Response.AccessToken == "" {
-			assumed = lifetimes{} // the token that is there lives on as it did
+			assumed = lifetime.Assumed{} // the token that is there lives on as it did
 		}
 		calls = append(calls, c.step(finishes, fmt.Sprintf("spec.finish[%d]", i), spec, assumed))
 	}
@@ -51,7 +52,7 @@ func (c *compiler) revoke() *Call {
 	if c.spec.Revoke == nil {
 		return nil
 	}
-	return c.step(revokes, "spec.revoke", *c.spec.Revoke, lifetimes{})
+	return c.step(revokes, "spec.revoke", *c.spec.Revoke, lifetime.Assumed{})
 }
 
 // checkBrings refuses a response that does not read what its call is for, and fields that

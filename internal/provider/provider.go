@@ -9,6 +9,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lifetime"
 )
 
 // Provider is a compiled description. It is read-only and safe for concurrent
@@ -93,7 +94,7 @@ type Call struct {
 	role      role
 	request   request
 	response  response
-	lifetimes lifetimes
+	lifetimes lifetime.Assumed // where a reply states none
 	// maySpend is true for a refresh that may spend its token, where a reply that
 	// says nothing must not pass for one that spent nothing.
 	maySpend bool
@@ -103,14 +104,6 @@ type Call struct {
 // says so: its description names that one as what the reply brings.
 func (c *Call) ExtendsToken() bool {
 	return c.response.accessToken != nil && c.response.accessToken.Uses(accessTokenVariable)
-}
-
-// lifetimes hold where a reply states none.
-type lifetimes struct {
-	access  time.Duration
-	refresh time.Duration // 0: not known
-	// declared tells that the description says how long an access token lives.
-	declared bool
 }
 
 // request is a compiled request; a nil template is absent.

@@ -19,6 +19,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/body"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/pause"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/standard"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
@@ -136,25 +138,26 @@ func (e *Exchange) Read(reply Reply) (outcome Outcome) {
 	return outcome
 }
 
-// readWhole reads a reply that has come to its end. It is broken where its body is no JSON;
-// tooMuch says that its body holds more than is read.
+// readWhole reads a reply that has come to its end, as it was announced or since its body
+// shows its own end. It is broken where its body is no JSON; tooMuch says that its body
+// holds more than is read.
 func (e *Exchange) readWhole(reply Reply, outcome *Outcome) (broken bool, tooMuch error) {
-	body := e.contentOf(reply)
-	if !body.isWhole(reply) {
+	content := e.source(reply).Read(func(value any) bool { return e.holdsToken(reply, value) })
+	if reply.CutShort && !content.Ends {
 		return true, nil
 	}
-	r := e.reader(reply, body.value)
+	r := e.reader(reply, content.Value)
 	r.readGrant(outcome)
-	outcome.RetryAfter = retryAfter(reply.Header, e.now)
+	outcome.RetryAfter = pause.RetryAfter(reply.Header, e.now)
 	outcome.Reason, outcome.Message = r.judge(outcome.Grant)
 	r.conclude(outcome)
-	if body.err != nil && outcome.Message != "" {
-		outcome.Message += fmt.Sprintf(" (its body was not read: %v)", body.err)
+	if content.Err != nil && outcome.Message != "" {
+		outcome.Message += fmt.Sprintf(" (its body was not read: %v)", content.Err)
 	}
-	if body.flaw != "" {
-		outcome.frameIs(body.flaw)
+	if content.Flaw != "" {
+		outcome.frameIs(content.Flaw)
 	}
-	return body.kind != isJSON || body.flaw != reply.Flaw, body.err
+	return content.Kind != body.JSON || content.Flaw != reply.Flaw, content.Err
 }
 
 // reader evaluates a call's response over one reply.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/pause"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -64,9 +65,9 @@ func (c *Call) unknown() string {
 // again, and what of the grant is the call's to give.
 func (r *reader) conclude(outcome *Outcome) {
 	if value, ok := r.value(r.call.response.retryAfter); ok {
-		outcome.RetryAfter = max(outcome.RetryAfter, pauseOf(value, r.exchange.now))
+		outcome.RetryAfter = max(outcome.RetryAfter, pause.Of(value, r.exchange.now))
 	} else if outcome.Reason == v1alpha1.RateLimitedReason && outcome.RetryAfter == 0 {
-		outcome.RetryAfter = limited(r.header, r.variables[bodyVariable], r.exchange.now)
+		outcome.RetryAfter = pause.Limited(r.header, r.variables[bodyVariable], r.exchange.now)
 	}
 	if outcome.Reason == string(v1alpha1.SendAgain) {
 		r.sendAgain(outcome)

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package provider
+package body
 
 import (
 	"bytes"
@@ -10,40 +10,29 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
 )
 
-// content is what a reply's body holds, and what was wrong with what it came in.
-type content struct {
-	decoded
-	// flaw says what was wrong with the frame; empty: nothing.
-	flaw string
-}
-
-// isWhole reports whether the body has come to its end: as it was announced, or since it
-// shows its own end, as JSON does.
-func (c content) isWhole(reply Reply) bool { return !reply.CutShort || c.ends }
-
-// contentOf a reply. What a body holds is looked for inside of it where it is not the
-// body: a server's warning before its JSON must not cost a token.
-func (e *Exchange) contentOf(reply Reply) content {
-	body := stripped(reply.Body, e.call.response.prefix)
-	c := content{decoded: decode(body, e.call.response.format), flaw: reply.Flaw}
+// Read gives what the body holds. That is looked for inside of it where it is not the body:
+// a server's warning before its JSON must not cost a token.
+func (s Source) Read(holdsToken func(value any) bool) Content {
+	body := stripped(s.Bytes, s.Prefix)
+	c := decode(body, s.Format)
+	c.Flaw = s.Flaw
 	switch {
-	case c.kind == isForm:
-	case c.kind == isJSON && len(c.rest) == 0 && (!isList(c.value) || e.holdsToken(reply, c.value)):
-	case c.kind == isJSON && e.holdsToken(reply, c.value):
+	case c.Kind == Form:
+	case c.Kind == JSON && len(c.rest) == 0 && (!isList(c.Value) || holdsToken(c.Value)):
+	case c.Kind == JSON && holdsToken(c.Value):
 		c.addFlaw("other text follows its JSON")
 	default:
-		inner, flaw := e.inside(reply, body, c.decoded)
-		if flaw == "" || c.kind == isJSON && !e.holdsToken(reply, inner.value) {
+		inner, flaw := frame{source: s, holdsToken: holdsToken}.inside(body, c.Value)
+		if flaw == "" || c.Kind == JSON && !holdsToken(inner.Value) {
 			break
 		}
-		c.decoded = inner
+		inner.Flaw, c = c.Flaw, inner
 		c.addFlaw(flaw)
 	}
-	if reply.CutShort && c.ends {
+	if s.CutShort && c.Ends {
 		c.addFlaw("it ended before the end that was announced, and behind what it holds")
 	}
 	return c
@@ -54,16 +43,23 @@ func isList(value any) bool {
 	return is
 }
 
+// frame is what may stand around the tokens of a body.
+type frame struct {
+	source Source
+	// holdsToken reports whether a value of the body holds a token of its own.
+	holdsToken func(value any) bool
+}
+
 // inside looks for what a body holds in the texts that it may stand for: the body itself,
 // the text that is the whole of its JSON (some servers encode twice), and what a page
 // shows, whose quotes are escaped.
-func (e *Exchange) inside(reply Reply, body []byte, whole decoded) (found decoded, flaw string) {
-	found, flaw = e.within(reply, body)
-	if text, isText := whole.value.(string); isText && flaw == "" && text != string(body) {
-		found, flaw = e.within(reply, []byte(text))
+func (f frame) inside(body []byte, whole any) (found Content, flaw string) {
+	found, flaw = f.within(body)
+	if text, isText := whole.(string); isText && flaw == "" && text != string(body) {
+		found, flaw = f.within([]byte(text))
 	}
-	if escapedQuote.Match(body) && (flaw == "" || !e.holdsToken(reply, found.value)) {
-		if shown, why := e.within(reply, []byte(html.UnescapeString(string(body)))); why != "" {
+	if escapedQuote.Match(body) && (flaw == "" || !f.holdsToken(found.Value)) {
+		if shown, why := f.within([]byte(html.UnescapeString(string(body)))); why != "" {
 			found, flaw = shown, why
 		}
 	}
@@ -72,22 +68,6 @@ func (e *Exchange) inside(reply Reply, body []byte, whole decoded) (found decode
 
 // escapedQuote is a quote as it is written in a page.
 var escapedQuote = regexp.MustCompile(`&(?:quot|#34|#x22);`)
-
-func (c *content) addFlaw(flaw string) { c.flaw = strings.TrimPrefix(c.flaw+", and "+flaw, ", and ") }
-
-// holdsToken reports whether a value of the body holds a token of its own.
-func (e *Exchange) holdsToken(reply Reply, value any) bool {
-	r := e.reader(reply, value)
-	for _, field := range []*expression.Expression{e.call.response.accessToken, e.call.response.refreshToken} {
-		if field == nil || !field.Uses(bodyVariable) {
-			continue
-		}
-		if text, ok := r.text(field); ok && text != "" {
-			return true
-		}
-	}
-	return false
-}
 
 const (
 	// maxCandidates is how many places of a text are tried for JSON or a form.
@@ -104,7 +84,7 @@ var opening = regexp.MustCompile(`\{\s*"|\[\s*\{`)
 // within looks for JSON or a form inside of a text: the first with a token in it, or else
 // the first object, which may say why there is none. The flaw is empty where there is
 // nothing.
-func (e *Exchange) within(reply Reply, text []byte) (found decoded, flaw string) {
+func (f frame) within(text []byte) (found Content, flaw string) {
 	const (
 		inText = "its JSON stands in the midst of other text"
 		inList = "its JSON is a list where an object is wanted"
@@ -127,19 +107,19 @@ func (e *Exchange) within(reply Reply, text []byte) (found decoded, flaw string)
 			}
 			why = byHand
 		}
-		document := decoded{value: trimKeys(value), kind: isJSON, ends: true}
-		if e.holdsToken(reply, document.value) {
+		document := Content{Value: trimKeys(value), Kind: JSON, Ends: true}
+		if f.holdsToken(document.Value) {
 			return document, why
 		}
-		if list, is := value.([]any); is && len(list) == 1 && e.holdsToken(reply, list[0]) {
-			return decoded{value: list[0], kind: isJSON, ends: true}, inList
+		if list, is := value.([]any); is && len(list) == 1 && f.holdsToken(list[0]) {
+			return Content{Value: list[0], Kind: JSON, Ends: true}, inList
 		}
 		if _, isObject := value.(map[string]any); isObject && flaw == "" {
 			found, flaw = document, why
 		}
 		text = rest
 	}
-	if form, ok := e.formWithin(reply); ok {
+	if form, ok := f.formWithin(); ok {
 		return form, "its form stands in the midst of other text"
 	}
 	return found, flaw
@@ -159,12 +139,12 @@ var errNotMended = errors.New("it is not JSON, and nothing in it can be mended")
 
 // formWithin looks for a form that holds a token among other text. The last word of a body
 // that was cut short may be half of one.
-func (e *Exchange) formWithin(reply Reply) (decoded, bool) {
-	if !bytes.ContainsRune(reply.Body, '=') || len(reply.Body) > maxTried {
-		return decoded{}, false
+func (f frame) formWithin() (Content, bool) {
+	if !bytes.ContainsRune(f.source.Bytes, '=') || len(f.source.Bytes) > maxTried {
+		return Content{}, false
 	}
-	words := bytes.FieldsFunc(reply.Body, func(r rune) bool { return strings.ContainsRune(" \t\r\n<>\"'{}", r) })
-	if reply.CutShort && len(words) > 0 {
+	words := bytes.FieldsFunc(f.source.Bytes, func(r rune) bool { return strings.ContainsRune(" \t\r\n<>\"'{}", r) })
+	if f.source.CutShort && len(words) > 0 {
 		words = words[:len(words)-1]
 	}
 	candidates := 0
@@ -176,10 +156,10 @@ func (e *Exchange) formWithin(reply Reply) (decoded, bool) {
 			break
 		}
 		form := decodeForm(word)
-		if form.err == nil && e.holdsToken(reply, form.value) {
-			form.ends = true // white space or markup follows
+		if form.Err == nil && f.holdsToken(form.Value) {
+			form.Ends = true // white space or markup follows
 			return form, true
 		}
 	}
-	return decoded{}, false
+	return Content{}, false
 }
