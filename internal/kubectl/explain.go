@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 )
 
 func (p *plugin) explain() *cobra.Command {
@@ -27,7 +28,7 @@ func (p *plugin) explain() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			compiled, err := provider.Compile(names[0], spec)
+			compiled, err := compile.Provider(names[0], spec)
 			if err != nil {
 				return err
 			}

@@ -29,8 +29,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lint"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
@@ -48,13 +49,13 @@ func (p *plugin) checkFile(ctx context.Context, c *cluster, file string) (findin
 	var found findings
 	for _, described := range m.providers {
 		what := "ClusterTokenProvider " + described.Name
-		compiled, err := provider.Compile(described.Name, described.Spec)
+		compiled, err := compile.Provider(described.Name, described.Spec)
 		if err != nil {
 			found.add(screen.Wrong, what, "%s", problem.OneLine(err))
 			continue
 		}
 		found.add(screen.Right, what, "it compiles")
-		for _, warning := range compiled.Warnings(described.Spec) {
+		for _, warning := range lint.Warnings(compiled, described.Spec) {
 			found.add(screen.Doubtful, what, "%s", warning)
 		}
 	}

@@ -28,6 +28,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lint"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
@@ -98,7 +100,7 @@ func newTrial(file string, parameters []string, now time.Time) (*trial, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	compiled, err := provider.Compile(name, spec)
+	compiled, err := compile.Provider(name, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +121,7 @@ func newTrial(file string, parameters []string, now time.Time) (*trial, error) {
 	if err != nil {
 		return nil, fmt.Errorf("give the parameters with --parameter NAME=VALUE: %w", err)
 	}
-	t := &trial{provider: compiled, warnings: compiled.Warnings(spec), now: now.UTC().Truncate(time.Second)}
+	t := &trial{provider: compiled, warnings: lint.Warnings(compiled, spec), now: now.UTC().Truncate(time.Second)}
 	t.inputs = provider.Inputs{
 		AppKey: standIn("APPKEY", 1), AppSecret: standIn("APPSEC", 1), RefreshToken: standIn("RTOKEN", 1),
 		AccessToken: standIn("ATOKEN", 1), Login: map[string]secret.Text{}, Parameters: checked, Outputs: map[string]any{},

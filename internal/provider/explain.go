@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/variable"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/words"
 	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
@@ -29,12 +30,12 @@ func (r *reader) explain(grant token.Grant) string {
 // words are the provider's own: what the description says they are, or else what servers
 // call them.
 func (r *reader) words() string {
-	if value, ok := r.value(r.call.response.message); ok {
+	if value, ok := r.variables.of(r.call.Response.Message); ok {
 		if text, _ := expression.TextOf(value); text != "" {
 			return text
 		}
 	}
-	return words.In(r.variables[bodyVariable])
+	return words.In(r.variables[variable.Body])
 }
 
 // secrets gives every secret of the exchange.
@@ -57,7 +58,7 @@ func (r *reader) secrets(grant token.Grant) []string {
 			}
 		}
 	}
-	if text, ok := r.text(r.call.response.accessToken); ok {
+	if text, ok := r.variables.text(r.call.Response.AccessToken); ok {
 		all = append(all, text)
 	}
 	return all

@@ -8,25 +8,27 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/lifetime"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/variable"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // readLifetimes works out when the tokens expire. What a reply states and is of no use is
 // remarked on; a token that the reply says has ended is not used.
 func (r *reader) readLifetimes(outcome *Outcome) {
-	response, grant, now := &r.call.response, &outcome.Grant, r.exchange.now
+	response, grant, now := &r.call.Response, &outcome.Grant, r.exchange.now
 	grant.IssuedAt = now
-	access := r.stated("expiresAt", response.expiresAt, "expiresIn", response.expiresIn)
-	outcome.EndIsKnown = access.Kind == lifetime.Life || access.Ignored || r.call.lifetimes.Declared
+	access := r.stated("expiresAt", response.ExpiresAt, "expiresIn", response.ExpiresIn)
+	outcome.EndIsKnown = access.Kind == lifetime.Life || access.Ignored || r.call.Lifetimes.Declared
 	if access.Kind == lifetime.Nothing {
-		access.Life = r.call.lifetimes.Access
+		access.Life = r.call.Lifetimes.Access
 		if access.Remark != "" {
 			access.Remark += fmt.Sprintf(", so %s is assumed", access.Life)
 		}
 	}
 	if access.Kind == lifetime.End {
 		r.unusable = "an access token that has ended already, as its " + access.Name + " says: see whether the clocks of the provider and of this cluster are right"
-		grant.AccessToken, grant.Validity = noToken, token.Validity{}
+		grant.AccessToken, grant.Validity = secret.Text{}, token.Validity{}
 	} else {
 		grant.ExpiresAt = now.Add(access.Life)
 	}
@@ -44,7 +46,7 @@ func (r *reader) readLifetimes(outcome *Outcome) {
 		refresh.Remark, refresh.Ignored = "", false
 	}
 	if refresh.Life == 0 && !grant.RefreshToken.IsZero() {
-		refresh.Life = r.call.lifetimes.Refresh
+		refresh.Life = r.call.Lifetimes.Refresh
 	}
 	if refresh.Life > 0 {
 		grant.RefreshTokenExpiresAt = now.Add(refresh.Life)
@@ -56,12 +58,12 @@ func (r *reader) readLifetimes(outcome *Outcome) {
 // refreshStated gives the lifetime that a reply states of its refresh token: where the
 // description says, or else where servers commonly state it.
 func (r *reader) refreshStated() lifetime.Stated {
-	response := &r.call.response
+	response := &r.call.Response
 	switch {
-	case response.refreshTokenExpiresAt != nil || response.refreshTokenExpiresIn != nil:
-		return r.stated("refreshTokenExpiresAt", response.refreshTokenExpiresAt, "refreshTokenExpiresIn", response.refreshTokenExpiresIn)
-	case r.call.role == grants:
-		return lifetime.OfRefreshToken(r.variables[bodyVariable], r.exchange.now)
+	case response.RefreshTokenExpiresAt != nil || response.RefreshTokenExpiresIn != nil:
+		return r.stated("refreshTokenExpiresAt", response.RefreshTokenExpiresAt, "refreshTokenExpiresIn", response.RefreshTokenExpiresIn)
+	case r.call.Role == Grants:
+		return lifetime.OfRefreshToken(r.variables[variable.Body], r.exchange.now)
 	}
 	return lifetime.Stated{}
 }

@@ -5,11 +5,10 @@ package provider
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/body"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/variable"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
@@ -17,18 +16,18 @@ import (
 func (e *Exchange) source(reply Reply) body.Source {
 	return body.Source{
 		Bytes: reply.Body, CutShort: reply.CutShort, Flaw: reply.Flaw,
-		Prefix: e.call.response.prefix, Format: e.call.response.format,
+		Prefix: e.call.Response.Prefix, Format: e.call.Response.Format,
 	}
 }
 
 // holdsToken reports whether a value of the body holds a token of its own.
 func (e *Exchange) holdsToken(reply Reply, value any) bool {
 	r := e.reader(reply, value)
-	for _, field := range []*expression.Expression{e.call.response.accessToken, e.call.response.refreshToken} {
-		if field == nil || !field.Uses(bodyVariable) {
+	for _, field := range []*expression.Expression{e.call.Response.AccessToken, e.call.Response.RefreshToken} {
+		if field == nil || !field.Uses(variable.Body) {
 			continue
 		}
-		if text, ok := r.text(field); ok && text != "" {
+		if text, ok := r.variables.text(field); ok && text != "" {
 			return true
 		}
 	}
@@ -39,7 +38,7 @@ func (e *Exchange) holdsToken(reply Reply, value any) bool {
 // short, or is broken, too deep or holds too much. What is there to its end is taken, and
 // proves nothing of what else the reply said: it stays a failure.
 func (e *Exchange) salvage(reply Reply, why error, outcome *Outcome) {
-	for remains := range e.source(reply).Remains(e.call.response.mayHoldToken) {
+	for remains := range e.source(reply).Remains(e.call.Response.MayHoldToken) {
 		found := Outcome{}
 		e.reader(reply, remains).readGrant(&found)
 		found.Grant.Outputs = nil // half of them would be taken for all
@@ -62,20 +61,4 @@ func (e *Exchange) salvage(reply Reply, why error, outcome *Outcome) {
 		}
 		return
 	}
-}
-
-// mayHoldToken reports whether a token, or how long it lives, may be in this member of the
-// body.
-func (r *response) mayHoldToken(name string) bool {
-	for _, field := range []*expression.Expression{
-		r.refreshToken, r.accessToken, r.tokenType, r.expiresIn, r.expiresAt, r.refreshTokenExpiresIn, r.refreshTokenExpiresAt,
-	} {
-		if field == nil {
-			continue
-		}
-		if fields, whole := field.Fields(bodyVariable); whole || slices.Contains(fields, strings.TrimSpace(name)) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,7 +1,9 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package provider
+// Package lint says what in a description is most likely a mistake although it compiles. It
+// is for whoever writes one: it refuses nothing, and reads nothing but the description.
+package lint
 
 import (
 	"fmt"
@@ -11,23 +13,26 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/variable"
 )
 
 // Warnings says what in a description is most likely a mistake although it compiles,
 // each with its field. spec is what the provider was compiled from. They are for whoever
 // writes a description: nothing is refused over them.
-func (p *Provider) Warnings(spec v1alpha1.ClusterTokenProviderSpec) []string {
-	c := &compiler{spec: spec}
-	c.declare()
-	c.prepare()
+func Warnings(p *provider.Provider, spec v1alpha1.ClusterTokenProviderSpec) []string {
+	known := variable.Of(spec)
+	for _, call := range spec.Prepare {
+		known.AddPrepared(call)
+	}
 	var again []string
 	for _, call := range []*v1alpha1.ProviderCall{spec.Refresh, spec.Login} {
 		if call != nil {
-			again = append(again, outputsToSendAgain(*call)...)
+			again = append(again, variable.Again(*call)...)
 		}
 	}
-	c.enter(scope{role: grants, again: again})
-	w := &warner{provider: p, requests: c.requests, responses: c.responses, variables: p.samples(), conditions: map[v1alpha1.Expression]*expression.Expression{}}
+	requests, responses := known.In(variable.Scope{Again: again})
+	w := &warner{provider: p, requests: requests, responses: responses, variables: samples(p), conditions: map[v1alpha1.Expression]*expression.Expression{}}
 	w.rotation(spec.Rotation)
 	if spec.Refresh != nil {
 		w.call("spec.refresh", *spec.Refresh)
@@ -42,7 +47,7 @@ func (p *Provider) Warnings(spec v1alpha1.ClusterTokenProviderSpec) []string {
 
 // warner gathers warnings about one description.
 type warner struct {
-	provider            *Provider
+	provider            *provider.Provider
 	requests, responses *expression.Environment
 	variables           map[string]any // samples
 	conditions          map[v1alpha1.Expression]*expression.Expression
@@ -66,7 +71,7 @@ func (w *warner) warn(field, format string, arguments ...any) {
 const sample = "sample"
 
 // samples are the values of a credential that brings what it must and no more.
-func (p *Provider) samples() map[string]any {
+func samples(p *provider.Provider) map[string]any {
 	app, login, parameters, outputs := map[string]string{}, map[string]string{}, map[string]string{}, map[string]any{}
 	if p.App == v1alpha1.Required {
 		app["key"], app["secret"] = sample, sample
@@ -74,7 +79,7 @@ func (p *Provider) samples() map[string]any {
 	for _, key := range p.LoginKeys {
 		login[key] = sample
 	}
-	for _, each := range p.parameters {
+	for _, each := range p.Declared {
 		switch {
 		case each.Default != nil:
 			parameters[each.Name] = *each.Default
@@ -86,9 +91,9 @@ func (p *Provider) samples() map[string]any {
 		outputs[name] = sample
 	}
 	return map[string]any{
-		appVariable: app, refreshTokenVariable: sample, accessTokenVariable: sample, loginVariable: login,
-		clientCertificateVariable: map[string]string{"certificate": sample, "key": sample}, serviceAccountTokenVariable: sample,
-		parametersVariable: parameters, outputsVariable: outputs, nowVariable: time.Unix(1_800_000_000, 0).UTC(), expression.UUIDKey: sample,
+		variable.App: app, variable.RefreshToken: sample, variable.AccessToken: sample, variable.Login: login,
+		variable.ClientCertificate: map[string]string{"certificate": sample, "key": sample}, variable.ServiceAccountToken: sample,
+		variable.Parameters: parameters, variable.Outputs: outputs, variable.Now: time.Unix(1_800_000_000, 0).UTC(), expression.UUIDKey: sample,
 	}
 }
 
@@ -163,7 +168,7 @@ func (w *warner) constant(source v1alpha1.Expression) (value, known bool) {
 // matchedStatuses gives the statuses that a condition matches which asks for nothing else.
 func (w *warner) matchedStatuses(source v1alpha1.Expression) (matched []int, byStatus bool) {
 	compiled := w.condition(source)
-	if compiled == nil || !slices.Equal(compiled.Variables(), []string{statusVariable}) {
+	if compiled == nil || !slices.Equal(compiled.Variables(), []string{variable.Status}) {
 		return nil, false
 	}
 	for _, status := range statusesOf(string(source)) {
@@ -193,7 +198,7 @@ func statusesOf(source string) []int {
 
 // reply is the samples with a reply.
 func (w *warner) reply(status int, body any) map[string]any {
-	w.variables[statusVariable], w.variables[headersVariable], w.variables[bodyVariable] = int64(status), map[string]any{}, body
+	w.variables[variable.Status], w.variables[variable.Headers], w.variables[variable.Body] = int64(status), map[string]any{}, body
 	return w.variables
 }
 

@@ -1,15 +1,18 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package provider_test
+package lint_test
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lint"
 )
 
 func TestWarningsTellWhatIsMostLikelyAMistake(t *testing.T) {
@@ -88,12 +91,15 @@ refresh:
 				}
 				text = strings.Replace(text, lines[i], instead[i], 1)
 			}
-			s := spec(t, text)
-			compiled, err := provider.Compile("example", s)
+			var spec v1alpha1.ClusterTokenProviderSpec
+			if err := yaml.UnmarshalStrict([]byte(text), &spec); err != nil {
+				t.Fatal(err)
+			}
+			compiled, err := compile.Provider("example", spec)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, compiled.Warnings(s)); diff != "" {
+			if diff := cmp.Diff(c.want, lint.Warnings(compiled, spec)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}
 		})

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package provider
+package request
 
 import (
 	"bytes"
@@ -16,24 +16,23 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
-// Request builds what is to be sent. Its error says what the description or the
+// Build makes what is to be sent. Its error says what the description or the
 // inputs lack, and holds no secret.
 //
 // The request has no GetBody, so that net/http cannot send its body a second
 // time by itself.
-func (e *Exchange) Request(ctx context.Context) (*http.Request, error) {
-	spec := &e.call.request
-	target, err := e.target()
+func (r *Request) Build(ctx context.Context, variables map[string]any) (*http.Request, error) {
+	target, err := r.target(variables)
 	if err != nil {
 		return nil, err
 	}
-	body, contentType, err := e.body()
+	body, contentType, err := r.body(variables)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, spec.method, "https://placeholder.invalid", nil)
+	request, err := http.NewRequestWithContext(ctx, r.Method, "https://placeholder.invalid", nil)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a method", spec.method)
+		return nil, fmt.Errorf("%s is not a method", r.Method)
 	}
 	request.URL, request.Host = target, target.Host
 	if contentType != "" {
@@ -46,20 +45,16 @@ func (e *Exchange) Request(ctx context.Context) (*http.Request, error) {
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", version.UserAgent())
-	if err := e.authenticate(request.Header); err != nil {
+	if err := r.authenticate(request.Header, variables); err != nil {
 		return nil, err
 	}
-	return request, e.headers(request.Header)
+	return request, r.headers(request.Header, variables)
 }
 
-// HostFromReply reports whether the last reply has a say in which host is called (its
-// outputs decide it). Else the parameters alone do: the compiler allows nothing more.
-func (c *Call) HostFromReply() bool { return c.request.hostFromReply }
-
-// URL is the address of the request, without what its query adds. url.Parse's errors quote
+// Address is the URL of the request, without what its query adds. url.Parse's errors quote
 // the URL, which may hold a secret, so they go no further.
-func (e *Exchange) URL() (*url.URL, error) {
-	text, present, err := e.call.request.url.Text(e.variables())
+func (r *Request) Address(variables map[string]any) (*url.URL, error) {
+	text, present, err := r.URL.Text(variables)
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +73,12 @@ func (e *Exchange) URL() (*url.URL, error) {
 }
 
 // target builds the URL with its query.
-func (e *Exchange) target() (*url.URL, error) {
-	target, err := e.URL()
+func (r *Request) target(variables map[string]any) (*url.URL, error) {
+	target, err := r.Address(variables)
 	if err != nil {
 		return nil, err
 	}
-	query, err := e.values(e.call.request.query)
+	query, err := valuesOf(r.Query, variables)
 	if err != nil {
 		return nil, err
 	}
@@ -95,30 +90,30 @@ func (e *Exchange) target() (*url.URL, error) {
 	return target, nil
 }
 
-// values evaluates a query or a form; empty optionals are left out, and a list repeats
+// valuesOf evaluates a query or a form; empty optionals are left out, and a list repeats
 // its key.
-func (e *Exchange) values(pairs []pair) (url.Values, error) {
+func valuesOf(pairs []Pair, variables map[string]any) (url.Values, error) {
 	values := url.Values{}
 	for _, pair := range pairs {
-		texts, err := pair.value.Texts(e.variables())
+		texts, err := pair.Value.Texts(variables)
 		if err != nil {
 			return nil, err
 		}
 		if len(texts) > 0 {
-			values[pair.name] = texts
+			values[pair.Name] = texts
 		}
 	}
 	return values, nil
 }
 
 // body builds the body; contentType is empty where there is none.
-func (e *Exchange) body() (body []byte, contentType string, err error) {
-	switch spec := &e.call.request; {
-	case spec.json != nil:
-		body, err = e.jsonBody(spec.json)
+func (r *Request) body(variables map[string]any) (body []byte, contentType string, err error) {
+	switch {
+	case r.JSON != nil:
+		body, err = encode(r.JSON, variables)
 		return body, "application/json", err
-	case spec.form != nil:
-		values, err := e.values(spec.form)
+	case r.Form != nil:
+		values, err := valuesOf(r.Form, variables)
 		return []byte(values.Encode()), "application/x-www-form-urlencoded", err
 	}
 	return nil, "", nil
@@ -126,20 +121,19 @@ func (e *Exchange) body() (body []byte, contentType string, err error) {
 
 // authenticate sets the Authorization header (RFC 7617), unless the username is
 // an empty optional.
-func (e *Exchange) authenticate(header http.Header) error {
-	spec := &e.call.request
-	if spec.username == nil {
+func (r *Request) authenticate(header http.Header, variables map[string]any) error {
+	if r.Username == nil {
 		return nil
 	}
-	username, present, err := spec.username.Text(e.variables())
+	username, present, err := r.Username.Text(variables)
 	if err != nil || !present {
 		return err
 	}
-	password, _, err := spec.password.Text(e.variables())
+	password, _, err := r.Password.Text(variables)
 	if err != nil {
 		return err
 	}
-	if spec.formEncoded {
+	if r.FormEncoded {
 		username, password = url.QueryEscape(username), url.QueryEscape(password)
 	}
 	header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(username+":"+password)))
@@ -149,9 +143,9 @@ func (e *Exchange) authenticate(header http.Header) error {
 // headers sets the description's headers over the defaults. A name is sent as it is
 // written, since there are servers that take case for meaning, against RFC 9110 section
 // 5.1: net/http leaves a map's keys alone.
-func (e *Exchange) headers(header http.Header) error {
-	for _, pair := range e.call.request.headers {
-		text, present, err := pair.value.Text(e.variables())
+func (r *Request) headers(header http.Header, variables map[string]any) error {
+	for _, pair := range r.Headers {
+		text, present, err := pair.Value.Text(variables)
 		if err != nil {
 			return err
 		}
@@ -159,13 +153,13 @@ func (e *Exchange) headers(header http.Header) error {
 			continue
 		}
 		if strings.ContainsFunc(text, isControl) {
-			return fmt.Errorf("the value of the header %s holds a line feed or another control character", pair.name)
+			return fmt.Errorf("the value of the header %s holds a line feed or another control character", pair.Name)
 		}
-		header.Del(pair.name)
-		if isUserAgent := http.CanonicalHeaderKey(pair.name) == "User-Agent"; isUserAgent {
+		header.Del(pair.Name)
+		if isUserAgent := http.CanonicalHeaderKey(pair.Name) == "User-Agent"; isUserAgent {
 			header["User-Agent"] = []string{""} // net/http would add its own
 		}
-		header[pair.name] = []string{text}
+		header[pair.Name] = []string{text}
 	}
 	return nil
 }

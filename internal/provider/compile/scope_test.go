@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package provider_test
+package compile_test
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 )
 
 // steps describes a provider by its YAML, with a refresh that needs no more words.
@@ -59,7 +59,7 @@ func TestAVariableIsUsedWhereItIsKnown(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := provider.Compile("example", spec(t, c.spec))
+			_, err := compile.Provider("example", spec(t, c.spec))
 			got := ""
 			if err != nil {
 				got = err.Error()
@@ -103,7 +103,7 @@ func TestACallReadsWhatItIsFor(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := provider.Compile("example", spec(t, c.spec))
+			_, err := compile.Provider("example", spec(t, c.spec))
 			got := ""
 			if err != nil {
 				got = err.Error()
@@ -143,7 +143,7 @@ func TestHowAPersonAuthorizesIsChecked(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := provider.Compile("example", spec(t, "prepare: [{request: {url: \"https://x/\"}, response: {outputs: {endpoint: body.e}}}]\n"+steps("authorize: {"+c.authorize+"}")))
+			_, err := compile.Provider("example", spec(t, "prepare: [{request: {url: \"https://x/\"}, response: {outputs: {endpoint: body.e}}}]\n"+steps("authorize: {"+c.authorize+"}")))
 			got := ""
 			if err != nil {
 				got = err.Error()
@@ -185,7 +185,7 @@ func TestWhatACredentialMustBring(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := compile(t, c.spec)
+			p := compiled(t, c.spec)
 			if got := (want{p.App, p.ClientCertificate, p.NeedsLogin, p.RemembersReply}); got != c.want {
 				t.Errorf("got %+v, want %+v\nreason: %s", got, c.want, c.reason)
 			}
@@ -195,7 +195,7 @@ func TestWhatACredentialMustBring(t *testing.T) {
 
 func TestTheLanguagesAdditionsCompiled(t *testing.T) {
 	t.Parallel()
-	p := compile(t, `
+	p := compiled(t, `
 inputs: {parameters: [{name: tenant}], serviceAccountToken: {audience: "api://${parameters.tenant}", optional: true}}
 renewal: {earliestPercentage: 95}
 prepare: [{request: {url: "https://x/"}, response: {outputs: {a: body.a, both: body.b}}}]

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package provider_test
+package compile_test
 
 import (
 	stdcmp "cmp"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
@@ -27,9 +28,9 @@ func spec(t testing.TB, text string) v1alpha1.ClusterTokenProviderSpec {
 	return spec
 }
 
-func compile(t testing.TB, text string) *provider.Provider {
+func compiled(t testing.TB, text string) *provider.Provider {
 	t.Helper()
-	p, err := provider.Compile("example", spec(t, text))
+	p, err := compile.Provider("example", spec(t, text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ spec.refresh.response.failures[1].reason: write ReauthorizationRequired, AppReje
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := provider.Compile("example", spec(t, c.spec))
+			_, err := compile.Provider("example", spec(t, c.spec))
 			if err == nil {
 				t.Fatalf("%s: it compiles", c.reason)
 			}
@@ -147,7 +148,7 @@ refresh:
   request: {}
   response: {accessToken: body.a, outputs: {region: body.region}}`)
 			s.Refresh.Request.URL = c.url
-			_, err := provider.Compile("example", s)
+			_, err := compile.Provider("example", s)
 			want := c.want
 			if want != "" {
 				want = "spec.refresh.request.url: " + want
@@ -181,7 +182,7 @@ func TestInference(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := compile(t, c.spec)
+			p := compiled(t, c.spec)
 			if p.App != c.app || p.RefreshToken != c.refreshToken {
 				t.Errorf("app %s, refresh token %s; want %s, %s", p.App, p.RefreshToken, c.app, c.refreshToken)
 			}
@@ -191,7 +192,7 @@ func TestInference(t *testing.T) {
 
 func TestCompiledProvider(t *testing.T) {
 	t.Parallel()
-	p := compile(t, `
+	p := compiled(t, `
 inputs: {login: [b, a]}
 refresh: {request: {url: "https://x/"}, response: {accessToken: body.a, outputs: {z: body.z, c: body.c}}}
 login: {request: {url: "https://x/"}, response: {accessToken: body.a, outputs: {d: body.d, c: body.c}}}
@@ -209,7 +210,7 @@ rateLimit: {requests: 10, per: 10m}`)
 	if diff := cmp.Diff(&provider.RateLimit{Requests: 10, Per: 10 * time.Minute}, p.RateLimit); diff != "" {
 		t.Errorf("rate limit (-want +got):\n%s", diff)
 	}
-	silent := compile(t, `{refresh: {request: {url: "https://x/"}, response: {accessToken: body.a}}, rateLimit: {requests: 5}}`)
+	silent := compiled(t, `{refresh: {request: {url: "https://x/"}, response: {accessToken: body.a}}, rateLimit: {requests: 5}}`)
 	if diff := cmp.Diff(provider.Rotation{Mode: "Auto", OnUnknownOutcome: "Hold"}, silent.Rotation); diff != "" {
 		t.Errorf("rotation of a silent spec (-want +got):\n%s", diff)
 	}
@@ -218,49 +219,9 @@ rateLimit: {requests: 10, per: 10m}`)
 	}
 }
 
-func TestParameters(t *testing.T) {
-	t.Parallel()
-	p := compile(t, `
-inputs:
-  parameters:
-  - {name: site, required: true, pattern: "^[a-z.]+$", description: the host name of the site}
-  - {name: path, default: token}
-  - {name: scope}
-refresh: {request: {url: "https://${parameters.site}/"}, response: {accessToken: body.a}}`)
-	cases := map[string]struct {
-		given map[string]string
-		want  map[string]string
-		err   string
-	}{
-		"defaults are filled in":       {map[string]string{"site": "a.b"}, map[string]string{"site": "a.b", "path": "token"}, ""},
-		"what is given wins":           {map[string]string{"site": "a.b", "path": "x", "scope": "s"}, map[string]string{"site": "a.b", "path": "x", "scope": "s"}, ""},
-		"an empty value is not set":    {map[string]string{"site": "a.b", "path": "", "scope": ""}, map[string]string{"site": "a.b", "path": "token"}, ""},
-		"a missing one says what":      {nil, nil, "set spec.parameters.site: the host name of the site"},
-		"a broken pattern says what":   {map[string]string{"site": "canary/"}, nil, "spec.parameters.site must match `^[a-z.]+$`: the host name of the site"},
-		"a slip":                       {map[string]string{"site": "shop.example.com", "scpoe": "x"}, nil, "remove spec.parameters.scpoe: provider example does not take it (it takes site, path, scope): did you mean scope?"},
-		"an unknown one, and all else": {map[string]string{"sight": "x"}, nil, "set spec.parameters.site: the host name of the site\nremove spec.parameters.sight: provider example does not take it (it takes site, path, scope)"},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got, err := p.Parameters(c.given)
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-			text := ""
-			if err != nil {
-				text = err.Error()
-			}
-			if diff := cmp.Diff(c.err, text); diff != "" {
-				t.Errorf("error (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestTheExampleOfTheReferenceCompiles(t *testing.T) {
 	t.Parallel()
-	content, err := os.ReadFile("../../docs/providers.md")
+	content, err := os.ReadFile("../../../docs/providers.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +234,7 @@ func TestTheExampleOfTheReferenceCompiles(t *testing.T) {
 	if err := yaml.UnmarshalStrict([]byte(example), &object); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := provider.Compile(object.Name, object.Spec); err != nil {
+	if _, err := compile.Provider(object.Name, object.Spec); err != nil {
 		t.Error(err)
 	}
 }
@@ -282,7 +243,7 @@ func TestTheExampleOfTheReferenceCompiles(t *testing.T) {
 // compiles them.
 func TestTheSectionsOfTheReferenceCompile(t *testing.T) {
 	t.Parallel()
-	content, err := os.ReadFile("../../docs/providers.md")
+	content, err := os.ReadFile("../../../docs/providers.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +265,7 @@ func TestTheSectionsOfTheReferenceCompile(t *testing.T) {
 		}
 		s.Refresh.Request.URL = stdcmp.Or(s.Refresh.Request.URL, "https://x/")
 		s.Refresh.Response.AccessToken = stdcmp.Or(s.Refresh.Response.AccessToken, "body.access_token")
-		if _, err := provider.Compile("example", s); err != nil {
+		if _, err := compile.Provider("example", s); err != nil {
 			t.Errorf("%s: %v", section, err)
 		}
 	}
@@ -316,7 +277,7 @@ func TestTheLargestSpecCompiles(t *testing.T) {
 	for range 64 {
 		s.Refresh.Response.Failures = append(s.Refresh.Response.Failures, v1alpha1.FailureRule{When: v1alpha1.Expression(strings.Repeat("status == 1 || ", 100) + "false"), Reason: "RateLimited"})
 	}
-	if _, err := provider.Compile("example", s); err != nil {
+	if _, err := compile.Provider("example", s); err != nil {
 		t.Errorf("the largest spec that the API lets in compiles: %v", err)
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package provider
+package lint
 
 import (
 	"encoding/json"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/variable"
 )
 
 // texts walks the texts of all calls, whatever fields they have.
@@ -61,7 +62,7 @@ var placeholder = regexp.MustCompile(`\{\{|\$\(\w|\$[A-Za-z_]|^\{[A-Za-z_.]+\}$|
 func (w *warner) template(field, text string) {
 	if !strings.Contains(text, "${") {
 		compiled, err := w.requests.Expression(field, text)
-		isValue := err == nil && len(compiled.Variables()) > 0 && (strings.ContainsAny(text, ".(") || text == refreshTokenVariable || text == accessTokenVariable)
+		isValue := err == nil && len(compiled.Variables()) > 0 && (strings.ContainsAny(text, ".(") || text == variable.RefreshToken || text == variable.AccessToken)
 		if isValue || placeholder.MatchString(text) {
 			w.warn(field, "it is sent as it stands, letter for letter: write ${...} for a value, such as ${refreshToken}")
 		}
@@ -77,8 +78,8 @@ func (w *warner) template(field, text string) {
 		return
 	}
 	name, _, _ := strings.Cut(failed.Message, " ")
-	if variable, key, ok := strings.Cut(name, "."); ok && (variable == parametersVariable || variable == appVariable) {
-		w.warn(fmt.Sprintf("%s:%d:%d", field, failed.Line, failed.Column), "no call can be made for a credential without %s: write %s.?%s to leave it out then", name, variable, key)
+	if of, key, ok := strings.Cut(name, "."); ok && (of == variable.Parameters || of == variable.App) {
+		w.warn(fmt.Sprintf("%s:%d:%d", field, failed.Line, failed.Column), "no call can be made for a credential without %s: write %s.?%s to leave it out then", name, of, key)
 	}
 }
 
@@ -93,7 +94,7 @@ func (w *warner) expression(field, text string) {
 	if strings.Contains(text, "${") {
 		w.warn(field, "'${' inside of a CEL text is not replaced: join texts with +, as in \"Bearer \" + body.access_token")
 	}
-	headers, _ := compiled.Fields(headersVariable)
+	headers, _ := compiled.Fields(variable.Headers)
 	for _, name := range headers {
 		if lower := strings.ToLower(name); lower != name {
 			w.warn(field, "headers are known by their lower-case names: write headers[%q]", lower)
