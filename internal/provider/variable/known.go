@@ -33,8 +33,8 @@ func Again(call v1alpha1.ProviderCall) []string {
 // Known is what the expressions of one description may use.
 type Known struct {
 	inputs    v1alpha1.ProviderInputs
-	published []string
-	prepared  []string
+	published []string // the outputs that go to the target, sorted
+	prepared  []string // the outputs of the calls of prepare so far
 }
 
 // Of works out what is known to all calls.
@@ -75,7 +75,7 @@ func (k *Known) AddPrepared(call v1alpha1.ProviderCall) {
 func (k *Known) In(s Scope) (requests, responses *expression.Environment) {
 	made, err := environments()
 	if err != nil {
-		panic(err) // the declarations above contradict each other
+		panic(err) // the declarations in environments contradict each other
 	}
 	shared := k.variables(s)
 	responses = made[1].With(shared...)
