@@ -18,6 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 )
 
 // described is what a page tells of a provider.
@@ -39,7 +40,7 @@ func read(root string) ([]described, error) {
 	var all []described
 	for _, name := range slices.Sorted(maps.Keys(specs)) {
 		each := described{Name: name, ClusterTokenProviderSpec: specs[name]}
-		if each.compiled, err = provider.Compile(name, specs[name]); err != nil {
+		if each.compiled, err = compile.Provider(name, specs[name]); err != nil {
 			return nil, fmt.Errorf("%s does not compile: %w", name, err)
 		}
 		folder := filepath.Join(root, "internal", "provider", "builtin")

@@ -21,6 +21,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lint"
 )
 
 // +kubebuilder:rbac:groups=tokenkeeper.io,resources=clustertokenproviders,verbs=get;list;watch
@@ -47,7 +48,7 @@ func (r *ProviderReconciler) Reconcile(ctx context.Context, request ctrl.Request
 	compiled, err := r.Catalog.Compile(described)
 	var warnings []string
 	if err == nil {
-		warnings = compiled.Warnings(described.Spec)
+		warnings = lint.Warnings(compiled, described.Spec)
 	}
 	described.Status.ObservedGeneration = described.Generation
 	judge(&described.Status.Conditions, described.Generation, warnings, err)

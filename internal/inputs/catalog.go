@@ -19,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
@@ -65,7 +66,7 @@ func NewCatalog(reader client.Reader, specs map[string]v1alpha1.ClusterTokenProv
 		if !known {
 			return nil, fmt.Errorf("--builtin-providers: there is no built-in provider %q%s", name, meant(spelling.Near(name, slices.Collect(maps.Keys(specs)), mostSuggested)))
 		}
-		catalog.builtIns[name] = sync.OnceValues(func() (*provider.Provider, error) { return provider.Compile(name, spec) })
+		catalog.builtIns[name] = sync.OnceValues(func() (*provider.Provider, error) { return compile.Provider(name, spec) })
 	}
 	return catalog, nil
 }
@@ -145,7 +146,7 @@ func (c *Catalog) compile(described *v1alpha1.ClusterTokenProvider) compilation 
 		known = compilation{uid: described.UID, generation: described.Generation}
 		var errOfUsers error
 		known.users, errOfUsers = compileUsers(described.Spec.Namespaces)
-		known.provider, known.err = provider.Compile(described.Name, described.Spec)
+		known.provider, known.err = compile.Provider(described.Name, described.Spec)
 		if errOfUsers != nil {
 			known.provider, known.err = nil, errors.Join(errOfUsers, known.err)
 		}

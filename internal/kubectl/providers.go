@@ -14,8 +14,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/explain"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 	"github.com/tokenkeeper/tokenkeeper/internal/spelling"
 )
 
@@ -80,7 +80,7 @@ func explainCommand(p *plugin) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			compiled, err := provider.Compile(names[0], spec)
+			compiled, err := compile.Provider(names[0], spec)
 			if err != nil {
 				return err
 			}

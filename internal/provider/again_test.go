@@ -74,7 +74,7 @@ func TestARefusalThatBringsStateIsSentAgain(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := compile(t, asksAgain).Refresh.Begin(inputs(), now, "id").Read(c.reply)
+			got := compiled(t, asksAgain).Refresh.Begin(inputs(), now, "id").Read(c.reply)
 			if diff := cmp.Diff(fmt.Sprintf("%+v", c.want), fmt.Sprintf("%+v", want{got.Reason, got.SendAgain, got.Outputs, got.Message})); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}
@@ -85,7 +85,7 @@ func TestARefusalThatBringsStateIsSentAgain(t *testing.T) {
 func TestTheSameCallOnceMore(t *testing.T) {
 	t.Parallel()
 	in := inputs()
-	first := compile(t, asksAgain).Refresh.Begin(in, now, "first")
+	first := compiled(t, asksAgain).Refresh.Begin(in, now, "first")
 	outcome := first.Read(reply(400, `{"error":"use_dpop_nonce"}`, "DPoP-Nonce", "n1"))
 	second := first.Again(outcome.Outputs, "second")
 	request, err := second.Request(t.Context())
@@ -106,7 +106,7 @@ func TestTheSameCallOnceMore(t *testing.T) {
 	if address, err := third.URL(); err != nil || address.Host != "us.x.example" {
 		t.Errorf("another host: got %v, %v", address, err)
 	}
-	if !compile(t, asksAgain).Refresh.HostFromReply() {
+	if !compiled(t, asksAgain).Refresh.HostFromReply() {
 		t.Error("a reply has a say in the host")
 	}
 }
@@ -135,13 +135,13 @@ func TestAPauseOutOfAReply(t *testing.T) {
 				answer.Header.Set("X-Wait", c.wait)
 			}
 			answer.Header.Set("Retry-After", c.retryAfter)
-			if got := compile(t, asksAgain).Refresh.Begin(inputs(), now, "id").Read(answer).RetryAfter; got != c.want {
+			if got := compiled(t, asksAgain).Refresh.Begin(inputs(), now, "id").Read(answer).RetryAfter; got != c.want {
 				t.Errorf("got %s, want %s\nreason: %s", got, c.want, c.reason)
 			}
 		})
 	}
 	body := strings.Replace(asksAgain, `headers[?"x-wait"]`, "duration(string(body.wait) + 's')", 1)
-	if got := compile(t, body).Refresh.Begin(inputs(), now, "id").Read(reply(429, `{"error":"slow","wait":7}`)).RetryAfter; got != 7*time.Second {
+	if got := compiled(t, body).Refresh.Begin(inputs(), now, "id").Read(reply(429, `{"error":"slow","wait":7}`)).RetryAfter; got != 7*time.Second {
 		t.Errorf("a duration out of the body: got %s", got)
 	}
 }
@@ -157,7 +157,7 @@ type brings struct {
 func TestWhatTheOtherCallsBring(t *testing.T) {
 	t.Parallel()
 	const unreachable = "ProviderUnavailable"
-	p := compile(t, `
+	p := compiled(t, `
 prepare:
 - request: {url: "https://x/app"}
   response: {outputs: {app_token: body.app_token, other: 'body.?other'}, expiresIn: 'body.?expires_in', failures: [{when: status == 401, reason: AppRejected}], message: 'body.?msg'}
@@ -216,7 +216,7 @@ rotation: {mode: SingleUse}`)
 
 func TestAPersonsGrant(t *testing.T) {
 	t.Parallel()
-	p := compile(t, `
+	p := compiled(t, `
 inputs: {app: Required}
 refresh: {request: {url: "https://x/"}, response: {accessToken: body.a}}
 authorize:

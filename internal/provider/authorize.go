@@ -5,6 +5,7 @@ package provider
 
 import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/variable"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -45,17 +46,6 @@ const (
 	ExpiresInOutput               = "expiresIn"
 )
 
-// The fields of the variable authorization.
-const (
-	redirectURIField   = "redirectURI"
-	stateField         = "state"
-	scopeField         = "scope"
-	codeChallengeField = "codeChallenge"
-	codeVerifierField  = "codeVerifier"
-	codeField          = "code"
-	deviceCodeField    = "deviceCode"
-)
-
 // variable gives the value of the variable authorization: what is known, in clear.
 func (a Authorization) variable() map[string]string {
 	if a == (Authorization{}) {
@@ -63,8 +53,8 @@ func (a Authorization) variable() map[string]string {
 	}
 	values := map[string]string{}
 	for name, value := range map[string]string{
-		redirectURIField: a.RedirectURI, stateField: a.State, scopeField: a.Scope, codeChallengeField: a.CodeChallenge,
-		codeVerifierField: a.CodeVerifier.Reveal(), codeField: a.Code.Reveal(), deviceCodeField: a.DeviceCode.Reveal(),
+		variable.RedirectURIField: a.RedirectURI, variable.StateField: a.State, variable.ScopeField: a.Scope, variable.CodeChallengeField: a.CodeChallenge,
+		variable.CodeVerifierField: a.CodeVerifier.Reveal(), variable.CodeField: a.Code.Reveal(), variable.DeviceCodeField: a.DeviceCode.Reveal(),
 	} {
 		if value != "" {
 			values[name] = value

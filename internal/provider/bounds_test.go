@@ -4,7 +4,6 @@
 package provider_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -92,39 +91,9 @@ func TestAReplyIsReadWithinBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := compile(t, withOutputs).Refresh.Begin(inputs(), now, "id").Read(provider.Reply{Status: c.status, Body: []byte(c.body)})
+			got := compiled(t, withOutputs).Refresh.Begin(inputs(), now, "id").Read(provider.Reply{Status: c.status, Body: []byte(c.body)})
 			if diff := cmp.Diff(c.want, want{got.Reason, got.Message, got.Grant.AccessToken.Reveal(), got.Grant.RefreshToken.Reveal(), got.UnkeptRefreshToken}); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
-			}
-		})
-	}
-}
-
-func TestParametersAreBounded(t *testing.T) {
-	t.Parallel()
-	described := compile(t, `
-inputs: {parameters: [{name: site}]}
-login: {request: {url: "https://x.example/", form: {a: "${parameters.?site}"}}, response: {accessToken: body.a}}
-`)
-	many := map[string]string{}
-	for i := range 65 {
-		many[fmt.Sprintf("p%d", i)] = "x"
-	}
-	for name, c := range map[string]struct {
-		reason string
-		given  map[string]string
-		want   string // "": taken
-	}{
-		"a value of the size allowed":  {"the bound is inclusive", map[string]string{"site": text(2048)}, ""},
-		"a value of one byte too many": {"the field, what was found and what is allowed", map[string]string{"site": text(2049)}, "spec.parameters.site has 2049 bytes, of at most 2048"},
-		"a name of 64 bytes":           {"it is not quoted: it may be of any size", map[string]string{text(64): "x"}, "a name in spec.parameters has 64 bytes, of at most 63: remove it"},
-		"65 parameters":                {"one message for all of them", many, "spec.parameters has 65 parameters, of at most 64"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, err := described.Parameters(c.given)
-			if got := fmt.Sprint(err); err != nil && got != c.want || err == nil && c.want != "" {
-				t.Errorf("got %q, want %q\nreason: %s", got, c.want, c.reason)
 			}
 		})
 	}

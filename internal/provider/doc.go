@@ -1,12 +1,16 @@
 // Copyright The TokenKeeper Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package provider is the engine: it compiles the description of a provider,
-// builds the requests that it asks for, and reads the replies.
+// Package provider is the engine: it has the compiled description of a provider (package
+// compile makes it), builds the requests that it asks for, and reads the replies.
 //
-//	spec --Compile--> Provider --Begin--> Exchange --Request--> what is sent
-//	                                         |
-//	                                         +--Read<-- what came back --> Outcome
+//	spec --compile.Provider--> Provider
+//	                              |
+//	                            Begin
+//	                              |
+//	                           Exchange --Request--> what is sent
+//	                              |
+//	                              +--Read<-- what came back --> Outcome
 //
 // It decides, and does nothing: it opens no connection, has no clock and no
 // Kubernetes client, and knows no provider by name. What it is given and what it

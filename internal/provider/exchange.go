@@ -4,9 +4,14 @@
 package provider
 
 import (
+	"context"
+	"maps"
+	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/variable"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -67,20 +72,42 @@ func (c *Call) Begin(inputs Inputs, now time.Time, id string) *Exchange {
 		certificate = map[string]string{"certificate": inputs.ClientCertificate.Reveal(), "key": inputs.ClientKey.Reveal()}
 	}
 	variables := map[string]any{
-		appVariable:          app,
-		refreshTokenVariable: inputs.RefreshToken.Reveal(),
-		accessTokenVariable:  inputs.AccessToken.Reveal(),
-		loginVariable:        login,
+		variable.App:          app,
+		variable.RefreshToken: inputs.RefreshToken.Reveal(),
+		variable.AccessToken:  inputs.AccessToken.Reveal(),
+		variable.Login:        login,
 
-		clientCertificateVariable:   certificate,
-		serviceAccountTokenVariable: inputs.ServiceAccountToken.Reveal(),
-		authorizationVariable:       inputs.Authorization.variable(),
+		variable.ClientCertificate:   certificate,
+		variable.ServiceAccountToken: inputs.ServiceAccountToken.Reveal(),
+		variable.Authorization:       inputs.Authorization.variable(),
 
-		parametersVariable:   parameters,
-		outputsVariable:      outputs,
-		nowVariable:          now,
+		variable.Parameters:  parameters,
+		variable.Outputs:     outputs,
+		variable.Now:         now,
 		expression.UUIDKey:   id,
 		expression.BudgetKey: expression.NewBudget(),
 	}
 	return &Exchange{call: c, inputs: inputs, now: now, variables: func() map[string]any { return variables }}
 }
+
+// Again is the same call once more, with these outputs over those it had: what its
+// reply asked for (Outcome.SendAgain). now stays; id is the value of uuid(), and has to
+// be another one, since a provider takes each jti once.
+func (e *Exchange) Again(outputs map[string]any, id string) *Exchange {
+	inputs := e.inputs
+	inputs.Outputs = maps.Clone(inputs.Outputs)
+	if inputs.Outputs == nil {
+		inputs.Outputs = map[string]any{}
+	}
+	maps.Copy(inputs.Outputs, outputs)
+	return e.call.Begin(inputs, e.now, id)
+}
+
+// Request builds what is to be sent. Its error says what the description or the
+// inputs lack, and holds no secret.
+func (e *Exchange) Request(ctx context.Context) (*http.Request, error) {
+	return e.call.Request.Build(ctx, e.variables())
+}
+
+// URL is the address of the request, without what its query adds.
+func (e *Exchange) URL() (*url.URL, error) { return e.call.Request.Address(e.variables()) }

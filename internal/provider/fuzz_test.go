@@ -48,7 +48,7 @@ rotation: {mode: SingleUse}
 `
 
 func FuzzRead(f *testing.F) {
-	refresh := compile(f, hostile).Refresh
+	refresh := compiled(f, hostile).Refresh
 	for _, seed := range []string{
 		`&&&START&&&{"access_token":"a","refresh_token":"r","expires_in":3600}`,
 		`access_token=a&refresh_token=r&expires_in=60`,
@@ -101,7 +101,7 @@ func FuzzRead(f *testing.F) {
 }
 
 func FuzzParameters(f *testing.F) {
-	described := compile(f, `
+	described := compiled(f, `
 inputs:
   parameters:
   - {name: site, pattern: "^[a-z0-9.-]{1,253}$", required: true}

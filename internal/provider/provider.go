@@ -9,6 +9,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/parameters"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/variable"
 )
 
 // Provider is a compiled description. It is read-only and safe for concurrent
@@ -51,8 +53,15 @@ type Provider struct {
 	// Outputs are the names of the outputs that are published, those of Refresh, Login
 	// and Finish, sorted.
 	Outputs []string
+	// Declared are the parameters that it takes.
+	Declared []parameters.Declared
+}
 
-	parameters []parameter
+// Parameters checks what a credential sets and fills in the defaults. An empty value counts
+// as not set. The error joins every problem at once and says what to write; it does not
+// quote the values.
+func (p *Provider) Parameters(given map[string]string) (map[string]string, error) {
+	return parameters.Values(p.Name, p.Declared, given)
 }
 
 // ServiceAccountToken says what token of a service account a provider takes.
@@ -62,13 +71,14 @@ type ServiceAccountToken struct {
 	// Optional is true where a credential may do without one.
 	Optional bool
 
-	audience *expression.Template
+	// AudienceOf gives whom the token is for, from the parameters alone.
+	AudienceOf *expression.Template
 }
 
 // Audience is whom the token is for, given the parameters as Provider.Parameters gave
 // them. Its error holds no secret.
-func (t *ServiceAccountToken) Audience(parameters map[string]string) (string, error) {
-	audience, present, err := t.audience.Text(map[string]any{parametersVariable: parameters})
+func (t *ServiceAccountToken) Audience(values map[string]string) (string, error) {
+	audience, present, err := t.AudienceOf.Text(map[string]any{variable.Parameters: values})
 	if err == nil && (!present || audience == "") {
 		err = errors.New("spec.inputs.serviceAccountToken.audience gives no audience for these parameters")
 	}
@@ -86,76 +96,4 @@ type Rotation struct {
 type RateLimit struct {
 	Requests int
 	Per      time.Duration
-}
-
-// Call is one compiled call.
-type Call struct {
-	role      role
-	request   request
-	response  response
-	lifetimes lifetimes
-	// maySpend is true for a refresh that may spend its token, where a reply that
-	// says nothing must not pass for one that spent nothing.
-	maySpend bool
-}
-
-// ExtendsToken reports whether the call may extend the access token that is there, and
-// says so: its description names that one as what the reply brings.
-func (c *Call) ExtendsToken() bool {
-	return c.response.accessToken != nil && c.response.accessToken.Uses(accessTokenVariable)
-}
-
-// lifetimes hold where a reply states none.
-type lifetimes struct {
-	access  time.Duration
-	refresh time.Duration // 0: not known
-	// declared tells that the description says how long an access token lives.
-	declared bool
-}
-
-// request is a compiled request; a nil template is absent.
-type request struct {
-	method string
-	url    *expression.Template
-	// hostFromReply is true where the last reply has a say in which host is called.
-	hostFromReply bool
-	query         []pair
-	form          []pair // nil: no form
-	json          node   // nil: no JSON
-	headers       []pair
-	username      *expression.Template
-	password      *expression.Template
-	formEncoded   bool
-}
-
-// pair is a named value of a query, a form or the headers.
-type pair struct {
-	name  string
-	value *expression.Template
-}
-
-// response says how a reply is read; a nil expression is absent.
-type response struct {
-	prefix                string
-	format                v1alpha1.ResponseFormat
-	success               *expression.Expression
-	accessToken           *expression.Expression
-	refreshToken          *expression.Expression
-	tokenType             *expression.Expression
-	expiresIn             *expression.Expression
-	expiresAt             *expression.Expression
-	refreshTokenExpiresIn *expression.Expression
-	refreshTokenExpiresAt *expression.Expression
-	outputs               map[string]*expression.Expression
-	failures              []failure
-	standardFailures      bool // whether the standard ones follow
-	retryAfter            *expression.Expression
-	message               *expression.Expression
-}
-
-type failure struct {
-	when   *expression.Expression
-	reason string
-	// outputs are for the call that is sent again.
-	outputs map[string]*expression.Expression
 }

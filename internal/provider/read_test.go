@@ -45,7 +45,7 @@ func inputs() provider.Inputs {
 // read gives the outcome of a body, by default with the status 200.
 func read(t testing.TB, spec string, status int, body string) provider.Outcome {
 	t.Helper()
-	return compile(t, spec).Refresh.Begin(inputs(), now, "id").Read(provider.Reply{Status: status, Header: http.Header{}, Body: []byte(body)})
+	return compiled(t, spec).Refresh.Begin(inputs(), now, "id").Read(provider.Reply{Status: status, Header: http.Header{}, Body: []byte(body)})
 }
 
 // tokens is what a reply brought, for comparison.
@@ -343,7 +343,7 @@ func TestRetryAfter(t *testing.T) {
 		"Fri, 02 Jan 2025 03:05:05 GMT":      0,
 	} {
 		reply := provider.Reply{Status: 503, Header: http.Header{"Retry-After": {header}}}
-		if got := compile(t, singleUse).Refresh.Begin(inputs(), now, "id").Read(reply); got.RetryAfter != want {
+		if got := compiled(t, singleUse).Refresh.Begin(inputs(), now, "id").Read(reply); got.RetryAfter != want {
 			t.Errorf("%q: %v, want %v", header, got.RetryAfter, want)
 		}
 	}
@@ -378,7 +378,7 @@ func TestAPauseThatTheDescriptionDoesNotPointTo(t *testing.T) {
 		if c.header != "" {
 			reply.Header.Set(c.header, c.value)
 		}
-		if got := compile(t, limited).Refresh.Begin(inputs(), now, "id").Read(reply); got.RetryAfter != c.want {
+		if got := compiled(t, limited).Refresh.Begin(inputs(), now, "id").Read(reply); got.RetryAfter != c.want {
 			t.Errorf("%s: %v, want %v\nreason: %s", name, got.RetryAfter, c.want, c.reason)
 		}
 	}
@@ -428,7 +428,7 @@ func TestARedirectIsToldWithoutWhatMayBeSecret(t *testing.T) {
 	} {
 		for _, status := range []int{301, 302, 303, 307, 308} {
 			reply := provider.Reply{Status: status, Header: http.Header{"Location": {location}}}
-			got := compile(t, singleUse).Refresh.Begin(inputs(), now, "id").Read(reply).Message
+			got := compiled(t, singleUse).Refresh.Begin(inputs(), now, "id").Read(reply).Message
 			if !strings.Contains(got, want) || strings.Contains(got, "canary") {
 				t.Errorf("%d to %q: %q, want %q in it", status, location, got, want)
 			}
@@ -482,7 +482,7 @@ func TestMessagesAreSafe(t *testing.T) {
 
 func TestNoSecretIsPrinted(t *testing.T) {
 	t.Parallel()
-	e := compile(t, singleUse).Refresh.Begin(inputs(), now, "id")
+	e := compiled(t, singleUse).Refresh.Begin(inputs(), now, "id")
 	outcome := e.Read(provider.Reply{Status: 200, Body: []byte(`{"access_token":"canaryAccess1","refresh_token":"canaryRefresh1"}`)})
 	if printed := fmt.Sprintf("%v %+v %#v %s", outcome, outcome, outcome, outcome.Grant.AccessToken); strings.Contains(printed, "canary") {
 		t.Errorf("an outcome prints a secret: %s", printed)

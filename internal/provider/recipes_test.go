@@ -21,6 +21,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lint"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -143,11 +145,11 @@ func TestRecipes(t *testing.T) {
 func tryRecipe(t *testing.T, text string, recipe recipe) {
 	t.Helper()
 	described := spec(t, text)
-	compiled, err := provider.Compile("example", described)
+	p, err := compile.Provider("example", described)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if warnings := compiled.Warnings(described); len(warnings) > 0 {
+	if warnings := lint.Warnings(p, described); len(warnings) > 0 {
 		t.Errorf("it is warned of: %v", warnings)
 	}
 	if recipe.skip {
@@ -155,12 +157,12 @@ func tryRecipe(t *testing.T, text string, recipe recipe) {
 	}
 	inputs := provider.Inputs{AppKey: secret.New("the-key"), AppSecret: secret.New("the-secret"), RefreshToken: secret.New("the-token"),
 		Login: map[string]secret.Text{}, Parameters: map[string]string{"scope": "a-parameter"}}
-	for _, key := range compiled.LoginKeys {
+	for _, key := range p.LoginKeys {
 		inputs.Login[key] = secret.New("login-" + key)
 	}
-	call := compiled.Refresh
+	call := p.Refresh
 	if call == nil {
-		call = compiled.Login
+		call = p.Login
 	}
 	exchange := call.Begin(inputs, recipeTime, "id")
 	request, err := exchange.Request(t.Context())

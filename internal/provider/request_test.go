@@ -46,7 +46,7 @@ func onTheWire(t *testing.T, request *http.Request) (head []string, body string)
 func TestHeadersAreSpelledAsTheyAreWritten(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "a request that is spelled in its own way")
-	p := compile(t, `
+	p := compiled(t, `
 refresh:
   request:
     url: https://x.example/token
@@ -68,7 +68,7 @@ refresh:
 func TestAListRepeatsItsKey(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "a request that is spelled in its own way")
-	p := compile(t, `
+	p := compiled(t, `
 inputs: {parameters: [{name: scopes}]}
 refresh:
   request:
@@ -90,13 +90,13 @@ refresh:
 		t.Errorf("the order is kept, null is left out (-want +got):\n%s", diff)
 	}
 	for name, value := range map[string]string{"a list in a list": "${[[1]]}", "a map": "${{'a': 1}}"} {
-		p := compile(t, `refresh: {request: {url: "https://x/", form: {a: "`+value+`"}}, response: {accessToken: body.a}}`)
+		p := compiled(t, `refresh: {request: {url: "https://x/", form: {a: "`+value+`"}}, response: {accessToken: body.a}}`)
 		_, err := p.Refresh.Begin(in, now, "id").Request(t.Context())
 		if err == nil || !strings.HasPrefix(err.Error(), "spec.refresh.request.form.a:1:3: it gives a list or a map where a text, or a list of texts, is needed") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	p = compile(t, `refresh: {request: {url: "https://x/", headers: {A: "${['a']}"}}, response: {accessToken: body.a}}`)
+	p = compiled(t, `refresh: {request: {url: "https://x/", headers: {A: "${['a']}"}}, response: {accessToken: body.a}}`)
 	if _, err := p.Refresh.Begin(in, now, "id").Request(t.Context()); err == nil {
 		t.Error("a header has one value")
 	}
@@ -104,7 +104,7 @@ refresh:
 
 func TestWhatARequestMaySend(t *testing.T) {
 	t.Parallel()
-	p := compile(t, `
+	p := compiled(t, `
 inputs: {login: [hub_key], serviceAccountToken: {audience: a}, clientCertificate: Optional}
 refresh:
   request:

@@ -4,24 +4,43 @@
 package provider
 
 import (
-	"bytes"
 	"fmt"
-	"iter"
-	"slices"
-	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/expression"
-	"github.com/tokenkeeper/tokenkeeper/internal/jsontext"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/body"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/variable"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
+
+// source is the body of a reply, and how it is to be read.
+func (e *Exchange) source(reply Reply) body.Source {
+	return body.Source{
+		Bytes: reply.Body, CutShort: reply.CutShort, Flaw: reply.Flaw,
+		Prefix: e.call.Response.Prefix, Format: e.call.Response.Format,
+	}
+}
+
+// holdsToken reports whether a value of the body holds a token of its own.
+func (e *Exchange) holdsToken(reply Reply, value any) bool {
+	r := e.reader(reply, value)
+	for _, field := range []*expression.Expression{e.call.Response.AccessToken, e.call.Response.RefreshToken} {
+		if field == nil || !field.Uses(variable.Body) {
+			continue
+		}
+		if text, ok := r.variables.text(field); ok && text != "" {
+			return true
+		}
+	}
+	return false
+}
 
 // salvage finds the tokens in a reply that cannot be read as a whole: one that was cut
 // short, or is broken, too deep or holds too much. What is there to its end is taken, and
 // proves nothing of what else the reply said: it stays a failure.
 func (e *Exchange) salvage(reply Reply, why error, outcome *Outcome) {
-	for body := range e.remains(reply) {
+	for remains := range e.source(reply).Remains(e.call.Response.MayHoldToken) {
 		found := Outcome{}
-		e.reader(reply, body).readGrant(&found)
+		e.reader(reply, remains).readGrant(&found)
 		found.Grant.Outputs = nil // half of them would be taken for all
 		hasAccess, hasRefresh := !found.Grant.AccessToken.IsZero(), !found.Grant.RefreshToken.IsZero()
 		if !hasAccess {
@@ -42,49 +61,4 @@ func (e *Exchange) salvage(reply Reply, why error, outcome *Outcome) {
 		}
 		return
 	}
-}
-
-// remains are what can be read of a body, from each place where JSON may begin, of the
-// members that tokens may be in; then as a form. The last value of a form that was cut
-// short may be half of one: nothing shows where it ends.
-func (e *Exchange) remains(reply Reply) iter.Seq[any] {
-	return func(yield func(any) bool) {
-		body := stripped(reply.Body, e.call.response.prefix)
-		text, tried := body, 0
-		for range maxCandidates {
-			at := opening.FindIndex(text)
-			if at == nil || tried > maxTried {
-				break
-			}
-			text = text[at[0]:]
-			tried += len(text)
-			mended, _ := jsontext.Mend(text)
-			if !yield(trimKeys(jsontext.DecodePartial(mended, e.call.response.mayHoldToken))) {
-				return
-			}
-			text = text[1:]
-		}
-		if reply.CutShort {
-			body = body[:max(0, bytes.LastIndexByte(body, '&'))]
-		}
-		if len(body) > 0 && looksLikeForm(body) {
-			yield(pairsOf(string(body), e.call.response.mayHoldToken))
-		}
-	}
-}
-
-// mayHoldToken reports whether a token, or how long it lives, may be in this member of the
-// body.
-func (r *response) mayHoldToken(name string) bool {
-	for _, field := range []*expression.Expression{
-		r.refreshToken, r.accessToken, r.tokenType, r.expiresIn, r.expiresAt, r.refreshTokenExpiresIn, r.refreshTokenExpiresAt,
-	} {
-		if field == nil {
-			continue
-		}
-		if fields, whole := field.Fields(bodyVariable); whole || slices.Contains(fields, strings.TrimSpace(name)) {
-			return true
-		}
-	}
-	return false
 }

@@ -84,7 +84,7 @@ func TestTokensAreSalvagedFromAReplyThatIsNotWhole(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			outcome := compile(t, singleUse).Refresh.Begin(inputs(), now, "id").
+			outcome := compiled(t, singleUse).Refresh.Begin(inputs(), now, "id").
 				Read(provider.Reply{Status: 200, Body: []byte(c.body), CutShort: c.cutShort})
 			if diff := cmp.Diff(c.want, brought(outcome)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
@@ -155,7 +155,7 @@ func TestAnImperfectFrameCostsNoToken(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			outcome := compile(t, strings.Replace(singleUse, `"#"`, `""`, 1)).Refresh.Begin(inputs(), now, "id").
+			outcome := compiled(t, strings.Replace(singleUse, `"#"`, `""`, 1)).Refresh.Begin(inputs(), now, "id").
 				Read(provider.Reply{Status: 200, Body: []byte(c.body), CutShort: c.cutShort})
 			if diff := cmp.Diff(tokens{"Refreshed", "a", "next"}, brought(outcome)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
@@ -181,7 +181,7 @@ func TestARefusalInAnImperfectFrameIsARefusal(t *testing.T) {
 			t.Errorf("%s: %s, %s", name, outcome.Reason, outcome.Message)
 		}
 	}
-	outcome := compile(t, singleUse).Refresh.Begin(inputs(), now, "id").
+	outcome := compiled(t, singleUse).Refresh.Begin(inputs(), now, "id").
 		Read(provider.Reply{Status: 400, Body: []byte(`{"error":"invalid_grant"}`), CutShort: true})
 	if outcome.Reason != "ReauthorizationRequired" {
 		t.Errorf("announced longer than it is: %s, %s", outcome.Reason, outcome.Message)
@@ -213,7 +213,7 @@ login:
 		`cb("tok");`:        "tok",
 		`eyJhbGciOi.e30.c2`: "eyJhbGciOi.e30.c2",
 	} {
-		outcome := compile(t, lone).Login.Begin(inputs(), now, "id").Read(provider.Reply{Status: 200, Body: []byte(body)})
+		outcome := compiled(t, lone).Login.Begin(inputs(), now, "id").Read(provider.Reply{Status: 200, Body: []byte(body)})
 		if got := outcome.Grant.AccessToken.Reveal(); got != want {
 			t.Errorf("%s: %q, want %q", body, got, want)
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
@@ -37,7 +37,7 @@ func (w *world) account() func(audience string) (string, error) {
 	must(w.t, w.Create(w.t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "shop"}}))
 	var spec v1alpha1.ClusterTokenProviderSpec
 	must(w.t, yaml.UnmarshalStrict([]byte(federated), &spec))
-	compiled, err := provider.Compile("sts", spec)
+	compiled, err := compile.Provider("sts", spec)
 	must(w.t, err)
 	credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "shop"}}
 	credential.Spec.ServiceAccountName = "shop"

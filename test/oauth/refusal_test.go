@@ -16,6 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -31,7 +32,7 @@ func refreshOnce(t *testing.T, a app, tokenURL, refreshToken string) provider.Ou
 // again.
 func refreshBy(t *testing.T, spec v1alpha1.ClusterTokenProviderSpec, a app, parameters map[string]string, refreshToken string) provider.Outcome {
 	t.Helper()
-	described, err := provider.Compile("tested", spec)
+	described, err := compile.Provider("tested", spec)
 	must(t, err)
 	parameters, err = described.Parameters(parameters)
 	must(t, err)

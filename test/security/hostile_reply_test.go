@@ -22,6 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
@@ -136,7 +137,7 @@ func callOf(t *testing.T, server *httptest.Server) *provider.Call {
 	if err := yaml.UnmarshalStrict([]byte(strings.Replace(described, "%s", server.Listener.Addr().String(), 1)), &spec); err != nil {
 		t.Fatal(err)
 	}
-	compiled, err := provider.Compile("hostile", spec)
+	compiled, err := compile.Provider("hostile", spec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -143,7 +144,7 @@ func compiled(t *testing.T) *provider.Provider {
 	if err := yaml.UnmarshalStrict([]byte(description), &spec); err != nil {
 		t.Fatal(err)
 	}
-	p, err := provider.Compile("example", spec)
+	p, err := compile.Provider("example", spec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 )
 
 // Table lists providers, the built-in ones first.
@@ -24,7 +25,7 @@ func Table(builtIns map[string]v1alpha1.ClusterTokenProviderSpec, described []v1
 	_, _ = fmt.Fprintln(columns, "NAME\tKIND\tREADY\tROTATION\tNEEDS\tDESCRIPTION")
 	line := func(name, kind, ready string, spec v1alpha1.ClusterTokenProviderSpec) {
 		rotation, needs := "-", "-"
-		if compiled, err := provider.Compile(name, spec); err == nil {
+		if compiled, err := compile.Provider(name, spec); err == nil {
 			rotation, needs = string(compiled.Rotation.Mode), cmp.Or(strings.Join(needsOf(compiled, spec), ", "), "-")
 		}
 		_, _ = fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\t%s\n", name, kind, ready, rotation, needs, spec.Description)

@@ -17,7 +17,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/kubectl/screen"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lint"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 	"github.com/tokenkeeper/tokenkeeper/internal/target/render"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
@@ -28,13 +29,13 @@ func (m *Manifest) Check(ctx context.Context) screen.Findings {
 	var found screen.Findings
 	for _, described := range m.providers {
 		what := "ClusterTokenProvider " + described.Name
-		compiled, err := provider.Compile(described.Name, described.Spec)
+		compiled, err := compile.Provider(described.Name, described.Spec)
 		if err != nil {
 			found.Add(screen.Wrong, what, "%s", problem.OneLine(err))
 			continue
 		}
 		found.Add(screen.Right, what, "it compiles")
-		for _, warning := range compiled.Warnings(described.Spec) {
+		for _, warning := range lint.Warnings(compiled, described.Spec) {
 			found.Add(screen.Doubtful, what, "%s", warning)
 		}
 	}

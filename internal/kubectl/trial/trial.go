@@ -15,6 +15,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lint"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -30,7 +32,7 @@ type Trial struct {
 
 // New compiles a description. Parameters are written NAME=VALUE.
 func New(name string, spec v1alpha1.ClusterTokenProviderSpec, parameters []string, now time.Time) (*Trial, error) {
-	compiled, err := provider.Compile(name, spec)
+	compiled, err := compile.Provider(name, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +53,7 @@ func New(name string, spec v1alpha1.ClusterTokenProviderSpec, parameters []strin
 	if err != nil {
 		return nil, fmt.Errorf("give the parameters with --parameter NAME=VALUE: %w", err)
 	}
-	t := &Trial{provider: compiled, Warnings: compiled.Warnings(spec), now: now.UTC().Truncate(time.Second)}
+	t := &Trial{provider: compiled, Warnings: lint.Warnings(compiled, spec), now: now.UTC().Truncate(time.Second)}
 	t.inputs = provider.Inputs{
 		AppKey: standIn("APPKEY", 1), AppSecret: standIn("APPSEC", 1), RefreshToken: standIn("RTOKEN", 1),
 		AccessToken: standIn("ATOKEN", 1), Login: map[string]secret.Text{}, Parameters: checked, Outputs: map[string]any{},

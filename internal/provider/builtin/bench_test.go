@@ -9,6 +9,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -19,7 +20,7 @@ func xiaomi(b testing.TB) *provider.Call {
 	if err != nil {
 		b.Fatal(err)
 	}
-	compiled, err := provider.Compile("xiaomi", specs["xiaomi"])
+	compiled, err := compile.Provider("xiaomi", specs["xiaomi"])
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,8 +6,8 @@ package builtin_test
 import (
 	"testing"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 )
 
 // BenchmarkCompileAll is what a start would cost if it compiled every built-in.
@@ -19,7 +19,7 @@ func BenchmarkCompileAll(b *testing.B) {
 			b.Fatal(err)
 		}
 		for name, spec := range specs {
-			if _, err := provider.Compile(name, spec); err != nil {
+			if _, err := compile.Provider(name, spec); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator/described"
 	"github.com/tokenkeeper/tokenkeeper/test/faults"
@@ -41,7 +42,7 @@ func TestEveryBuiltInLivesOneLife(t *testing.T) {
 
 func live(t *testing.T, name string, spec v1alpha1.ClusterTokenProviderSpec) {
 	t.Helper()
-	compiled, err := provider.Compile(name, spec)
+	compiled, err := compile.Provider(name, spec)
 	if err != nil {
 		t.Fatal(err)
 	}

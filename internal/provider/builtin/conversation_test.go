@@ -24,6 +24,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -139,7 +140,7 @@ func load(t *testing.T, path string) file {
 
 func play(t *testing.T, name string, spec v1alpha1.ClusterTokenProviderSpec, file file) {
 	t.Helper()
-	p, err := provider.Compile(name, spec)
+	p, err := compile.Provider(name, spec)
 	if err != nil {
 		t.Fatalf("the provider does not compile:\n%v", err)
 	}

@@ -6,8 +6,8 @@ package builtin_test
 import (
 	"testing"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 )
 
 // TestProvidersThatExtendATokenSaySo has those that may answer with the access token that is
@@ -20,7 +20,7 @@ func TestProvidersThatExtendATokenSaySo(t *testing.T) {
 	}
 	extend := map[string]bool{"douyin": true, "wechat": true}
 	for name, spec := range specs {
-		compiled, err := provider.Compile(name, spec)
+		compiled, err := compile.Provider(name, spec)
 		if err != nil {
 			t.Fatal(err)
 		}

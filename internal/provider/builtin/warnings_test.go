@@ -6,8 +6,9 @@ package builtin_test
 import (
 	"testing"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/provider"
 	"github.com/tokenkeeper/tokenkeeper/internal/provider/builtin"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
+	"github.com/tokenkeeper/tokenkeeper/internal/provider/lint"
 )
 
 // TestNothingIsWarnedOf holds the built-in providers to what other authors are warned of.
@@ -20,11 +21,11 @@ func TestNothingIsWarnedOf(t *testing.T) {
 	for name, spec := range specs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			compiled, err := provider.Compile(name, spec)
+			compiled, err := compile.Provider(name, spec)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, warning := range compiled.Warnings(spec) {
+			for _, warning := range lint.Warnings(compiled, spec) {
 				t.Error(warning)
 			}
 		})
