@@ -115,7 +115,8 @@
 //     reuse in the window voids the first successor, or reuse revokes the family.
 //   - RetryOnce where reuse revokes the family.
 //   - Two leaders that both send a proven token as the server begins to rotate: the one
-//     that comes later sends a spent one.
+//     that comes later sends a spent one, or gets, inside the window, another successor in
+//     the place of the first.
 //   - A backup of the very first exchange, whose state does not know its UID yet.
 //   - Two credentials on one seed, one of which has gone over to a new seed that
 //     the cache does not show to the other: that one may send the spent seed of
@@ -123,7 +124,8 @@
 //   - A reuse window measured from one replica's clock on another's: with a window
 //     the clocks agree. Without one they are up to an hour off.
 //   - A refusal that two leaders with clocks an hour apart report: their times do not tell
-//     which was first, so what was refused may be sent once more.
+//     which was first, so what was refused may be sent once more, or a refusal stands over
+//     the token that came since.
 //   - A refresh that is asked for may be answered twice, by two leaders one of which has
 //     not seen it: whether a token is fresh is not judged while one is asked for.
 //   - etcd put back while a request is in flight: versions are given out again, and an

@@ -153,7 +153,13 @@ func (w *world) isTold(credential *v1alpha1.TokenCredential, state stored) bool 
 // before anything is sent.
 func (w *world) isFoundOut(credential *v1alpha1.TokenCredential, token string) bool {
 	isDue := w.atRest && credential != nil && !credential.Spec.Suspend && w.stalledFor(credential.Name) == ""
-	return w.variant.auto != "" && w.fateOf(token).proven && !isDue
+	return w.variant.auto != "" && (w.fateOf(token).proven || w.mayBeVoid(credential)) && !isDue
+}
+
+// mayBeVoid tells whether a credential lives on the successor of a proven token that another
+// leader may have sent as well, inside the window, and so got another one in its place.
+func (w *world) mayBeVoid(credential *v1alpha1.TokenCredential) bool {
+	return w.variant.window > 0 && len(w.replicas) > 1 && credential != nil && w.fateOf(w.state(credential.Name).previous).proven
 }
 
 // isFoundOutNext tells whether a credential lives on a proven token that another one on the
