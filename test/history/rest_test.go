@@ -191,9 +191,9 @@ func (w *world) isTrue(name string, stalled *metav1.Condition, state stored) boo
 }
 
 // mayBeStale tells whether the token before was refused to one of two leaders whose clocks
-// differ: their times do not tell that the token came later.
+// differed: their times do not tell that the token came later.
 func (w *world) mayBeStale(state stored) bool {
-	return len(w.replicas) > 1 && w.clocksDiffer() && w.fateOf(state.previous).refused
+	return len(w.replicas) > 1 && w.clocksDiffered && w.fateOf(state.previous).refused
 }
 
 // hasHad tells whether a credential lives on the grant of a token or has spent that, and
