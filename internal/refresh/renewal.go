@@ -29,6 +29,8 @@ type renewal struct {
 	key    types.NamespacedName
 	record *store.Record // as stored now
 	result Result
+	// isLogin is true once a login is what the provider is asked for.
+	isLogin bool
 	// refused is the token that the provider has just refused; zero: none.
 	refused secret.Text
 	visit   *call.Visit
@@ -189,6 +191,7 @@ func (x *renewal) login(ctx context.Context, state rotation.State) error {
 	if !x.job.Inputs.CanLogin() {
 		return advice.NothingToStartFrom(x.job.Case())
 	}
+	x.isLogin = true
 	if err := x.visit.Prepare(ctx, x.job.Inputs.Provider.Login, state); err != nil {
 		return err
 	}

@@ -92,9 +92,11 @@ func sameAttempt(one, other *rotation.Attempt) bool {
 func (x *renewal) conclude(outcome provider.Outcome) error {
 	x.result.LifetimeIgnored, x.result.Remark = outcome.LifetimeIgnored, outcome.Remark
 	if outcome.Reason != v1alpha1.RefreshedReason {
+		of := x.job.Case()
+		of.Login = x.isLogin
 		return &problem.Problem{
 			Reason:     outcome.Reason,
-			Message:    advice.Of(x.job.Case(), outcome.Reason, outcome.Message),
+			Message:    advice.Of(of, outcome.Reason, outcome.Message),
 			RetryAfter: outcome.RetryAfter,
 		}
 	}

@@ -179,7 +179,7 @@ func (w *world) isTrue(name string, stalled *metav1.Condition, state stored) boo
 	case v1alpha1.ReauthorizationRequiredReason:
 		// One of two leaders may have looked while a claim of the other's, which that withdrew
 		// unsent, bound the token to another host: a person is asked more than need be.
-		return known != nil && (known.refused || known.boundElsewhere && len(w.replicas) > 1) || state.host == elsewhereHost || w.mayBeStale(state)
+		return w.variant.login && w.fateOf("").refused || known != nil && (known.refused || known.boundElsewhere && len(w.replicas) > 1) || state.host == elsewhereHost || w.mayBeStale(state)
 	case v1alpha1.AppRejectedReason:
 		return w.appWrong
 	case v1alpha1.RestoredFromBackupReason:

@@ -91,10 +91,11 @@ func (w *world) judgeNeed(visit *visit) {
 }
 
 // judgeRefused: what the provider has refused is not sent again, while users have done
-// nothing that may have cured it, by a process that knows.
+// nothing that may have cured it, by a process that knows. A reusable one, which nothing
+// spends, may be, where another leader has got a token with the seed before.
 func (w *world) judgeRefused(visit *visit, token string) {
 	known := w.fateOf(token).refusal
-	if known == nil || known.version == 0 || known.version != visit.version || w.writesBack || w.putBack || w.clocksDiffer() {
+	if known == nil || w.variant.reusable && len(w.replicas) > 1 || known.version == 0 || known.version != visit.version || w.writesBack || w.putBack || w.clocksDiffer() {
 		return
 	}
 	if known.process == visit.decides() && known.credential == visit.credential {

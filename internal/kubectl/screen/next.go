@@ -33,6 +33,9 @@ func Next(c *v1alpha1.TokenCredential) []Step {
 	}
 	switch telling.Reason {
 	case v1alpha1.ReauthorizationRequiredReason, v1alpha1.RotatedTokenLostReason:
+		if c.Spec.RefreshTokenSecretRef == nil { // it lives on a login
+			break
+		}
 		return authorization(c)
 	case v1alpha1.RestoredFromBackupReason:
 		return append(authorization(c), Step{"or, where you know that the token was not used since:",

@@ -56,6 +56,7 @@ func TestNextWhileTheTokenIsGoodAndItsRenewalFails(t *testing.T) {
 		{"too many calls", v1alpha1.RateLimitedReason, "nobody has to do anything", byItself},
 		{"a provider that is not known", v1alpha1.ProviderNotFoundReason, "it is found by nobody until its name is corrected", []Step{{"see which providers there are:", "kubectl tokencredential providers"}, corrected}},
 		{"a parameter that is wrong", v1alpha1.InvalidParametersReason, "it stays wrong until it is corrected", []Step{{"see what the provider wants to know:", "kubectl tokencredential provider explain xiaomi"}, corrected}},
+		{"a login that is not accepted", v1alpha1.ReauthorizationRequiredReason, "there is no refresh token that an authorization could replace", []Step{{Words: "do what the message above says. It is tried again once that is changed"}}},
 		{"a host that is not allowed", v1alpha1.EgressDeniedReason, "it stays so until somebody allows it", []Step{{Words: "do what the message above says. It is tried again once that is changed"}}},
 	} {
 		t.Run(each.name, func(t *testing.T) {

@@ -26,13 +26,15 @@ type Case struct {
 	Credential *v1alpha1.TokenCredential
 	Inputs     *inputs.Inputs
 	State      rotation.State
+	// Login is true where it is a login that the provider answered.
+	Login bool
 }
 
 // Of gives what a reason means for the person who reads it: the likeliest cause, and the
 // next. The provider's own words stand behind it.
 func Of(of Case, reason, words string) string {
 	next := map[string]string{
-		v1alpha1.ReauthorizationRequiredReason: "the provider no longer accepts the refresh token: " + reauthorize(of.Credential) + refusedAtOnce(of),
+		v1alpha1.ReauthorizationRequiredReason: notAccepted(of),
 		v1alpha1.AppRejectedReason:             "client authentication failed: correct " + clientSecrets(of) + "; where these are right, check how they are sent (spec.parameters)",
 		v1alpha1.RequestRejectedReason:         "the provider refuses the request, or its reply holds no usable access token: " + refusedRequest(of) + "; it is tried again",
 		v1alpha1.RateLimitedReason:             "the provider asks for fewer calls; it is tried again later",
@@ -53,6 +55,18 @@ func Missing(of Case, now time.Time) *problem.Problem {
 		return missing
 	}
 	return missing.And(NothingToStartFrom(of))
+}
+
+// notAccepted says what to do where the provider gives no more tokens for what was sent.
+func notAccepted(of Case) string {
+	switch {
+	case !of.Login:
+		return "the provider no longer accepts the refresh token: " + reauthorize(of.Credential) + refusedAtOnce(of)
+	case of.Credential.Spec.RefreshTokenSecretRef != nil:
+		return "the provider does not accept the login: correct " + clientSecrets(of) + "; or " + reauthorize(of.Credential)
+	default:
+		return "the provider does not accept the login: correct " + clientSecrets(of) + ", or have the access granted again at the provider"
+	}
 }
 
 // refusedAtOnce is what else it can be that a refresh token is refused which nobody has used.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
@@ -82,6 +83,35 @@ func TestADuplicateSaysWhereTheTokenWent(t *testing.T) {
 			isTheirs := c.twin.Namespace != "" && strings.Contains(got.Message, "other-token-state")
 			if !strings.Contains(got.Message, c.want) || isTheirs {
 				t.Errorf("%s: got %q, want %q in it, and no name of another namespace", c.reason, got.Message, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatIsNotAcceptedIsNamed(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		login  bool
+		seeded bool
+		want   string
+	}{
+		"a refresh token":                    {"another one is needed", false, true, `the provider no longer accepts the refresh token: authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef ("seed", key "refresh_token"), such as by kubectl tokencredential login shop -n team --reauthorize (the user is locked)`},
+		"a login":                            {"there is no refresh token to speak of", true, false, `the provider does not accept the login: correct the login in the Secret of spec.loginSecretRef ("login"), or have the access granted again at the provider (the user is locked)`},
+		"a login in a refresh token's place": {"either of them mends it", true, true, `the provider does not accept the login: correct the login in the Secret of spec.loginSecretRef ("login"); or authorize again and put the new refresh token into the Secret of spec.refreshTokenSecretRef ("seed", key "refresh_token"), such as by kubectl tokencredential login shop -n team --reauthorize (the user is locked)`},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			credential := &v1alpha1.TokenCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}}
+			credential.Spec.LoginSecretRef = &v1alpha1.LoginSecretReference{Name: "login"}
+			if c.seeded {
+				credential.Spec.RefreshTokenSecretRef = &v1alpha1.RefreshTokenSecretReference{Name: "seed"}
+			}
+			in := &inputs.Inputs{Provider: inputs.Provider{Provider: &provider.Provider{LoginKeys: []string{"user"}}}}
+			got := Of(Case{Credential: credential, Inputs: in, Login: c.login}, v1alpha1.ReauthorizationRequiredReason, "the user is locked")
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}
 		})
 	}
