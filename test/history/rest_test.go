@@ -50,13 +50,14 @@ func (w *world) checkAtRest(name string) {
 
 // checkPublished: what was saved of a reply is in the target, too. Once a user has put an
 // older state in its place, the target may hold a newer token; and the state of a proven
-// refresh token has only an access token that was found in the spool, and no later one.
+// refresh token has only an access token that was found in the spool, and no later one; nor
+// has that of its successor the one that another leader got for the same token.
 func (w *world) checkPublished(name string) {
 	credential, state, held := w.api.credential(name), w.state(name), w.tokenInTarget(name)
 	if credential == nil || credential.Spec.Suspend || w.restored || state.accessToken == "" || held == state.accessToken {
 		return
 	}
-	if !state.proves || w.issued[held].Before(w.issued[state.accessToken]) {
+	if !state.proves && !w.mayBeVoid(credential) || w.issued[held].Before(w.issued[state.accessToken]) {
 		w.violated(fmt.Sprintf("at rest: the target of %s holds %q, and its state %s", name, held, state.accessToken))
 	}
 }

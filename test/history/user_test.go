@@ -90,7 +90,12 @@ func (w *world) mendSeed(t *rapid.T) {
 	if !w.isMistyped(w.seed()) || w.stateDeleted || w.restored {
 		t.Skip("it is not mistyped, or nobody would remember what was there before")
 	}
-	w.put(seedName, map[string]string{"refresh_token": w.seeds[len(w.seeds)-1]})
+	seed := w.seeds[len(w.seeds)-1]
+	isHeld := func(name string) bool { return w.state(name).refreshToken == seed || w.state(name).previous == seed }
+	if !slices.ContainsFunc(w.names, isHeld) {
+		w.fateOf(seed).hosts = nil // one that was refused, and has been replaced since, begins anew
+	}
+	w.put(seedName, map[string]string{"refresh_token": seed})
 }
 
 func (w *world) isMistyped(token string) bool {
