@@ -12,8 +12,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/courier"
@@ -383,6 +385,29 @@ func TestAStateThatCannotBeUsedSaysWhy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAStateThatTheProcessKnowsIsReadThoughNothingShowsIt hides the state from the cache, as
+// one does that lags, while the status is yet to be written.
+func TestAStateThatTheProcessKnowsIsReadThoughNothingShowsIt(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, singleUse)
+	s.provider.answer(rotates(second))
+	if _, err := s.renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Inputs.Secrets.Metadata = interceptor.NewClient(s.cluster, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if key.Name == s.credential.StateSecretName() {
+				return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)
+			}
+			return c.Get(ctx, key, object, options...)
+		},
+	})
+	record, err := s.Recover(t.Context(), s.credential)
+	if err != nil || !record.Exists() {
+		t.Errorf("it exists: %t (%v); this process has made it, and would else take its token for lost", record.Exists(), err)
 	}
 }
 

@@ -156,10 +156,11 @@ func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCrede
 }
 
 func (r *Refresher) load(ctx context.Context, credential *v1alpha1.TokenCredential) (*store.Record, error) {
-	mayBeUnseen := r.Saver.Attempts.IsUnheard(client.ObjectKeyFromObject(credential)) || !credential.DeletionTimestamp.IsZero()
+	key := client.ObjectKeyFromObject(credential)
+	mayBeUnseen := r.Saver.Attempts.IsUnheard(key) || r.Saver.Attempts.HasSeen(key) || !credential.DeletionTimestamp.IsZero()
 	if credential.Status.StateSecret == nil && !mayBeUnseen {
-		key := types.NamespacedName{Namespace: credential.Namespace, Name: credential.StateSecretName()}
-		if version, err := r.Inputs.Secrets.Version(ctx, key); err == nil && version == inputs.Absent {
+		stateKey := types.NamespacedName{Namespace: credential.Namespace, Name: credential.StateSecretName()}
+		if version, err := r.Inputs.Secrets.Version(ctx, stateKey); err == nil && version == inputs.Absent {
 			return r.Saver.States.None(credential), nil
 		}
 	}

@@ -222,7 +222,8 @@ func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, at, now tim
 		return true
 	}
 	further := counts && report.State.Sequence > theirs.RefreshCount
-	if made := theirs.LastAttempt; report.Attempt != nil && made != nil && made.Time.After(at) && !further &&
+	tells := report.Attempt != nil || report.Renewal != nil && isOutcome(report.Renewal.Reason)
+	if made := theirs.LastAttempt; tells && made != nil && made.Time.After(at) && !further &&
 		!schedule.FromFuture(made.Time.Time, now) { // else the clocks differ, and nothing tells which was first
 		return true
 	}

@@ -142,6 +142,8 @@ func byHistories() []Bug {
 		{"a status of which one half was written before etcd was put back, and one after, stalled a credential without a word", "TestLookAsksForNothingUnlessSomethingChanged"},
 		{"a credential on a seed that a deleted one had spent was pointed to a successor that was of another grant, or was lost", "TestADuplicateSaysWhereTheTokenWent"},
 		{"etcd put back to before there was a state: the next process of the pod took the seed of then for a new one, and sent it", "TestASeedFromBeforeTheClusterWentBackIsHeldWithoutAState"},
+		{"after a lost answer a process whose cache lagged did not find the state that it had made, and told that its token was lost", "TestAStateThatTheProcessKnowsIsReadThoughNothingShowsIt"},
+		{"that a token was held, told late, took the place of the success that another process had told of since", "TestRebase"},
 	}
 }
 

@@ -154,14 +154,14 @@ func (w *world) mayCountOn(visit *visit, token string) bool {
 
 // judgeOrigin: a token goes to the host alone that it came from or was first sent to,
 // whatever users write into the URL. A reusable seed may be tried elsewhere until its
-// acceptance is saved, and, by one of two leaders, until its cache shows that: nothing is
-// claimed for it.
+// acceptance is saved, and, by one of two leaders or a process that has just started, until its
+// cache shows that: nothing is claimed for it.
 func (w *world) judgeOrigin(visit *visit, token, host string) {
 	if token == "" || w.putBack || w.stateDeleted {
 		return
 	}
 	if w.variant.reusable {
-		isUnseen := len(w.replicas) > 1 && visit.decides().seenState[stateOf(visit.credential)] == 0
+		isUnseen := visit.decides().seenState[stateOf(visit.credential)] == 0
 		if state := w.state(visit.credential); !isUnseen && state.host != "" && state.refreshToken == token && state.host != host {
 			w.violated(fmt.Sprintf("the token %s belongs to %s, and is sent to %s", token, state.host, host))
 		}

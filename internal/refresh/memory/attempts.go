@@ -73,6 +73,13 @@ func (a *Attempts) Observe(credential types.NamespacedName, record *store.Record
 	known.open, known.unheard = true, false
 }
 
+// HasSeen reports whether this process has read or written a credential's state.
+func (a *Attempts) HasSeen(credential types.NamespacedName) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.seen[credential].UID != ""
+}
+
 // IsPutBack reports whether a state is older than what this process has seen of it: etcd
 // was restored, and its token may have been sent since.
 func (a *Attempts) IsPutBack(credential types.NamespacedName, record *store.Record) bool {
