@@ -170,7 +170,7 @@ func (g *Gatherer) read(ctx context.Context, credential *v1alpha1.TokenCredentia
 		if refusal := guard.InputName(ref.Field, ref.Name); refusal != nil {
 			return nil, nil, nil, refusal
 		}
-		found, isLive, err := g.Secrets.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name}, keysOf(credential, ref.Field, from)...)
+		found, isLive, err := g.Secrets.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: ref.Name}, ref.keys(from)...)
 		if err != nil {
 			return nil, nil, nil, problem.Reading(err, fmt.Sprintf("the Secret %q of %s", ref.Name, ref.Field))
 		}

@@ -11,8 +11,6 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -95,23 +93,6 @@ func value(from *Values, key, field string) (secret.Text, *problem.Problem) {
 		return secret.Text{}, keyMissing(from, key, field)
 	}
 	return text, nil
-}
-
-// keysOf are the keys that a credential names of the Secret of a field, or the provider
-// for it.
-func keysOf(credential *v1alpha1.TokenCredential, field string, from Provider) []string {
-	spec := credential.Spec
-	switch field {
-	case appField:
-		return []string{string(cmp.Or(spec.AppSecretRef.KeyField, defaultAppKey)), string(cmp.Or(spec.AppSecretRef.SecretField, defaultAppSecret))}
-	case seedField:
-		return []string{SeedKey(spec.RefreshTokenSecretRef)}
-	case loginField:
-		return from.LoginKeys
-	case certificateField:
-		return []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey}
-	}
-	return nil
 }
 
 // SeedKey is the key of the seed's Secret that holds the refresh token.

@@ -135,6 +135,7 @@ func TestCheckOfAManifest(t *testing.T) {
 		{"a key is missing", "refresh_token:", "token:", 2, "refresh_token"},
 		{"an unknown provider", "name: xiaomi", "name: xaomi", 2, `there is no built-in provider "xaomi"`},
 		{"an unknown provider, and a Secret that is missing", "{name: xiaomi}", "{name: xaomi}\n  clientCertificateSecretRef: {name: none}", 2, `the Secret "none" of spec.clientCertificateSecretRef does not exist: create it`},
+		{"an unknown provider, and a key that is missing", "name: xiaomi}", "name: xaomi}\n  clientCertificateSecretRef: {name: app}", 2, `the Secret "app" of spec.clientCertificateSecretRef has no key "tls.crt": add it`},
 		{"a misspelt parameter", "redirectURI:", "redirectUri:", 2, "it takes redirectURI"},
 		{"a field that does not exist", "appSecretRef:", "appSecret:", 1, "appSecret"},
 		{"a template that does not compile", "${accessToken}", "${accessTokn}", 2, "accessTokn"},

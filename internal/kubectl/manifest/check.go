@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -81,14 +82,19 @@ func (m *Manifest) checkInputs(credential *v1alpha1.TokenCredential, in *inputs.
 	}
 }
 
-// checkReferences looks for the Secrets alone, where the provider does not say what is to be
-// in them: all that must be mended is told at once.
+// checkReferences looks for the Secrets and the keys that the credential itself names, where
+// the provider does not say what is to be in them: all that must be mended is told at once.
 func (m *Manifest) checkReferences(ctx context.Context, credential *v1alpha1.TokenCredential, what string, found *screen.Findings) {
 	for _, reference := range inputs.References(credential) {
-		metadata := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}}
-		err := m.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: reference.Name}, metadata)
+		held := &corev1.Secret{}
+		err := m.Get(ctx, types.NamespacedName{Namespace: credential.Namespace, Name: reference.Name}, held)
 		if apierrors.IsNotFound(err) {
 			found.Add(screen.Wrong, what+", Secrets", "the Secret %q of %s does not exist: create it", reference.Name, reference.Field)
+		}
+		for _, key := range reference.Keys {
+			if _, present := held.Data[key]; err == nil && !present {
+				found.Add(screen.Wrong, what+", Secrets", "the Secret %q of %s has no key %q: add it", reference.Name, reference.Field, key)
+			}
 		}
 	}
 }
