@@ -201,6 +201,11 @@ func mutationsAroundIt() []mutation {
 			pkg: "refresh/memory", function: "Attempts.IsPutBack",
 			body: `return false`,
 		},
+		{
+			name: "a seed from before the cluster went back is trusted", why: "a spent token is sent",
+			pkg: "refresh", function: "Refresher.withSeedOfBefore",
+			body: `return record`,
+		},
 	}
 }
 
