@@ -112,7 +112,8 @@
 //   - A freeze between the fence and the first byte, with a reuse window: time does
 //     not pass there. (Without a window the exchange's deadline ends it in time.)
 //   - A provider that acts on a request long after its sender gave up, where the
-//     reuse in the window voids the first successor, or reuse revokes the family.
+//     reuse in the window voids the first successor, or reuse revokes the family, or the
+//     token was proven since and it rotates that.
 //   - RetryOnce where reuse revokes the family.
 //   - Two leaders that both send a proven token as the server begins to rotate: the one
 //     that comes later sends a spent one, or gets, inside the window, another successor in

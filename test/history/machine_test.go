@@ -216,6 +216,7 @@ func (w *world) requestLands(t *rapid.T) {
 	w.underWay = w.underWay[1:]
 	w.t.Logf("%s the request with %s lands", w.now.Format("15:04:05"), late.token)
 	w.act(late)
+	w.fateOf(late.token).landedLate = true
 }
 
 // sendFates are the fates of a request to the provider. With a window a request

@@ -22,6 +22,8 @@ type tokenFate struct {
 	abandoned bool
 	// proven is true once a reply said that the token works and stays as it is.
 	proven bool
+	// landedLate is true once a request with it has arrived that its sender had given up.
+	landedLate bool
 	// mistyped is true of what a user typed, and no provider ever issued.
 	mistyped bool
 	// boundElsewhere is true once a claim has bound the token to the other host.
@@ -113,7 +115,7 @@ func (w *world) judgeSpent(visit *visit, token string) {
 	if known.doubtful > 1 && !w.mayNotKnow(visit) {
 		w.violated(fmt.Sprintf("the token %s was sent %d times without a clear answer, and is sent again", token, known.doubtful))
 	}
-	if known.mistyped {
+	if known.mistyped || w.variant.auto != "" && known.landedLate {
 		return
 	}
 	grant, found := w.simulator.GrantOf(token)
