@@ -36,7 +36,7 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
 		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		isUnplanned(credential, f, limits.earliest) || hidesStall(credential, f) || !r.isUnchanged(ctx, credential) || mayBePutBack(credential, r.Refresher.Horizon) || lacksTarget(known) || r.delivery.IsHeldBack(key)
+		isUnplanned(credential, f, limits.earliest) || hidesStall(credential, f) || f.Last.Stalled && r.Refresher.MayBeLeft(key) || !r.isUnchanged(ctx, credential) || mayBePutBack(credential, r.Refresher.Horizon) || lacksTarget(known) || r.delivery.IsHeldBack(key)
 	return decision.Decide(f)
 }
 

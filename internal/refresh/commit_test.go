@@ -451,3 +451,23 @@ func TestMessagesSayWhatToDo(t *testing.T) {
 		t.Errorf("%q offers what has been done", again)
 	}
 }
+
+// TestWhatAnEarlierProcessLeftIsLookedForOnce stops a process before it could save.
+func TestWhatAnEarlierProcessLeftIsLookedForOnce(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, singleUse)
+	if err := s.Saver.Spool.Put("team", "an attempt", secret.New(seed), token.Grant{}); err != nil {
+		t.Fatal(err)
+	}
+	if s.MayBeLeft(s.key()) {
+		t.Error("what this process itself has put there counts as left")
+	}
+	s.start(singleUse, "two")
+	if !s.MayBeLeft(s.key()) {
+		t.Error("the next process does not look for it")
+	}
+	s.keeps(func(rotation.State) rotation.State { return rotation.State{}.Adopt(secret.New(seed)) })
+	if _, err := s.Recover(t.Context(), s.credential); err != nil || s.MayBeLeft(s.key()) {
+		t.Errorf("it is looked for again (%v), although the state was read", err)
+	}
+}

@@ -173,6 +173,13 @@ func (r *Refresher) Pending(credential types.NamespacedName, stalled bool) bool 
 	return r.Saver.Attempts.IsUnheard(credential) || r.Saver.Attempts.IsOpen(credential) && !stalled || r.Saver.Attempts.IsSilent(credential) || r.Saver.Waiting(credential) != nil
 }
 
+// MayBeLeft reports whether an earlier process of this pod may have left a reply for a
+// credential, which this one has not looked for. That to a proven token has no claim, so
+// that nothing but the state, once it is read, leads to it.
+func (r *Refresher) MayBeLeft(credential types.NamespacedName) bool {
+	return r.Saver.Spool.HasLeft() && !r.Saver.Attempts.HasSeen(credential)
+}
+
 // Forget drops what is remembered of a credential that is gone.
 func (r *Refresher) Forget(credential types.NamespacedName) {
 	r.Saver.Attempts.Forget(credential)

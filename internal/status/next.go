@@ -203,7 +203,7 @@ func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentia
 	if isBehind(report, &theirs, at, now) {
 		return theirs
 	}
-	if made := theirs.LastAttempt; report.Attempt == nil && report.Renewal == nil && !equality.Semantic.DeepEqual(made, credential.Status.LastAttempt) {
+	if made := theirs.LastAttempt; report.Attempt == nil && report.Renewal == nil && !isFurther(report, &theirs) && !equality.Semantic.DeepEqual(made, credential.Status.LastAttempt) {
 		report.Standing = true // what theirs failed for: this reconcile did not know of it
 	}
 	rebased := *credential
@@ -217,18 +217,21 @@ func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, at, now tim
 	if report.Renewal != nil && report.Renewal.Reason == v1alpha1.RestoredFromBackupReason {
 		return false // the state went back, and what theirs has counted with it
 	}
-	counts := report.State != nil && report.State.Sequence >= 0
-	if counts && report.State.Sequence < theirs.RefreshCount {
+	if report.State != nil && report.State.Sequence >= 0 && report.State.Sequence < theirs.RefreshCount {
 		return true
 	}
-	further := counts && report.State.Sequence > theirs.RefreshCount
 	tells := report.Attempt != nil || report.Renewal != nil && isOutcome(report.Renewal.Reason)
-	if made := theirs.LastAttempt; tells && made != nil && made.Time.After(at) && !further &&
+	if made := theirs.LastAttempt; tells && made != nil && made.Time.After(at) && !isFurther(report, theirs) &&
 		!schedule.FromFuture(made.Time.Time, now) { // else the clocks differ, and nothing tells which was first
 		return true
 	}
 	return report.Target != nil && !report.Target.Token.IsZero() && theirs.LastRefreshTime != nil &&
 		report.Target.Token.IssuedAt.Unix() < theirs.LastRefreshTime.Unix()
+}
+
+// isFurther reports whether the state that a report has seen counts more tokens than a status.
+func isFurther(report Report, theirs *v1alpha1.TokenCredentialStatus) bool {
+	return report.State != nil && report.State.Sequence > theirs.RefreshCount
 }
 
 // IsTransition reports whether a condition has changed its status or its reason.

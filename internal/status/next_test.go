@@ -528,4 +528,7 @@ func TestRebaseOfWhatDidNotAsk(t *testing.T) {
 	if got := Rebase(theirs.TokenCredential, theirs.Status, seen(noon), noon, noon); conditionsOf(&got).Stalled != "" {
 		t.Error("a reconcile that knew of the refusal, and found it over, is not heard")
 	}
+	if got := Rebase(ours.TokenCredential, theirs.Status, seen(noon.Add(renewal)), noon, noon); conditionsOf(&got).Stalled != "" {
+		t.Error("a reconcile that has seen a later token saved than the refused one brought is not heard")
+	}
 }

@@ -144,6 +144,8 @@ func byHistories() []Bug {
 		{"etcd put back to before there was a state: the next process of the pod took the seed of then for a new one, and sent it", "TestASeedFromBeforeTheClusterWentBackIsHeldWithoutAState"},
 		{"after a lost answer a process whose cache lagged did not find the state that it had made, and told that its token was lost", "TestAStateThatTheProcessKnowsIsReadThoughNothingShowsIt"},
 		{"that a token was held, told late, took the place of the success that another process had told of since", "TestRebase"},
+		{"a refusal that one of two leaders had met stood over the successor that the other had saved since: stalled, with a good token in the state", "TestRebaseOfWhatDidNotAsk"},
+		{"the successor of a proven token lay in the spool of a pod whose next process found the credential stalled, and did not look", "TestWhatAnEarlierProcessLeftIsLookedForOnce"},
 	}
 }
 

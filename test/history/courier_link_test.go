@@ -195,7 +195,7 @@ func (w *world) courierKnows(attempt string, p *process, by time.Time) bool {
 // again as if nobody knew what became of it.
 func (w *world) judgeRetry(credential string, was, now stored) {
 	l := w.writer.link
-	if l == nil || was.attempt == nil || was.attempt.Resend || now.attempt == nil || !now.attempt.Resend || l.silent[credential] {
+	if l == nil || was.attempt == nil || was.attempt.Courier == "" || was.attempt.Resend || now.attempt == nil || !now.attempt.Resend || l.silent[credential] {
 		return
 	}
 	if w.courierKnows(was.attempt.ID, w.writer, w.now) {

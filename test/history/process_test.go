@@ -107,6 +107,11 @@ func (w *world) start(r *replica) {
 		wake: map[string]time.Time{}, seenState: map[string]uint64{}, looked: map[string]position{}, shown: map[objectKey]uint64{},
 		dead: make(chan struct{}),
 	}
+	if r.spool != nil { // what an earlier process has left is known as such
+		var err error
+		r.spool, err = spool.Open(r.spoolDirectory)
+		w.must(err)
+	}
 	p.link = newLink(p)
 	if before := r.process; before != nil {
 		p.seenCredentials, p.seenSecrets = before.seenCredentials, before.seenSecrets

@@ -75,6 +75,9 @@ func (s *Spool) Sweep(now time.Time) {
 	}
 }
 
+// HasLeft reports whether an earlier process has left anything that nobody has dropped yet.
+func (s *Spool) HasLeft() bool { return s != nil && len(s.files.Names()) > 0 }
+
 // HasRoom reports whether whatever comes for a namespace will find room. A namespace
 // may fill half of what the others leave.
 func (s *Spool) HasRoom(namespace string) bool { return s == nil || s.files.HasRoom(namespace) }
