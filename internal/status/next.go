@@ -88,7 +88,8 @@ func recordState(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.Toke
 		Seed:            state.Seed,
 	}
 	if state.Sequence >= 0 {
-		next.RefreshCount = state.Sequence
+		// What a proven token brings is counted here alone, so the state may be behind.
+		next.RefreshCount = max(next.RefreshCount, state.Sequence)
 		next.RefreshTokenExpirationTime = timeOrNil(state.RefreshTokenExpiresAt)
 	}
 }

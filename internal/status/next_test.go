@@ -532,3 +532,12 @@ func TestRebaseOfWhatDidNotAsk(t *testing.T) {
 		t.Error("a reconcile that has seen a later token saved than the refused one brought is not heard")
 	}
 }
+
+// TestTheCountOfTokensDoesNotFall has the state behind what the status alone has counted.
+func TestTheCountOfTokensDoesNotFall(t *testing.T) {
+	t.Parallel()
+	ours := fresh().reported(obtained(noon.Add(renewal)))
+	if got := Next(ours.TokenCredential, seen(noon), noon); got.RefreshCount != ours.Status.RefreshCount {
+		t.Errorf("it falls from %d to %d", ours.Status.RefreshCount, got.RefreshCount)
+	}
+}

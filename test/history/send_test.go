@@ -159,7 +159,7 @@ func (w *world) mayCountOn(visit *visit, token string) bool {
 // acceptance is saved, and, by one of two leaders or a process that has just started, until its
 // cache shows that: nothing is claimed for it.
 func (w *world) judgeOrigin(visit *visit, token, host string) {
-	if token == "" || w.putBack || w.stateDeleted {
+	if token == "" || w.putBack || w.stateDeleted || w.restored && w.fateOf(token).mistyped {
 		return
 	}
 	if w.variant.reusable {
