@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -34,10 +35,15 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f.Requested = isRequested(credential, f.Token, limits, now)
 	f.Due = startOf(credential, f.Token, limits, now)
 	f.Last = decision.Last(known, known.ObservedInputs)
-	f.Changed = known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" ||
-		decision.IsFromFuture(known, now) || r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) ||
-		isUnplanned(credential, f, limits.earliest) || hidesStall(credential, f) || f.Last.Stalled && r.Refresher.MayBeLeft(key) || !r.isUnchanged(ctx, credential) || mayBePutBack(credential, r.Refresher.Horizon) || lacksTarget(known) || r.delivery.IsHeldBack(key)
+	f.Changed = decision.IsFromFuture(known, now) || isUnplanned(credential, f, limits.earliest) || hidesStall(credential, f) ||
+		r.isExpected(key, f) || r.hasMoved(ctx, credential)
 	return decision.Decide(f)
+}
+
+// isExpected reports whether something is to be done, or to be found, that neither the caches
+// nor the status show.
+func (r *Reconciler) isExpected(key types.NamespacedName, f decision.Facts) bool {
+	return r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) || f.Last.Stalled && r.Refresher.MayBeLeft(key) || r.delivery.IsHeldBack(key)
 }
 
 // hidesStall reports whether nothing is tried because of the last attempt, and the conditions
@@ -69,20 +75,23 @@ func lacksTarget(known *v1alpha1.TokenCredentialStatus) bool {
 	return known.Target != nil && known.Target.ResourceVersion == ""
 }
 
-// isUnchanged reports whether the provider, the inputs, the target and the state are
-// those that the status knows of, by the cache.
-func (r *Reconciler) isUnchanged(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
+// hasMoved reports whether the spec, the provider, the inputs, the target or the state are
+// others than the status knows of, by the cache.
+func (r *Reconciler) hasMoved(ctx context.Context, credential *v1alpha1.TokenCredential) bool {
 	known := &credential.Status
+	if known.ObservedGeneration != credential.Generation || known.ObservedInputs == "" || mayBePutBack(credential, r.Refresher.Horizon) || lacksTarget(known) {
+		return true
+	}
 	digest, err := r.Inputs.CachedDigest(ctx, credential)
 	if err != nil || digest != known.ObservedInputs {
-		return false
+		return true
 	}
 	stateVersion := ""
 	if known.StateSecret != nil {
 		stateVersion = known.StateSecret.ResourceVersion
 	}
-	return r.isAsWritten(ctx, credential.Namespace, credential.TargetName(), delivery.KnownTarget(credential)) &&
-		r.isAsWritten(ctx, credential.Namespace, credential.StateSecretName(), stateVersion)
+	return !r.isAsWritten(ctx, credential.Namespace, credential.TargetName(), delivery.KnownTarget(credential)) ||
+		!r.isAsWritten(ctx, credential.Namespace, credential.StateSecretName(), stateVersion)
 }
 
 // isAsWritten reports whether a Secret is at a version, by the cache. What the cache
