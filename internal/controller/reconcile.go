@@ -223,7 +223,7 @@ func stateOf(record *store.Record, counts bool) *status.State {
 	if !record.Exists() {
 		return nil
 	}
-	state := &status.State{ResourceVersion: record.ResourceVersion(), Seed: record.State.Seed, Sequence: -1}
+	state := &status.State{ResourceVersion: record.ResourceVersion(), Seed: record.State.Seed, Copied: record.Copied, Sequence: -1}
 	if counts {
 		state.Sequence, state.RefreshTokenExpiresAt = record.State.Sequence, record.State.RefreshTokenExpiresAt
 	}

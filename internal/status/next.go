@@ -4,6 +4,7 @@
 package status
 
 import (
+	"cmp"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -82,10 +83,14 @@ func recordState(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.Toke
 	if state == nil {
 		return
 	}
+	seed := state.Seed
+	if state.Copied && next.StateSecret != nil {
+		seed = cmp.Or(next.StateSecret.Seed, seed) // nothing else remembers that this one was sent
+	}
 	next.StateSecret = &v1alpha1.StateSecretStatus{
 		Name:            credential.StateSecretName(),
 		ResourceVersion: state.ResourceVersion,
-		Seed:            state.Seed,
+		Seed:            seed,
 	}
 	if state.Sequence >= 0 {
 		// What a proven token brings is counted here alone, so the state may be behind.

@@ -541,3 +541,18 @@ func TestTheCountOfTokensDoesNotFall(t *testing.T) {
 		t.Errorf("it falls from %d to %d", ours.Status.RefreshCount, got.RefreshCount)
 	}
 }
+
+// TestTheSeedThatWasAdoptedLastIsRememberedOverACopy: the copy may be from before that.
+func TestTheSeedThatWasAdoptedLastIsRememberedOverACopy(t *testing.T) {
+	t.Parallel()
+	ours := fresh()
+	ours.Status.StateSecret.Seed = "later"
+	for _, copied := range []bool{true, false} {
+		report := seen(noon)
+		report.State.Seed, report.State.Copied = "earlier", copied
+		want := map[bool]string{true: "later", false: "earlier"}[copied]
+		if got := Next(ours.TokenCredential, report, noon).StateSecret.Seed; got != want {
+			t.Errorf("of a state that is a copy (%t) the status remembers %q, want %q", copied, got, want)
+		}
+	}
+}

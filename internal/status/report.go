@@ -57,6 +57,8 @@ type Report struct {
 type State struct {
 	ResourceVersion string
 	Seed            string
+	// Copied is true of one that was put back, maybe from before the last seed was adopted.
+	Copied bool
 	// Sequence counts the tokens obtained; -1: the state does not count them.
 	Sequence int64
 	// RefreshTokenExpiresAt; zero: not known.

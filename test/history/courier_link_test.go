@@ -84,6 +84,8 @@ func (l *link) Ask(ctx context.Context, question courier.Question) (courier.Answ
 	l.process.world.t.Logf("         %s says of the attempt: %s", l.courier().name, answer.Fate)
 	if made := l.process.world.claims[question.Attempt]; made != nil && answer.Fate == courier.Ended {
 		visit.brought(made.exchange)
+		// A refusal that came by an earlier process is asked for again, which tells it whole.
+		l.process.world.fateOf(l.process.world.state(visit.credential).refreshToken).refusal = nil
 	}
 	return answer, err
 }
