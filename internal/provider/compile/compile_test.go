@@ -37,6 +37,19 @@ func compiled(t testing.TB, text string) *provider.Provider {
 	return p
 }
 
+// tells fails the test unless what is said of a description is as wanted; empty: it compiles.
+func tells(t testing.TB, text, want, reason string) {
+	t.Helper()
+	_, err := compile.Provider("example", spec(t, text))
+	got := ""
+	if err != nil {
+		got = err.Error()
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", reason, diff)
+	}
+}
+
 func TestCompileTellsEveryProblemAtItsField(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ reason, spec, want string }{

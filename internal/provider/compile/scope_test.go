@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/provider/compile"
 )
 
 // steps describes a provider by its YAML, with a refresh that needs no more words.
@@ -59,14 +58,7 @@ func TestAVariableIsUsedWhereItIsKnown(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := compile.Provider("example", spec(t, c.spec))
-			got := ""
-			if err != nil {
-				got = err.Error()
-			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
-			}
+			tells(t, c.spec, c.want, c.reason)
 		})
 	}
 }
@@ -103,14 +95,7 @@ func TestACallReadsWhatItIsFor(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := compile.Provider("example", spec(t, c.spec))
-			got := ""
-			if err != nil {
-				got = err.Error()
-			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
-			}
+			tells(t, c.spec, c.want, c.reason)
 		})
 	}
 }
@@ -143,14 +128,7 @@ func TestHowAPersonAuthorizesIsChecked(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := compile.Provider("example", spec(t, "prepare: [{request: {url: \"https://x/\"}, response: {outputs: {endpoint: body.e}}}]\n"+steps("authorize: {"+c.authorize+"}")))
-			got := ""
-			if err != nil {
-				got = err.Error()
-			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
-			}
+			tells(t, "prepare: [{request: {url: \"https://x/\"}, response: {outputs: {endpoint: body.e}}}]\n"+steps("authorize: {"+c.authorize+"}"), c.want, c.reason)
 		})
 	}
 }
