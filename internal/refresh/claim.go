@@ -105,5 +105,5 @@ func (c *claim) hold(ctx context.Context) error {
 		state = state.Withdraw(attempt, c.doubtful)
 		state.Held = true
 		return state
-	}, advice.Restored(c.x.job.Credential, true))
+	}, advice.Restored(c.x.job.Credential, !c.isFirst))
 }

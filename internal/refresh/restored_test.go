@@ -4,6 +4,7 @@
 package refresh
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -165,5 +166,15 @@ func TestASeedFromBeforeTheClusterWentBackIsHeldWithoutAState(t *testing.T) {
 				t.Errorf("%s: it counts as restored: %t", c.reason, got)
 			}
 		})
+	}
+}
+
+func TestAFirstClaimThatShowsARestoreSpeaksOfTheSeed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, singleUse)
+	s.rememberMore()
+	_, err := s.renew(t.Context())
+	if !problem.Is(err, v1alpha1.RestoredFromBackupReason) || !strings.Contains(err.Error(), "the refresh token in the Secret of spec.refreshTokenSecretRef is from before") {
+		t.Errorf("got %v; the state that it has just made was restored by nobody", err)
 	}
 }
