@@ -18,11 +18,11 @@ func deathsWhileProven() []death {
 	return []death{
 		{
 			shows: "killed as a token is proven", how: "before the commit, " + inThePod, promise: "the reply is in the spool; the token is proven by the next refresh",
-			at: before(proof), change: neverRotates, want: tally{calls: 2}, tokens: 1,
+			at: before(proof), change: neverRotates, want: tally{calls: 2}, unseen: true,
 		},
 		{
 			shows: "killed as a token is proven", how: "before the target, " + elsewhere, promise: "what is proven is asked for again: nothing is spent by that",
-			at: after(proof), elsewhere: true, change: neverRotates, want: tally{calls: 2}, tokens: 1,
+			at: after(proof), elsewhere: true, change: neverRotates, want: tally{calls: 2}, unseen: true,
 		},
 		{
 			shows: "killed after sending a proven token", how: inThePod, promise: "it is sent again, and nobody is asked",
