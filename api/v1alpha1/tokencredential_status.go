@@ -106,6 +106,11 @@ type AttemptStatus struct {
 	// differs now, what the attempt failed for may have been mended.
 	// +optional
 	Inputs string `json:"inputs,omitempty"`
+
+	// refusedToken is a keyed digest of the refresh token that the provider did not accept
+	// any more. What is said of it holds as long as it is the live one.
+	// +optional
+	RefusedToken string `json:"refusedToken,omitempty"`
 }
 
 // StateSecretStatus is the state Secret as it was last written.

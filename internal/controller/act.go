@@ -160,6 +160,7 @@ func (a action) reportTo(report status.Report, in *inputs.Inputs) status.Report 
 			LifetimeIgnored:       a.result.LifetimeIgnored,
 			Remark:                a.result.Remark,
 			RefreshTokenExpiresAt: a.result.RefreshTokenExpiresAt,
+			RefusedToken:          a.result.Refused,
 		}
 		return report
 	}

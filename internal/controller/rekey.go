@@ -73,14 +73,18 @@ func (k *rekeyer) rekey(ctx context.Context, pause func(context.Context) error) 
 	return found + states, errors.Join(append(failures, err)...)
 }
 
-// keyed keys the digest of the seed in a status that an earlier version wrote, or that
-// was made from a report.
+// keyed keys the digests of refresh tokens in a status that an earlier version wrote, or that
+// was made from a report. What the cache holds of it is not changed.
 func (r *Reconciler) keyed(credential *v1alpha1.TokenCredential, known v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus {
-	if known.StateSecret == nil {
-		return known
+	if known.StateSecret != nil {
+		state := *known.StateSecret
+		state.Seed = r.Refresher.Saver.States.TokenDigest(credential, state.Seed)
+		known.StateSecret = &state
 	}
-	state := *known.StateSecret // the cache's is not to be changed
-	state.Seed = r.Refresher.Saver.States.SeedDigest(credential, state.Seed)
-	known.StateSecret = &state
+	if known.LastAttempt != nil {
+		last := *known.LastAttempt
+		last.RefusedToken = r.Refresher.Saver.States.TokenDigest(credential, last.RefusedToken)
+		known.LastAttempt = &last
+	}
 	return known
 }

@@ -53,6 +53,8 @@ func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, f
 		return found.Recovery == recovery.Nothing
 	case v1alpha1.RotatedTokenLostReason:
 		return !found.State.Lost()
+	case v1alpha1.ReauthorizationRequiredReason: // another process had its successor already
+		return found.Replaced
 	case v1alpha1.DuplicateSourceReason: // it has a token of its own since
 		return !found.State.Untried()
 	}
@@ -63,6 +65,8 @@ func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, f
 type Found struct {
 	State    rotation.State
 	Recovery recovery.Verdict
+	// Replaced is true where another token is the live one than the last attempt was refused.
+	Replaced bool
 	// Counts is true where the state counts the tokens that were obtained.
 	Counts bool
 }

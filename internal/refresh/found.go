@@ -30,11 +30,14 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 			return found, err
 		}
 	}
+	if last := credential.Status.LastAttempt; last != nil {
+		found.Replaced = r.Saver.States.IsOtherToken(credential, last.RefusedToken, found.Record.State.RefreshToken.Digest())
+	}
 	found.Moved = found.Record.State.HasMoved(route.OriginOf(in, found.Record.State))
 	switch found.Seed = found.Record.State.Judge(in.Seed); {
 	case isWrittenBack(credential, in, found.Record):
 		found.Seed = rotation.SeedUnchanged
-	case found.Seed == rotation.SeedNew && found.Record.State.Spent.Contains(r.Saver.States.SeedDigest(credential, in.Seed.Digest())):
+	case found.Seed == rotation.SeedNew && found.Record.State.Spent.Contains(r.Saver.States.TokenDigest(credential, in.Seed.Digest())):
 		found.Seed = rotation.SeedSpent
 	}
 	if found.Seed != rotation.SeedNew || in.SeedIsLive {
@@ -69,7 +72,7 @@ func (r *Refresher) adoptedSeeds(credential *v1alpha1.TokenCredential, seed secr
 	switch {
 	case known == nil:
 		return adopted
-	case r.Saver.States.IsSeed(credential, known.Seed, seed.Digest()):
+	case r.Saver.States.IsToken(credential, known.Seed, seed.Digest()):
 		return adopted.Add(seed.Digest())
 	default:
 		return adopted.Add(known.Seed)

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
@@ -266,6 +268,40 @@ func TestAProvenTokenAndAnotherProcess(t *testing.T) {
 			}
 			s.isBalanced()
 		})
+	}
+}
+
+// TestARefusalHoldsForItsTokenAlone: another process may have the successor already, and
+// save it after the refusal was told.
+func TestARefusalHoldsForItsTokenAlone(t *testing.T) {
+	t.Parallel()
+	s := provenScene(t)
+	s.provider.answer(refuses("invalid_grant"))
+	result, err := s.renew(t.Context())
+	if reasonOf(err) != v1alpha1.ReauthorizationRequiredReason || result.Refused != digestOf(seed) {
+		t.Fatalf("the renewal ended with %v, and says that %q was refused, want the digest of the seed", err, result.Refused)
+	}
+	another := &store.Store{Key: digest.Random()}
+	for _, each := range []struct {
+		name, reason string
+		refused      string // in the status
+		live         string
+		want         bool
+	}{
+		{"the token is the live one", "it is as the status says", s.Saver.States.TokenDigest(s.credential, result.Refused), seed, false},
+		{"its successor is the live one", "what is said of the token before does not concern it", s.Saver.States.TokenDigest(s.credential, result.Refused), second, true},
+		{"the key of the digest is lost", "nothing tells which token it was", another.TokenDigest(s.credential, result.Refused), second, false},
+		{"an earlier version wrote the status", "it does not say which token it was", "", second, false},
+	} {
+		s.keeps(func(state rotation.State) rotation.State {
+			state.RefreshToken = secret.New(each.live)
+			return state
+		})
+		s.credential.Status.LastAttempt = &v1alpha1.AttemptStatus{Reason: v1alpha1.ReauthorizationRequiredReason, RefusedToken: each.refused}
+		found, err := s.judged()
+		if err != nil || found.Replaced != each.want {
+			t.Errorf("%s: replaced: %t (%v), want %t\nreason: %s", each.name, found.Replaced, err, each.want, each.reason)
+		}
 	}
 }
 

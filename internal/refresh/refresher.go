@@ -97,6 +97,9 @@ type Result struct {
 	Token token.Token
 	// RefreshTokenExpiresAt is as the reply says; zero: it does not.
 	RefreshTokenExpiresAt time.Time
+	// Refused is the digest of the refresh token that the provider did not accept any more;
+	// empty: none.
+	Refused string
 	// SeedAdopted is true where a new seed is in use now.
 	SeedAdopted bool
 	// LifetimeIgnored is true where the reply stated a lifetime that cannot be used.
@@ -120,6 +123,9 @@ type Found struct {
 	// Moved is true where the refresh token belongs to another origin than the one that
 	// would be asked now.
 	Moved bool
+	// Replaced is true where another refresh token is the live one now than the last attempt
+	// was refused.
+	Replaced bool
 	// Came is what the reply to an attempt of an earlier process brought, now that the
 	// courier has handed it over; nil: nothing that can be published.
 	Came *Result

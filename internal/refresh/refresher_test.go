@@ -33,7 +33,7 @@ func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 	own, lost, other := &Refresher{Saver: &saving.Saver{States: states}}, &Refresher{Saver: &saving.Saver{States: &store.Store{Key: digest.Random()}}}, credential.DeepCopy()
 	other.Name = "other"
 	keyed := func(credential *v1alpha1.TokenCredential, seed secret.Text) string {
-		return own.Saver.States.SeedDigest(credential, seed.Digest())
+		return own.Saver.States.TokenDigest(credential, seed.Digest())
 	}
 	tests := []struct {
 		reason string
@@ -46,7 +46,7 @@ func TestASeedIsNotNewToAProcessThatHasSeenItsState(t *testing.T) {
 		{"the status says that it was adopted", false, keyed(credential, seed), rotation.SeedUnchanged, true},
 		{"the status of an earlier version says so", false, seed.Digest(), rotation.SeedUnchanged, true},
 		{"the status says so of another credential's", false, keyed(other, seed), rotation.SeedNew, false},
-		{"the status says so under a key that is lost", false, lost.Saver.States.SeedDigest(credential, seed.Digest()), rotation.SeedNew, false},
+		{"the status says so under a key that is lost", false, lost.Saver.States.TokenDigest(credential, seed.Digest()), rotation.SeedNew, false},
 		{"etcd was put back to before there was a state, and this process has seen it", true, "", rotation.SeedUnchanged, true},
 	}
 	for _, test := range tests {

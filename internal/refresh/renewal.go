@@ -63,6 +63,7 @@ func (r *Refresher) Refresh(ctx context.Context, job Job) (Result, error) {
 		err = x.finish(ctx)
 	}
 	x.visit.Settle(err)
+	x.result.Refused = x.refused.Digest()
 	x.result.Record, x.result.Called = x.record, x.visit.Called
 	return x.result, err
 }

@@ -121,21 +121,22 @@ func recordTarget(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.Tok
 
 // recordAttempt notes how the last attempt ended, and counts failures.
 func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.TokenCredential, report Report, now time.Time) {
-	ended := func(reason, message string) {
+	ended := func(reason, message, refused string) {
 		next.LastAttempt = &v1alpha1.AttemptStatus{
-			Reason:  reason,
-			Message: cut(message, maxMessage),
-			Time:    metav1.Time{Time: now.UTC().Truncate(time.Second)},
-			Inputs:  report.Inputs,
+			Reason:       reason,
+			Message:      cut(message, maxMessage),
+			Time:         metav1.Time{Time: now.UTC().Truncate(time.Second)},
+			Inputs:       report.Inputs,
+			RefusedToken: refused,
 		}
 	}
 	switch attempt := report.Attempt; {
 	case attempt != nil && attempt.Problem != nil:
-		ended(attempt.Problem.Reason, attempt.Problem.Message)
+		ended(attempt.Problem.Reason, attempt.Problem.Message, attempt.RefusedToken)
 		next.FailedAttempts++
 		next.LastFailureTime = &metav1.Time{Time: now.UTC().Truncate(time.Second)}
 	case attempt != nil:
-		ended(v1alpha1.RefreshedReason, attempt.Remark)
+		ended(v1alpha1.RefreshedReason, attempt.Remark, "")
 		next.FailedAttempts, next.LastFailureTime = 0, nil
 		if report.State == nil || report.State.Sequence < 0 {
 			next.RefreshCount++
@@ -147,11 +148,11 @@ func recordAttempt(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.To
 		if last := next.LastAttempt; last == nil || last.Reason != report.Renewal.Reason || last.Inputs != report.Inputs {
 			// Another process made it, a state that was put back says so, or it is so with
 			// other inputs too, which then have not mended it.
-			ended(report.Renewal.Reason, report.Renewal.Message)
+			ended(report.Renewal.Reason, report.Renewal.Message, "")
 		}
 	case report.Renewal == nil && report.Missing == nil && !report.Standing && !report.Suspended:
 		if next.LastAttempt != nil && next.LastAttempt.Reason != v1alpha1.RefreshedReason {
-			ended(v1alpha1.RefreshedReason, "") // another process has got a token, or what was wrong is over
+			ended(v1alpha1.RefreshedReason, "", "") // another process has got a token, or what was wrong is over
 		}
 		next.FailedAttempts, next.LastFailureTime = 0, nil
 	}

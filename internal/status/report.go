@@ -85,6 +85,8 @@ type Attempt struct {
 	Remark string
 	// RefreshTokenExpiresAt; zero: not stated.
 	RefreshTokenExpiresAt time.Time
+	// RefusedToken is the digest of the refresh token that was refused; empty: none.
+	RefusedToken string
 }
 
 // renewal is what stands in the way of a renewal, or nil.

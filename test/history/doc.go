@@ -53,7 +53,7 @@
 // At every write: no target shows an access token that no state held (or whose refresh
 // token it keeps behind a newer seed); nobody ends the
 // claim of another process that is alive and may be at it, except for a new seed; no
-// status falls back to an earlier token; and what keeps the token from the target does
+// status falls back to an earlier token, or holds a digest that is not keyed; and what keeps the token from the target does
 // not hide that the refresh token may be lost.
 //
 // At the end of every reconcile: nobody lets go of a successor that is not saved.
@@ -125,8 +125,7 @@
 //   - A reuse window measured from one replica's clock on another's: with a window
 //     the clocks agree. Without one they are up to an hour off.
 //   - A refusal that two leaders with clocks an hour apart report: their times do not tell
-//     which was first, so what was refused may be sent once more, or a refusal stands over
-//     the token that came since.
+//     which was first, so what was refused may be sent once more.
 //   - A refresh that is asked for may be answered twice, by two leaders one of which has
 //     not seen it: whether a token is fresh is not judged while one is asked for.
 //   - etcd put back while a request is in flight: versions are given out again, and an

@@ -182,7 +182,7 @@ func digest(token string) string { return secret.New(token).Digest() }
 // inStatus is the digest of a seed as a credential's status has it.
 func inStatus(credential *v1alpha1.TokenCredential, seed string) string {
 	states := &store.Store{Key: digestKey}
-	return states.SeedDigest(credential, digest(seed))
+	return states.TokenDigest(credential, digest(seed))
 }
 
 // onSameGrant tells whether a credential lives on a grant, or began there.

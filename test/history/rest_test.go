@@ -180,7 +180,7 @@ func (w *world) isTrue(name string, stalled *metav1.Condition, state stored) boo
 	case v1alpha1.ReauthorizationRequiredReason:
 		// One of two leaders may have looked while a claim of the other's, which that withdrew
 		// unsent, bound the token to another host: a person is asked more than need be.
-		return w.variant.login && w.fateOf("").refused || known != nil && (known.refused || known.boundElsewhere && len(w.replicas) > 1) || state.host == elsewhereHost || w.mayBeStale(state)
+		return w.variant.login && w.fateOf("").refused || known != nil && (known.refused || known.boundElsewhere && len(w.replicas) > 1) || state.host == elsewhereHost
 	case v1alpha1.AppRejectedReason:
 		return w.appWrong
 	case v1alpha1.RestoredFromBackupReason:
@@ -189,12 +189,6 @@ func (w *world) isTrue(name string, stalled *metav1.Condition, state stored) boo
 		return slices.ContainsFunc(w.names, func(other string) bool { return other != name && w.hasHad(other, token, stalled.Message) })
 	}
 	return false
-}
-
-// mayBeStale tells whether the token before was refused to one of two leaders whose clocks
-// differed: their times do not tell that the token came later.
-func (w *world) mayBeStale(state stored) bool {
-	return len(w.replicas) > 1 && w.clocksDiffered && w.fateOf(state.previous).refused
 }
 
 // hasHad tells whether a credential lives on the grant of a token or has spent that, and

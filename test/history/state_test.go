@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	keydigest "github.com/tokenkeeper/tokenkeeper/internal/digest"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	kept "github.com/tokenkeeper/tokenkeeper/internal/secret"
@@ -126,11 +127,28 @@ func (w *world) noteWrite(_ kind, before, after client.Object) {
 // judgeStatus: what one process says is not undone by another that is behind.
 func (w *world) judgeStatus(before, after *v1alpha1.TokenCredential) {
 	w.judgeHidden(after)
+	w.judgeKeyed(after)
 	if w.stateDeleted || w.restored || before.Status.LastRefreshTime == nil || after.Status.LastRefreshTime == nil {
 		return
 	}
 	if after.Status.RefreshCount < before.Status.RefreshCount && after.Status.LastRefreshTime.Before(before.Status.LastRefreshTime) {
 		w.violated(fmt.Sprintf("the status of %s falls back from token %d to %d", after.Name, before.Status.RefreshCount, after.Status.RefreshCount))
+	}
+}
+
+// judgeKeyed: nobody can check a guess at a token by what a status has of it.
+func (w *world) judgeKeyed(credential *v1alpha1.TokenCredential) {
+	var digests []string
+	if last := credential.Status.LastAttempt; last != nil {
+		digests = append(digests, last.RefusedToken)
+	}
+	if state := credential.Status.StateSecret; state != nil {
+		digests = append(digests, state.Seed)
+	}
+	for _, each := range digests {
+		if keydigest.IsPlain(each) {
+			w.violated(fmt.Sprintf("the status of %s has a digest that is not keyed", credential.Name))
+		}
 	}
 }
 

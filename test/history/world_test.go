@@ -82,8 +82,6 @@ type world struct {
 	// restored is true once the user has put a backup in a state's place, or etcd was
 	// put back, and putBack after the latter.
 	restored, putBack bool
-	// clocksDiffered is true where the clocks do not agree but at rest.
-	clocksDiffered bool
 	// forgotten is true once a process has written a state that did not know what was there
 	// before etcd was put back.
 	forgotten bool
@@ -172,7 +170,6 @@ func newWorld(t rapid.TB, shared *shared, setup setup) *world {
 		w.newPod(r, setup.withSpool)
 		r.process.catchUp()
 	}
-	w.clocksDiffered = w.clocksDiffer()
 	return w
 }
 
