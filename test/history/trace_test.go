@@ -86,6 +86,14 @@ func (w *world) numberOf(token string) (number int) {
 	return number
 }
 
+// tracedPods are what the pods have of which the model has variants.
+var tracedPods = map[string]setup{
+	"":              {},
+	"spool":         {withSpool: true},
+	"courier":       {carries: forgetful},
+	"courier-spool": {carries: keeping, withSpool: true},
+}
+
 // TestTracesForTheModel plays histories without what the model leaves out, and writes what
 // the model must be able to do too: `make model-traces` has spin look for each of them.
 //
@@ -105,14 +113,23 @@ func TestTracesForTheModel(t *testing.T) {
 	if at < 0 {
 		t.Fatalf("there is no variant %q: TRACES_OF names one, such as hold or retry", policy)
 	}
+	pods, ok := tracedPods[os.Getenv("TRACES_WITH")]
+	if !ok {
+		t.Fatalf("no pod has a %q: TRACES_WITH names what pods have, such as spool or courier", os.Getenv("TRACES_WITH"))
+	}
+	pods.variant, pods.withSeed, pods.clocks = variants()[at], true, make([]time.Duration, 2)
 	var all []string
 	rapid.Check(t, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) {
-			w := newWorld(rt, shared, setup{variant: variants()[at], withSeed: true, carries: noCourier, clocks: make([]time.Duration, 2)})
+			w := newWorld(rt, shared, pods)
 			defer w.end()
 			actions := w.actions()
-			for _, beyond := range []string{"user", "courier fails", "outlives", "request lands", "rotates now", "all is well"} {
+			for _, beyond := range []string{"user", "request lands", "rotates now", "all is well"} {
 				delete(actions, beyond)
+			}
+			if pods.carries == noCourier {
+				delete(actions, "courier fails")
+				delete(actions, "outlives")
 			}
 			rt.Repeat(actions)
 			w.settle(rt)

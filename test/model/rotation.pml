@@ -79,6 +79,8 @@ byte ev[5];
 byte lastToken = 1; byte lastClaimed; byte lastBy;
 #define COUNT(fault) skip
 #define MAY_FREEZE true
+#define MAY_MUTE true
+#define MAY_REPEAT(p) (have[p] != sent[p])	/* else it brings nothing new, as often as it is done */
 #define LEFT(fault, most) true
 inline saw(kind, who, token, claimed, by) {
 	ev[0] = kind; ev[1] = who; ev[2] = token; ev[3] = claimed; ev[4] = by;
@@ -107,10 +109,14 @@ inline sawState() {
 	:: else
 	fi
 }
-never { do :: !stray_event od }	/* what goes astray is not followed further */
+never {	/* what goes astray is not followed further, nor a trace that was followed once */
+	do :: c_expr { !now.stray_event && !followed[now.which] } od
+}
 #else
 #define COUNT(fault) fault++
 #define MAY_FREEZE (pauses < PAUSES)
+#define MAY_MUTE (mutes < MUTES)
+#define MAY_REPEAT(p) true
 #define LEFT(fault, most) (fault < most && FAULT_LEFT)
 inline saw(kind, who, token, claimed, by) { skip }
 inline sawState() { skip }
@@ -211,6 +217,7 @@ byte carriedID[2];	/* the claim whose request it has received last */
 byte carriedKind[2];	/* what came of it, until that is saved */
 byte carriedToken[2];
 bit  claimKnown;	/* the courier that the claim names is the one that lives */
+bit  foundKnown[2];	/* the same of the attempt that a visit took over */
 bit  mute[2];
 byte mutes;
 #define HAS_REPLY(p) (claimBy == p && carriedID[p] == claimID && carriedKind[p] != NOTHING && carriedKind[p] != GONE)
@@ -370,6 +377,9 @@ inline rest() {
 #ifdef AUTO
 	unclaimed[me] = 0; proves[me] = 0; seen[me] = 0;
 #endif
+#ifdef COURIER
+	foundKnown[me] = 0;
+#endif
 	resend[me] = 0; foundID[me] = 0; foundBy[me] = 0; why[me] = NOTHING; say[me] = SILENT; published[me] = 0
 }
 
@@ -449,6 +459,9 @@ end:	do
 #endif
 		:: claimID != 0 && !TELLS(me) && !MUST_ASK_A_PERSON && (POLICY_ALLOWS || MAY_BE_INSIDE) ->
 			resend[me] = 1; foundID[me] = claimID; foundBy[me] = claimBy; step[me] = DECIDED;
+#ifdef COURIER
+			foundKnown[me] = claimKnown && !claimResend;
+#endif
 			printf("%d: finds the claim %d on token %d: to be sent again\n", me, claimID, claimToken)
 		:: claimID != 0 && !TELLS(me) && (MUST_ASK_A_PERSON || !POLICY_ALLOWS) ->
 			say[me] = UNKNOWN; step[me] = STATUS;
@@ -618,7 +631,7 @@ end:	do
 		fi;
 #endif
 		if
-		:: step[me] == PUBLISH && LEFT(apilost, APILOST) -> COUNT(apilost); step[me] = COMMIT
+		:: step[me] == PUBLISH && MAY_REPEAT(me) && LEFT(apilost, APILOST) -> COUNT(apilost); step[me] = COMMIT
 		:: step[me] == PUBLISH -> spool[me] = 0; have[me] = 0;
 #ifdef COURIER
 			if	/* Courier.Saved */
@@ -676,7 +689,7 @@ end:	do
 			:: stateToken == sent[me] && resend[me] && why[me] == NOTHING ->
 				claimID = foundID[me]; claimBy = foundBy[me]; claimResend = 0;
 #ifdef COURIER
-				claimKnown = 0	/* what it knows of that one says no more than that it was sent */
+				claimKnown = foundKnown[me]	/* its courier may say still that it never received it */
 #endif
 			:: stateToken == sent[me] && resend[me] && why[me] == TRYLATER	/* the retry is used up */
 #endif
@@ -764,6 +777,7 @@ end:	do
 		:: claimBy == me -> claimKnown = 0
 		:: else
 		fi;
+		foundKnown[me] = foundKnown[me] && foundBy[me] != me; foundKnown[1 - me] = foundKnown[1 - me] && foundBy[1 - me] != me;
 #ifndef SPOOL			/* else the sealed file is found by the next one */
 		carriedKind[me] = NOTHING; carriedToken[me] = 0;
 #endif
@@ -771,7 +785,7 @@ end:	do
 		carriedID[me] = 0;
 #endif
 		printf("%d: its courier dies\n", me) }
-	:: atomic { !mute[me] && mutes < MUTES -> mutes++; mute[me] = 1; printf("%d: its courier does not answer\n", me) }
+	:: atomic { !mute[me] && MAY_MUTE -> COUNT(mutes); mute[me] = 1; printf("%d: its courier does not answer\n", me) }
 	:: atomic { mute[me] -> mute[me] = 0 }
 	:: atomic { step[me] == DEAD ->
 #else
