@@ -122,19 +122,30 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 			return err
 		}
 	}
-	if err := watches.setUp(ctx, mgr, credentials, controller.Options{
+	if err := watches.setUp(ctx, mgr, credentials, queueing(options, watches, workers)); err != nil {
+		return err
+	}
+	if err := (&ProviderReconciler{Client: mgr.GetClient(), Catalog: catalog}).SetupWithManager(mgr); err != nil {
+		return err
+	}
+	return registerCollectors(mgr, options)
+}
+
+// queueing are the options of the controller of credentials: how many are worked on at once,
+// and in which order.
+func queueing(options Options, watches *watcher, workers *workers) controller.Options {
+	return controller.Options{
 		MaxConcurrentReconciles: pace.Parallel(options.Concurrency),
 		// What fails here is the API server: it is asked again soon after it is back.
 		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 5*time.Second),
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) queue {
 			return working{fairqueue.New(name, limiter, watches.waiter), workers}
 		},
-	}); err != nil {
-		return err
 	}
-	if err := (&ProviderReconciler{Client: mgr.GetClient(), Catalog: catalog}).SetupWithManager(mgr); err != nil {
-		return err
-	}
+}
+
+// registerCollectors adds the metrics that are read from the cache.
+func registerCollectors(mgr ctrl.Manager, options Options) error {
 	if err := options.Registry.Register(&metrics.AttemptCollector{Secrets: mgr.GetCache(), Clock: options.Clock}); err != nil {
 		return err
 	}
@@ -202,23 +213,29 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 				Clock:   options.Clock,
 				Key:     states.Key,
 			},
-			Saver: &saving.Saver{
-				States:   states,
-				Spool:    options.Spool,
-				Courier:  options.Courier,
-				Metrics:  counters,
-				InFlight: options.InFlight,
-				Wake:     waker.wake,
-				Lost: func(credential *v1alpha1.TokenCredential, p *problem.Problem) {
-					recorder.Record(context.Background(), credential, status.Failed(p))
-				},
-			},
+			Saver:    newSaver(options, states, counters, waker, recorder),
 			Clock:    options.Clock,
 			Holder:   options.Holder,
 			InFlight: options.InFlight,
 		},
 	})
 	return reconciler, newWatcher(reconciler, waker), nil
+}
+
+// newSaver saves what exchanges bring. Of a token that is lost without a reconcile that could
+// say so an event tells.
+func newSaver(options Options, states *store.Store, counters *metrics.Metrics, waker *waker, recorder *report.Recorder) *saving.Saver {
+	return &saving.Saver{
+		States:   states,
+		Spool:    options.Spool,
+		Courier:  options.Courier,
+		Metrics:  counters,
+		InFlight: options.InFlight,
+		Wake:     waker.wake,
+		Lost: func(credential *v1alpha1.TokenCredential, p *problem.Problem) {
+			recorder.Record(context.Background(), credential, status.Failed(p))
+		},
+	}
 }
 
 // sweeping removes from the spool, each hour, what nobody asks for.

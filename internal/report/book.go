@@ -4,6 +4,7 @@
 package report
 
 import (
+	"context"
 	"strings"
 	"sync"
 
@@ -40,6 +41,19 @@ type entry struct {
 	// writing holds a value while somebody writes.
 	writing chan struct{}
 }
+
+// take waits until nobody writes the status, and has it written by the caller alone until
+// leave is called. It fails with ctx.
+func (e *entry) take(ctx context.Context) error {
+	select {
+	case e.writing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *entry) leave() { <-e.writing }
 
 // latest is what is to be written last; nil: everything is written.
 func (e *entry) latest() *pending {

@@ -106,12 +106,10 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	select {
-	case known.writing <- struct{}{}:
-		defer func() { <-known.writing }()
-	case <-ctx.Done(): // whoever writes it goes on
-		return ctx.Err()
+	if err := known.take(ctx); err != nil { // whoever writes it goes on
+		return err
 	}
+	defer known.leave()
 	var err error
 	var before *v1alpha1.TokenCredentialStatus // what is known to have been reported
 	for range maxRebases {

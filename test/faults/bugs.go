@@ -40,7 +40,7 @@ func Methods() []Method {
 			"Two of these in one visit, and two processes at once.", byEveryEffect()},
 		{"the model", "[test/model](../test/model/README.md), `make model`",
 			"*Every* history of two processes within its bounds, and that each part of the protocol is needed.",
-			"That the code does what the model does: traces of histories are followed by it (`make model-traces`), and a table compares the steps. Time is not counted, and faults have a number.", byModel()},
+			"That the code does what the model does: traces of histories, with spools and couriers, are followed by it (`make model-traces`), and a table compares the steps. Time is not counted, and faults have a number.", byModel()},
 		{"fuzz targets", "`Fuzz...` next to the code, `make fuzz`",
 			"That no bytes of strangers stop a reader, are shown where a secret may be in them, or are kept so that they cannot be read again.",
 			"That what was read is what was meant. Inputs that were not tried: `make test` plays the corpus alone.", byFuzzing()},

@@ -83,7 +83,12 @@ func KeyCost(function string) uint64 {
 
 // All lists every overload of the functions that this package adds.
 func All() []Function {
-	all := keyFunctions()
+	return slices.Concat(keyFunctions(), ofEitherText(), timeFunctions(), ofText())
+}
+
+// ofEitherText are the functions that take a text, or bytes.
+func ofEitherText() []Function {
+	var all []Function
 	texts := []*cel.Type{cel.StringType, cel.BytesType}
 	for _, text := range texts {
 		all = append(all,
@@ -111,32 +116,36 @@ func All() []Function {
 			}
 		}
 	}
-	all = append(all, timeFunctions()...)
-	return append(all,
-		Function{"base64url.decode", []*cel.Type{cel.StringType}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
+	return all
+}
+
+// ofText are those that take a text alone, or a value of which one is made.
+func ofText() []Function {
+	return []Function{
+		{"base64url.decode", []*cel.Type{cel.StringType}, cel.BytesType, func(arguments ...ref.Val) ref.Val {
 			plain, err := decodeBase64(string(arguments[0].(types.String)))
 			if err != nil {
 				return types.WrapErr(values.Error("a value is not base64"))
 			}
 			return types.Bytes(plain)
 		}},
-		Function{"url.escape", []*cel.Type{cel.StringType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+		{"url.escape", []*cel.Type{cel.StringType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 			// RFC 3986: a space is %20, which every part of a URL takes.
 			return types.String(strings.ReplaceAll(url.QueryEscape(string(arguments[0].(types.String))), "+", "%20"))
 		}},
-		Function{"url.unescape", []*cel.Type{cel.StringType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+		{"url.unescape", []*cel.Type{cel.StringType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 			plain, err := url.PathUnescape(string(arguments[0].(types.String)))
 			if err != nil || !utf8.ValidString(plain) {
 				return types.WrapErr(values.Error("a value is not escaped as in a URL"))
 			}
 			return types.String(plain)
 		}},
-		Function{"json.encode", []*cel.Type{cel.DynType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
+		{"json.encode", []*cel.Type{cel.DynType}, cel.StringType, func(arguments ...ref.Val) ref.Val {
 			return encoded(arguments[0])
 		}},
-		Function{"x509.thumbprint", []*cel.Type{cel.StringType, cel.StringType}, cel.BytesType, thumbprintOfCertificate},
-		Function{"jwt.claims", []*cel.Type{cel.StringType}, cel.DynType, claimsOfJWT},
-	)
+		{"x509.thumbprint", []*cel.Type{cel.StringType, cel.StringType}, cel.BytesType, thumbprintOfCertificate},
+		{"jwt.claims", []*cel.Type{cel.StringType}, cel.DynType, claimsOfJWT},
+	}
 }
 
 // WithoutKeys lists them without those that take a private key.
