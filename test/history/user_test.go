@@ -90,10 +90,15 @@ func (w *world) mendSeed(t *rapid.T) {
 	if !w.isMistyped(w.seed()) || w.stateDeleted || w.restored {
 		t.Skip("it is not mistyped, or nobody would remember what was there before")
 	}
-	seed := w.seeds[len(w.seeds)-1]
+	w.putSeedBack(w.seeds[len(w.seeds)-1])
+}
+
+// putSeedBack puts a seed of before into the user's Secret. One that was refused, and that no
+// state holds any more, begins anew: it is bound to no host.
+func (w *world) putSeedBack(seed string) {
 	isHeld := func(name string) bool { return w.state(name).refreshToken == seed || w.state(name).previous == seed }
 	if !slices.ContainsFunc(w.names, isHeld) {
-		w.fateOf(seed).hosts = nil // one that was refused, and has been replaced since, begins anew
+		w.fateOf(seed).hosts = nil
 	}
 	w.put(seedName, map[string]string{"refresh_token": seed})
 }
@@ -135,9 +140,7 @@ func (w *world) putSpentSeedBack(t *rapid.T) {
 	if len(w.names) > 1 || w.stateDeleted || w.restored || len(w.seeds) == 0 {
 		t.Skip("nobody remembers")
 	}
-	seed := rapid.SampledFrom(w.seeds).Draw(t, "seed")
-	w.fateOf(seed).hosts = nil // one that was refused, and has been replaced since, begins anew
-	w.put(seedName, map[string]string{"refresh_token": seed})
+	w.putSeedBack(rapid.SampledFrom(w.seeds).Draw(t, "seed"))
 }
 
 // touchApp writes the app's Secret, with a wrong secret at times.
