@@ -52,14 +52,7 @@ func TestALeaderThatIsKilledLosesNothingInSilence(t *testing.T) {
 	var takeovers []time.Duration
 	lost, inFlight := 0, 0
 	for n := range kills {
-		match := simulator.Match{Vendor: simulator.OAuth}
-		before := env.simulator.Calls(match)
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		err := env.simulator.AwaitCalls(ctx, match, before+1)
-		cancel()
-		if err != nil {
-			t.Fatalf("before kill %d the operator makes no call any more: %v", n+1, err)
-		}
+		lost += awaitCall(t, credentials)
 		leader := o.leader(t)
 		o.kill(t, leader, n%4 == 3) // mostly the process: a pod takes longer to come back
 		killed := time.Now()
@@ -82,6 +75,26 @@ func TestALeaderThatIsKilledLosesNothingInSilence(t *testing.T) {
 	report(t, "grants whose token was declared lost, and none in silence", "%d", lost)
 	report(t, "spent tokens that were sent", "%d", env.simulator.Totals().Reuses-reuses)
 	report(t, "from the kill until another leads", "%s", summary(takeovers))
+}
+
+// awaitCall waits until a call is at the provider. All credentials may have had theirs there
+// when the last pod was killed: their tokens are lost then, said to be so once the holder
+// counts as gone, and replaced. It returns how many were.
+func awaitCall(t *testing.T, credentials int) (lost int) {
+	t.Helper()
+	calls := simulator.Match{Vendor: simulator.OAuth}
+	before := env.simulator.Calls(calls)
+	eventually(t, patience, "the operator makes another call", func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		err := env.simulator.AwaitCalls(ctx, calls, before+1)
+		if err != nil {
+			lost += replaceLost(t, credentials)
+			before = env.simulator.Calls(calls)
+		}
+		return err
+	})
+	return lost
 }
 
 // leader is a pod that leads, as its lease says.
