@@ -210,6 +210,9 @@ func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentia
 	if isBehind(report, &theirs, at, now) {
 		return theirs
 	}
+	if isSince(report, &theirs, at) && showsOlderToken(report, &theirs) {
+		report.Target = nil // by a cache that lagged; what the attempt met is not less true
+	}
 	if made := theirs.LastAttempt; report.Attempt == nil && report.Renewal == nil && !isFurther(report, &theirs) && !equality.Semantic.DeepEqual(made, credential.Status.LastAttempt) {
 		report.Standing = true // what theirs failed for: this reconcile did not know of it
 	}
@@ -218,20 +221,32 @@ func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentia
 	return Next(&rebased, report, at)
 }
 
-// isBehind reports whether a status is of a later token than a report, or of a later
-// attempt that the report has not got further than.
+// isBehind reports whether a status is of a later token than a report, which made no attempt
+// since, or of a later attempt that the report has not got further than.
 func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, at, now time.Time) bool {
 	if report.Renewal != nil && report.Renewal.Reason == v1alpha1.RestoredFromBackupReason {
 		return false // the state went back, and what theirs has counted with it
 	}
-	if report.State != nil && report.State.Sequence >= 0 && report.State.Sequence < theirs.RefreshCount {
+	hasFewer := report.State != nil && report.State.Sequence >= 0 && report.State.Sequence < theirs.RefreshCount
+	if (hasFewer || showsOlderToken(report, theirs)) && !isSince(report, theirs, at) {
 		return true
 	}
 	tells := report.Attempt != nil || report.Renewal != nil && isOutcome(report.Renewal.Reason)
-	if made := theirs.LastAttempt; tells && made != nil && made.Time.After(at) && !isFurther(report, theirs) &&
-		!schedule.FromFuture(made.Time.Time, now) { // else the clocks differ, and nothing tells which was first
-		return true
-	}
+	made := theirs.LastAttempt
+	return tells && made != nil && made.Time.After(at) && !isFurther(report, theirs) &&
+		!schedule.FromFuture(made.Time.Time, now) // else the clocks differ, and nothing tells which was first
+}
+
+// isSince reports whether a report tells of an attempt that ended after the last token of a
+// status had come. What it has seen of the state and the target may be older all the same: by
+// a cache that lagged, and a state that does not count what a proven token brought.
+func isSince(report Report, theirs *v1alpha1.TokenCredentialStatus, at time.Time) bool {
+	return report.Attempt != nil && theirs.LastRefreshTime != nil && !theirs.LastRefreshTime.After(at)
+}
+
+// showsOlderToken reports whether a report has seen an older token in the target than a status
+// knows of.
+func showsOlderToken(report Report, theirs *v1alpha1.TokenCredentialStatus) bool {
 	return report.Target != nil && !report.Target.Token.IsZero() && theirs.LastRefreshTime != nil &&
 		report.Target.Token.IssuedAt.Unix() < theirs.LastRefreshTime.Unix()
 }

@@ -533,6 +533,22 @@ func TestRebaseOfWhatDidNotAsk(t *testing.T) {
 	}
 }
 
+// TestRebaseOfAnAttemptThatWasMadeOnAnOldCache: a process that has just started may not see the
+// token that the one before it got last, where the status alone counts it.
+func TestRebaseOfAnAttemptThatWasMadeOnAnOldCache(t *testing.T) {
+	t.Parallel()
+	theirs := fresh().reported(obtained(noon.Add(renewal)))
+	at := noon.Add(renewal + time.Minute)
+	report := attempted(noon, refused)
+	got := Rebase(fresh().TokenCredential, theirs.Status, report, at, at)
+	if got.LastAttempt == nil || got.LastAttempt.Reason != v1alpha1.ReauthorizationRequiredReason {
+		t.Errorf("the last attempt is %+v, want the refusal: it would be forgotten, and the token sent again", got.LastAttempt)
+	}
+	if !got.LastRefreshTime.Equal(theirs.Status.LastRefreshTime) || got.Target.ResourceVersion != theirs.Status.Target.ResourceVersion {
+		t.Errorf("the status knows of a token of %s, want the later one of %s", got.LastRefreshTime, theirs.Status.LastRefreshTime)
+	}
+}
+
 // TestTheCountOfTokensDoesNotFall has the state behind what the status alone has counted.
 func TestTheCountOfTokensDoesNotFall(t *testing.T) {
 	t.Parallel()

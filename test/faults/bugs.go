@@ -146,6 +146,7 @@ func byHistories() []Bug {
 		{"that a token was held, told late, took the place of the success that another process had told of since", "TestRebase"},
 		{"a refusal that one of two leaders had met stood over the successor that the other had saved since: stalled, with a good token in the state", "TestRebaseOfWhatDidNotAsk"},
 		{"a proven token was refused to one of two leaders before the other could save its successor: the refusal stood over that", "TestARefusalHoldsForItsTokenAlone"},
+		{"what a provider had refused was forgotten, and sent again, where a process that had just started did not see the last token of the one before", "TestRebaseOfAnAttemptThatWasMadeOnAnOldCache"},
 		{"the successor of a proven token lay in the spool of a pod whose next process found the credential stalled, and did not look", "TestWhatAnEarlierProcessLeftIsLookedForOnce"},
 		{"a backup was put back, an input could not be read at that moment, and the status forgot which seed had been adopted since: it was sent again", "TestTheSeedThatWasAdoptedLastIsRememberedOverACopy"},
 	}
