@@ -23,8 +23,9 @@ import (
 )
 
 // horizonPeriod is how often it is seen how far the cluster has come: a cluster that was
-// put back is noticed before it has come as far again, also while nothing is claimed.
-const horizonPeriod = 30 * time.Second
+// put back is noticed before it has come as far again, also while nothing is claimed. One
+// that lost a few seconds has soon; so it is as often as the lease is renewed.
+const horizonPeriod = 2 * time.Second
 
 // ErrPutBack ends a manager whose cluster was put back to an earlier revision. Its caches
 // would show nothing of what is written until the cluster has come as far again: whoever
@@ -41,6 +42,8 @@ type horizonWatch struct {
 	live client.Reader
 	// namespace to ask for; empty: all may be asked for.
 	namespace string
+	// isBlind is true while the API server does not answer, which is said once.
+	isBlind bool
 }
 
 // watchHorizon has a refresher know how far the cluster has come, from before its first
@@ -67,9 +70,11 @@ func (w *horizonWatch) Start(ctx context.Context) error {
 	watched, goneBack := context.WithCancelCause(ctx)
 	defer goneBack(nil)
 	wait.UntilWithContext(watched, func(ctx context.Context) {
-		if err := w.look(ctx); err != nil && ctx.Err() == nil {
+		err := w.look(ctx)
+		if err != nil && !w.isBlind && ctx.Err() == nil {
 			log.FromContext(ctx).Info("whether the cluster was put back to an earlier revision cannot be seen; it is tried again", "why", problem.OneLine(err))
 		}
+		w.isBlind = err != nil
 		if w.horizon.Restored() != w.began { // a claim may have shown it, too
 			goneBack(ErrPutBack)
 		}
