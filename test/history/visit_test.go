@@ -224,12 +224,16 @@ func (w *world) await() {
 	time.Sleep(time.Microsecond)
 	synctest.Wait()
 	for _, p := range w.processes() {
+		var ended []*visit // which hold nothing any more
 		p.visits = slices.DeleteFunc(p.visits, func(v *visit) bool {
 			if v.ended {
-				v.conclude()
+				ended = append(ended, v)
 			}
 			return v.ended
 		})
+		for _, v := range ended {
+			v.conclude()
+		}
 	}
 }
 
