@@ -52,7 +52,7 @@ func TestALeaderThatIsKilledLosesNothingInSilence(t *testing.T) {
 	var takeovers []time.Duration
 	lost, inFlight := 0, 0
 	for n := range kills {
-		lost += awaitCall(t, credentials)
+		lost += o.awaitCall(t, credentials)
 		leader := o.leader(t)
 		o.kill(t, leader, n%4 == 3) // mostly the process: a pod takes longer to come back
 		killed := time.Now()
@@ -65,7 +65,7 @@ func TestALeaderThatIsKilledLosesNothingInSilence(t *testing.T) {
 		})
 		takeovers = append(takeovers, time.Since(killed))
 		o.awaitReady(t)
-		lost += replaceLost(t, credentials)
+		lost += o.replaceLost(t, credentials)
 	}
 	settle(t, credentials, &lost)
 	if got := env.simulator.Totals().Reuses - reuses; got > 0 {
@@ -80,7 +80,7 @@ func TestALeaderThatIsKilledLosesNothingInSilence(t *testing.T) {
 // awaitCall waits until a call is at the provider. All credentials may have had theirs there
 // when the last pod was killed: their tokens are lost then, said to be so once the holder
 // counts as gone, and replaced. It returns how many were.
-func awaitCall(t *testing.T, credentials int) (lost int) {
+func (o *operator) awaitCall(t *testing.T, credentials int) (lost int) {
 	t.Helper()
 	calls := simulator.Match{Vendor: simulator.OAuth}
 	before := env.simulator.Calls(calls)
@@ -89,7 +89,7 @@ func awaitCall(t *testing.T, credentials int) (lost int) {
 		defer cancel()
 		err := env.simulator.AwaitCalls(ctx, calls, before+1)
 		if err != nil {
-			lost += replaceLost(t, credentials)
+			lost += o.replaceLost(t, credentials)
 			before = env.simulator.Calls(calls)
 		}
 		return err
@@ -146,8 +146,8 @@ func (o *operator) kill(t *testing.T, victim leader, whole bool) {
 }
 
 // replaceLost counts the credentials whose token is said to be lost, and gives each a new
-// grant as a person would.
-func replaceLost(t *testing.T, credentials int) (lost int) {
+// grant as a person would. While the pod lives that sent a token, its courier has the reply.
+func (o *operator) replaceLost(t *testing.T, credentials int) (lost int) {
 	t.Helper()
 	for n := range credentials {
 		name := fmt.Sprintf("shop-%d", n)
@@ -157,6 +157,9 @@ func replaceLost(t *testing.T, credentials int) (lost int) {
 		}
 		if stalled.Reason != v1alpha1.OutcomeUnknownReason && stalled.Reason != v1alpha1.RotatedTokenLostReason {
 			t.Errorf("%s is stalled for another reason than a call that was cut off: %s: %s", name, stalled.Reason, stalled.Message)
+		}
+		if sender := o.senderOf(t, name); sender != "" {
+			t.Errorf("the token of %s is lost, and the pod %s that sent it lives", name, sender)
 		}
 		lost++
 		seed(t, "team-a", name)
@@ -168,6 +171,20 @@ func replaceLost(t *testing.T, credentials int) (lost int) {
 		})
 	}
 	return lost
+}
+
+// senderOf is the pod that holds the attempt in a credential's state; empty: it is gone, or
+// there is no attempt.
+func (o *operator) senderOf(t *testing.T, name string) string {
+	t.Helper()
+	state := &corev1.Secret{}
+	must(t, env.Get(t.Context(), client.ObjectKey{Namespace: "team-a", Name: get(t, "team-a", name).StateSecretName()}, state))
+	for _, pod := range o.pods(t) {
+		if strings.Contains(string(state.Data["attempt"]), pod.Name+"/") {
+			return pod.Name
+		}
+	}
+	return ""
 }
 
 // settle waits until each credential has its current token, or says that it is lost.
