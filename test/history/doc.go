@@ -53,8 +53,8 @@
 // At every write: no target shows an access token that no state held (or whose refresh
 // token it keeps behind a newer seed); nobody ends the
 // claim of another process that is alive and may be at it, except for a new seed; no
-// status falls back to an earlier token, or holds a digest that is not keyed; and what keeps the token from the target does
-// not hide that the refresh token may be lost.
+// status falls back to an earlier token, or holds a digest that is not keyed; and what
+// keeps the token from the target does not hide that the refresh token may be lost.
 //
 // At the end of every reconcile: nobody lets go of a successor that is not saved.
 //

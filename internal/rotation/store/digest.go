@@ -27,6 +27,8 @@ func (s *Store) IsOtherToken(credential *v1alpha1.TokenCredential, known, plain 
 	return (digest.IsPlain(known) || s.Key.Made(known)) && plain != "" && !s.IsToken(credential, known, plain)
 }
 
+// tokenScope bears the name of what it was first made for: with another one, no digest that
+// stands in a status already would be known.
 func tokenScope(credential *v1alpha1.TokenCredential) string {
 	return "seed of " + credential.Namespace + "/" + credential.Name
 }
