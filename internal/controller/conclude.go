@@ -67,9 +67,9 @@ func (r *Reconciler) conclude(ctx context.Context, cached, credential *v1alpha1.
 	return requeueAt(schedule.Wake(again, wakeTime(&reported, now)), now)
 }
 
-// rest is for a credential of which nothing has changed but the time. Again is when to
-// look beside what its status plans; zero: no earlier.
-func (r *Reconciler) rest(cached, credential *v1alpha1.TokenCredential, again time.Time) ctrl.Result {
+// rest is for a credential of which nothing has changed but the time. Until is when it is to
+// be looked at; zero: once its token expires, if it has not.
+func (r *Reconciler) rest(cached, credential *v1alpha1.TokenCredential, until time.Time) ctrl.Result {
 	now := r.Clock.Now()
 	next := credential.Status
 	if next.ObservedGeneration != 0 {
@@ -88,10 +88,7 @@ func (r *Reconciler) rest(cached, credential *v1alpha1.TokenCredential, again ti
 			},
 		})
 	}
-	if again.IsZero() {
-		return requeueAt(wakeTime(credential, now), now)
-	}
-	return requeueAt(schedule.Wake(again, expiryAfter(&next, now)), now)
+	return requeueAt(schedule.Wake(until, expiryAfter(&next, now)), now)
 }
 
 // requeueAt asks for a credential's next reconcile; the zero time: none is planned.
@@ -102,8 +99,9 @@ func requeueAt(wake, now time.Time) ctrl.Result {
 	return ctrl.Result{RequeueAfter: max(wake.Sub(now), time.Millisecond)}
 }
 
-// wakeTime is when a credential is next to be looked at: when its renewal starts or
-// a failed one is tried again, and when its token expires, so that Ready turns False.
+// wakeTime is when a credential is next to be looked at by the status that has just been made
+// of it: when its renewal starts or a failed one is tried again, and when its token expires,
+// so that Ready turns False.
 func wakeTime(credential *v1alpha1.TokenCredential, now time.Time) time.Time {
 	known := &credential.Status
 	var due time.Time

@@ -22,8 +22,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
-// look decides by what the caches and the status show, without a request to anyone.
-func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredential, now time.Time) decision.Decision {
+// look decides by what the caches and the status show, without a request to anyone, and says
+// until when that holds should nothing change; zero: for good.
+func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredential, now time.Time) (decision.Decision, time.Time) {
 	known := &credential.Status
 	key := client.ObjectKeyFromObject(credential)
 	f := decision.Facts{
@@ -37,7 +38,8 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 	f.Last = decision.Last(known, known.ObservedInputs)
 	f.Changed = decision.IsFromFuture(known, now) || isUnplanned(credential, f, limits.earliest) || hidesStall(credential, f) ||
 		r.isExpected(key, f) || r.hasMoved(ctx, credential)
-	return decision.Decide(f)
+	decided := decision.Decide(f)
+	return decided, decided.Until(f)
 }
 
 // isExpected reports whether something is to be done, or to be found, that neither the caches

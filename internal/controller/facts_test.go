@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -75,8 +76,45 @@ func TestLookAsksForNothingUnlessSomethingChanged(t *testing.T) {
 			s.reconcile("shop")
 			each.change(s)
 			s.asked = map[string]int{}
-			if got := s.look(t.Context(), s.get("shop"), s.clock.Now()); got != each.want || len(s.asked) > 0 {
+			if got, _ := s.look(t.Context(), s.get("shop"), s.clock.Now()); got != each.want || len(s.asked) > 0 {
 				t.Errorf("look decides %s, want %s, and asks for %v\nreason: %s", got, each.want, s.asked, each.reason)
+			}
+		})
+	}
+}
+
+// TestATimeThatHasPassedKeepsNobodyBusy names, in the status, a time for a refresh that
+// nothing makes then.
+func TestATimeThatHasPassedKeepsNobodyBusy(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		change       func(s *scene, credential *v1alpha1.TokenCredential)
+		want         time.Duration
+	}{
+		{"of a token that is fresh", "its renewal is where the spec puts it, whoever has edited the status", func(*scene, *v1alpha1.TokenCredential) {}, 44 * time.Minute}, // three quarters of an hour, less its share of the spread
+		{"of one that a person must act for", "its expiry is to be told", func(_ *scene, credential *v1alpha1.TokenCredential) {
+			credential.Status.LastAttempt.Reason = v1alpha1.RestoredFromBackupReason
+			meta.SetStatusCondition(&credential.Status.Conditions, metav1.Condition{Type: v1alpha1.StalledCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.RestoredFromBackupReason})
+		}, time.Hour},
+		{"of one that has expired, too", "there is nothing to come for", func(s *scene, credential *v1alpha1.TokenCredential) {
+			credential.Status.LastAttempt.Reason = v1alpha1.RestoredFromBackupReason
+			meta.SetStatusCondition(&credential.Status.Conditions, metav1.Condition{Type: v1alpha1.StalledCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.RestoredFromBackupReason})
+			s.after(2 * time.Hour)
+		}, 0},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, singleUse)
+			s.reconcile("shop")
+			credential := s.get("shop")
+			credential.Status.NextRefreshTime = &metav1.Time{Time: noon.Add(-time.Hour)}
+			each.change(s, credential)
+			if err := s.cluster.Status().Update(t.Context(), credential); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.reconcile("shop").RequeueAfter; got.Truncate(time.Minute) != each.want {
+				t.Errorf("it comes again after %s, want %s\nreason: %s", got, each.want, each.reason)
 			}
 		})
 	}

@@ -120,13 +120,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	credential, now := r.Reports.Current(cached), r.Clock.Now()
-	decided := r.look(ctx, credential, now)
+	decided, until := r.look(ctx, credential, now)
 	isFirst := credential.Status.ObservedGeneration == 0 // it comes with thousands of others, perhaps
 	switch {
 	case (decided == decision.Call || isFirst) && r.hostIsFull(credential, now):
 		return r.rest(cached, credential, now.Add(call.SlotPause)), nil
 	case decided != decision.Call && decided != decision.Look:
-		return r.rest(cached, credential, time.Time{}), nil
+		return r.rest(cached, credential, until), nil
 	}
 	r.Refresher.InFlight.Add(1) // the process ends after what comes is published and reported
 	defer r.Refresher.InFlight.Done()

@@ -113,6 +113,20 @@ func Decide(f Facts) Decision {
 	}
 }
 
+// Until is when what was decided of facts is to be decided again should nothing but the time
+// change; zero: never. It is after the facts' own time: one that a status names and that has
+// passed keeps nobody busy.
+func (d Decision) Until(f Facts) time.Time {
+	switch d {
+	case Rest:
+		return f.Due
+	case WaitForRetry:
+		return f.Last.RetryAt
+	default:
+		return time.Time{}
+	}
+}
+
 // wanted reports whether anything calls for a token.
 func (f Facts) wanted() bool {
 	return f.SeedIsNew || f.SourceChanged || f.Requested || f.TargetNeeds || f.Unfinished ||

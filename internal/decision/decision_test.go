@@ -264,6 +264,27 @@ func TestDecideNeverCalls(t *testing.T) {
 	})
 }
 
+// TestWhatIsDecidedHoldsForAWhile asks of any facts, decided by the caches: what a status names
+// may have passed, and a decision that ends at once would be made again and again.
+func TestWhatIsDecidedHoldsForAWhile(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		f := drawFacts(t)
+		f.Live = false
+		decided := Decide(f)
+		until := decided.Until(f)
+		if !until.IsZero() && !until.After(f.Now) {
+			t.Errorf("%s until %s, at %s already, of %+v", decided, until, f.Now, f)
+		}
+		if waits := decided == Rest || decided == WaitForRetry; waits == until.IsZero() {
+			t.Errorf("%s until %s: time alone ends a rest and a backoff, and nothing else, of %+v", decided, until, f)
+		}
+		if f.Now = until; !until.IsZero() && Decide(f) == decided {
+			t.Errorf("%s at its end still, of %+v", decided, f)
+		}
+	})
+}
+
 func drawFacts(t *rapid.T) Facts {
 	is := func(name string) bool { return rapid.Bool().Draw(t, name) }
 	f := Facts{

@@ -124,7 +124,7 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 		next.status.DeepCopyInto(&written.Status)
 		err = nil
 		if !apiequality.Semantic.DeepEqual(base.Status, written.Status) {
-			err = l.Client.Status().Patch(ctx, written, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+			err = l.Client.Status().Patch(ctx, written, wholeStatus{base.ResourceVersion})
 		}
 		switch {
 		case err == nil:

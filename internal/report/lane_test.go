@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -152,6 +154,28 @@ var (
 	forbidden    = apierrors.NewForbidden(credentials, shop.Name, errors.New("no"))
 	unknownField = apierrors.NewInvalid(schema.GroupKind{Group: credentials.Group, Kind: "TokenCredential"}, shop.Name, nil)
 )
+
+// TestAStatusIsWrittenWhole has etcd put back, and come as far again: the version that the cache
+// shows is that of another status now.
+func TestAStatusIsWrittenWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stored := w.get(shop.Name)
+	stored.Status.NextRefreshTime = &metav1.Time{Time: time.Unix(1e9, 0)}
+	stored.Status.LastAttempt = &v1alpha1.AttemptStatus{Reason: "ReauthorizationRequired", RefusedToken: "digest"}
+	w.do(w.server.Status().Update(t.Context(), stored))
+	cached := w.get(shop.Name)
+	cached.Status = v1alpha1.TokenCredentialStatus{}
+	next := update(cached, 1)
+	next.Status.LastAttempt = &v1alpha1.AttemptStatus{Reason: "RestoredFromBackup"}
+	w.Add(cached, next)
+	w.do(w.Write(t.Context(), shop))
+	got := w.get(shop.Name).Status
+	got.LastAttempt.Time = metav1.Time{} // as null is read
+	if !apiequality.Semantic.DeepEqual(got, next.Status) {
+		t.Errorf("the status is %+v, last attempt %+v, want %+v\nreason: what the process never saw would stand beside what it says", got, got.LastAttempt, next.Status)
+	}
+}
 
 // TestLaneWrites plays what may happen between an update and its write.
 func TestLaneWrites(t *testing.T) {

@@ -117,15 +117,6 @@ func mutationsOfTheProtocol() []mutation {
 				return s.SaveOriginal(ctx, record, next)`,
 		},
 		{
-			name: "a displaced holder tells what it knows", why: "it writes over what the one that took over has found",
-			pkg: "refresh", function: "claim.end",
-			body: `err := c.endOriginal(ctx, transition, why)
-				if pause := (*problem.Pause)(nil); errors.As(err, &pause) && pause.Why == "another process has taken the claim over" {
-					return why
-				}
-				return err`,
-		},
-		{
 			name: "an edited URL is followed", why: "the live refresh token is sent to another host",
 			pkg: "rotation", function: "Lineage.HasMoved",
 			body: `return false`,
@@ -187,6 +178,12 @@ func mutationsAroundIt() []mutation {
 			name: "a status of a process that fell behind overwrites", why: "the status falls back to an older token",
 			pkg: "status", function: "isBehind",
 			body: `return false`,
+		},
+		{
+			name: "a refusal stands over a successor", why: "a credential stays stalled, though its token lives",
+			pkg: "decision", function: "IsOutdated",
+			body: `found.Replaced = false
+				return IsOutdatedOriginal(known, current, found)`,
 		},
 		{
 			name: "suspend skips recovery", why: "what a process received before it died is lost with its pod",
