@@ -32,7 +32,7 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 		Suspended: credential.Spec.Suspend,
 		Token:     statusValidity(known),
 	}
-	limits := limits{r.earliestRenewal(ctx, credential), grantEnd(credential, nil)}
+	limits := limits{r.Inputs.Catalog.EarliestRenewal(ctx, credential), grantEnd(credential, nil)}
 	f.Requested = isRequested(credential, f.Token, limits, now)
 	f.Due = startOf(credential, f.Token, limits, now)
 	f.Last = decision.Last(known, known.ObservedInputs)
@@ -59,16 +59,6 @@ func hidesStall(credential *v1alpha1.TokenCredential, f decision.Facts) bool {
 func isUnplanned(credential *v1alpha1.TokenCredential, f decision.Facts, earliest int) bool {
 	next := credential.Status.NextRefreshTime
 	return credential.RefreshRequested() && !f.Requested && (next == nil || !next.Time.Equal(schedule.EarliestAt(f.Token, earliest)))
-}
-
-// earliestRenewal is the percentage of a lifetime before which a credential's provider
-// refuses to renew a token; 0: it does not, or cannot be found.
-func (r *Reconciler) earliestRenewal(ctx context.Context, credential *v1alpha1.TokenCredential) int {
-	found, err := r.Inputs.Catalog.Find(ctx, credential)
-	if err != nil {
-		return 0
-	}
-	return found.EarliestRenewal
 }
 
 // lacksTarget reports whether the target was last seen not to hold the token: once what

@@ -101,6 +101,16 @@ func (c *Catalog) Find(ctx context.Context, credential *v1alpha1.TokenCredential
 	}
 }
 
+// EarliestRenewal is the percentage of a lifetime before which the provider of a credential
+// refuses to renew a token; 0: it does not, or cannot be found.
+func (c *Catalog) EarliestRenewal(ctx context.Context, credential *v1alpha1.TokenCredential) int {
+	found, err := c.Find(ctx, credential)
+	if err != nil {
+		return 0
+	}
+	return found.EarliestRenewal
+}
+
 func findBuiltIn(builtIn compileOnce, key string) (Provider, error) {
 	compiled, err := builtIn()
 	if err != nil { // the tests of the built-in providers compile each

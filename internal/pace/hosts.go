@@ -73,13 +73,14 @@ type Hosts struct {
 // to, the slow ones among them. wake is called, without a lock held,
 // for who had to wait and may now go; it must not block.
 func NewHosts(workers int, wake func(types.NamespacedName)) *Hosts {
-	return &Hosts{
-		wake:     wake,
-		hosts:    map[string]*host{},
-		slots:    newSlots(workers),
-		waiting:  crowd{hosts: map[*host]bool{}, who: map[types.NamespacedName]*host{}},
-		admitted: admissions{who: map[types.NamespacedName]*admission{}},
+	h := &Hosts{
+		wake:    wake,
+		hosts:   map[string]*host{},
+		slots:   newSlots(workers),
+		waiting: crowd{hosts: map[*host]bool{}, who: map[types.NamespacedName]*host{}},
 	}
+	h.admitted = admissions{slots: &h.slots, who: map[types.NamespacedName]*admission{}}
+	return h
 }
 
 // Enter asks for a slot for a call to a host. Who does not get one waits, for one host
@@ -88,15 +89,15 @@ func (h *Hosts) Enter(name string, waiter Waiter, now time.Time) Verdict {
 	h.mu.Lock()
 	defer h.unlock()
 	name = CanonicalHost(name)
-	if h.claim(waiter.Who, name, now) {
+	if h.admitted.claim(waiter.Who, name, now) {
 		return Go
 	}
-	arrival := h.yield(waiter.Who, name)
+	arrival := h.admitted.yield(waiter.Who, name)
 	if other := h.waiting.who[waiter.Who]; other != nil && other.name != name {
 		h.waiting.remove(waiter.Who) // else it may be admitted there now
 	}
 	h.update(now)
-	if h.claim(waiter.Who, name, now) {
+	if h.admitted.claim(waiter.Who, name, now) {
 		return Go
 	}
 	at := h.at(name, now)
@@ -111,15 +112,6 @@ func (h *Hosts) Enter(name string, waiter Waiter, now time.Time) Verdict {
 	h.slots.take(at, waiter.Who, now)
 	h.slots.begin(waiter.Who, now)
 	return Go
-}
-
-// claim turns a slot that is kept for who was woken into that of its call.
-func (h *Hosts) claim(who types.NamespacedName, host string, now time.Time) bool {
-	if !h.admitted.claim(who, host) {
-		return false
-	}
-	h.slots.begin(who, now)
-	return true
 }
 
 // Full reports whether there is no slot at a host; if so the waiter is woken when there
@@ -141,7 +133,7 @@ func (h *Hosts) Full(name string, waiter Waiter, now time.Time) bool {
 		h.forgetIfIdle(at, now)
 		return false
 	}
-	h.waiting.add(at, waiter, h.yield(waiter.Who, at.name))
+	h.waiting.add(at, waiter, h.admitted.yield(waiter.Who, at.name))
 	h.update(now)
 	return true
 }
@@ -157,7 +149,7 @@ func (h *Hosts) Leave(name string, waiter Waiter, answer Answer, patient bool, n
 	at.note(waiter.Who.Namespace, answer, h.slots.workers, now)
 	failed := answer == Unavailable || answer == Unclear || answer == Unreachable
 	if failed && !patient && at.down(waiter.Who.Namespace) {
-		h.waiting.add(at, waiter, h.yield(waiter.Who, at.name))
+		h.waiting.add(at, waiter, h.admitted.yield(waiter.Who, at.name))
 	}
 	h.slots.freed = true
 	h.update(now)
@@ -170,7 +162,7 @@ func (h *Hosts) Leave(name string, waiter Waiter, answer Answer, patient bool, n
 func (h *Hosts) Yield(who types.NamespacedName, now time.Time) {
 	h.mu.Lock()
 	defer h.unlock()
-	h.yield(who, "")
+	h.admitted.yield(who, "")
 	h.update(now)
 }
 
@@ -180,7 +172,7 @@ func (h *Hosts) Forget(who types.NamespacedName, now time.Time) {
 	h.mu.Lock()
 	defer h.unlock()
 	h.waiting.remove(who)
-	h.yield(who, "")
+	h.admitted.yield(who, "")
 	h.update(now)
 }
 
@@ -233,29 +225,11 @@ func (h *Hosts) at(name string, now time.Time) *host {
 	return known
 }
 
-// yield drops an admission. If its slot was at that host and has lapsed, it returns the
-// number of arrival with which the waiter waits again.
-func (h *Hosts) yield(who types.NamespacedName, host string) uint64 {
-	kept := h.admitted.drop(who)
-	switch {
-	case kept == nil:
-		return 0
-	case !kept.lapsed:
-		h.slots.give(who)
-		return 0
-	case kept.host == host:
-		return kept.arrival
-	default:
-		return 0
-	}
-}
-
 // update takes back the slots of those who did not come, counts calls as slow that last,
-// and admits those for whom there is room. After it nobody waits for whom there is room, unless the host is down.
+// and admits those for whom there is room. After it nobody waits for whom there is room,
+// unless the host is down.
 func (h *Hosts) update(now time.Time) {
-	for _, late := range h.admitted.lapse(now) {
-		h.slots.give(late.who)
-	}
+	h.admitted.lapse(now)
 	h.slots.age(now)
 	if h.sweeper.Due(now) {
 		h.sweep(now)

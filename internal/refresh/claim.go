@@ -8,14 +8,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation/twins"
 )
 
 // claim is a renewal's claim on a single-use token, from when it is saved until it is
@@ -33,16 +30,6 @@ type claim struct {
 	doubtful *rotation.Attempt
 	// before is what the token was bound to before the claim.
 	before rotation.Origin
-}
-
-// contended is the pause after another credential was met that has claimed the same
-// token; nil: none was. Claim and withdrawal change the state, which brings the next
-// reconcile at once.
-func (r *Refresher) contended(credential types.NamespacedName) error {
-	if again := r.Saver.Attempts.LastContended(credential).Add(contendedPause); r.Clock.Now().Before(again) {
-		return &problem.Pause{Until: again, Why: problem.OneLine(twins.ErrContended)}
-	}
-	return nil
 }
 
 // claim announces that the live token is about to be sent.

@@ -55,7 +55,7 @@ func (f fence) maySendAgain() bool {
 func (f fence) checkTwin(ctx context.Context) error {
 	twin, err := f.x.r.Twins.Older(ctx, f.x.record)
 	switch contended := errors.Is(err, twins.ErrContended); {
-	case contended && f.x.r.Saver.Attempts.Contend(f.x.key, f.x.r.Clock.Now()) < recovery.HolderTimeout:
+	case contended && f.x.r.Saver.Attempts.Contention.Meet(f.x.key, f.x.r.Clock.Now()) < recovery.HolderTimeout:
 		return &problem.Pause{Until: f.x.r.Clock.Now().Add(contendedPause), Why: problem.OneLine(err)}
 	case err != nil && !contended:
 		return f.x.notSaved(err)
@@ -63,6 +63,6 @@ func (f fence) checkTwin(ctx context.Context) error {
 		f.x.result.Answered = true // a refresh that was asked for is answered by that
 		return advice.Duplicate(f.x.job.Credential, twin)
 	}
-	f.x.r.Saver.Attempts.Uncontend(f.x.key)
+	f.x.r.Saver.Attempts.Contention.End(f.x.key)
 	return nil
 }

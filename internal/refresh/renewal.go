@@ -18,6 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/twins"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
@@ -162,8 +163,8 @@ func (x *renewal) refresh(ctx context.Context, state rotation.State) error {
 
 // refreshOnce sends a single-use token: claim, fence, exchange, commit.
 func (x *renewal) refreshOnce(ctx context.Context, state rotation.State, call *call.Call) error {
-	if err := x.r.contended(x.key); err != nil {
-		return err
+	if again := x.r.Saver.Attempts.Contention.Last(x.key).Add(contendedPause); x.r.Clock.Now().Before(again) {
+		return &problem.Pause{Until: again, Why: problem.OneLine(twins.ErrContended)} // its end brings the next reconcile at once
 	}
 	if err := x.r.Saver.Backlogged(x.job.Credential); err != nil {
 		return err

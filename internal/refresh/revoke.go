@@ -7,11 +7,9 @@ import (
 	"context"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/route"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
-	"github.com/tokenkeeper/tokenkeeper/internal/rotation/store"
 )
 
 // Revoke ends the grant of a credential that is being deleted (RFC 7009), and deletes the
@@ -47,15 +45,15 @@ func (r *Refresher) Revoke(ctx context.Context, credential *v1alpha1.TokenCreden
 	if in, err = r.Inputs.ForCall(ctx, credential, in); err != nil {
 		return false, err
 	}
-	if err := r.revoke(ctx, credential, in, record); err != nil {
+	if err := r.renewalOf(Job{Credential: credential, Inputs: in, Found: Found{Record: record}}, record).revoke(ctx); err != nil {
 		return false, err
 	}
 	return true, r.Saver.States.Remove(ctx, record)
 }
 
-func (r *Refresher) revoke(ctx context.Context, credential *v1alpha1.TokenCredential, in *inputs.Inputs, record *store.Record) error {
-	x := r.renewalOf(Job{Credential: credential, Inputs: in, Found: Found{Record: record}}, record)
-	state, way := record.State, route.OfGrant(x.job.Inputs)
+// revoke asks the origin of the grant to end it.
+func (x *renewal) revoke(ctx context.Context) error {
+	in, state, way := x.job.Inputs, x.record.State, route.OfGrant(x.job.Inputs)
 	x.visit.Origin = route.OriginOf(in, state)
 	if err := x.visit.Prepare(ctx, way, state); err != nil {
 		return err

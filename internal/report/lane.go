@@ -7,7 +7,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -35,10 +34,7 @@ type Lane struct {
 	TokensWait func() bool
 
 	book book
-
-	mu     sync.Mutex
-	turns  *turns // nil until the lane runs
-	ending bool   // the process ends: nobody comes to what is added now
+	door door
 }
 
 // Events records what happened to a credential. It does not wait, unless the process
@@ -73,7 +69,7 @@ func (l *Lane) Seen(cached *v1alpha1.TokenCredential) { l.book.current(cached) }
 func (l *Lane) Add(cached *v1alpha1.TokenCredential, update Update) {
 	key := client.ObjectKeyFromObject(cached)
 	l.book.add(key, cached, update)
-	if l.enqueue(key, update.Urgent) {
+	if l.door.enqueue(key, update.Urgent) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastTimeout)

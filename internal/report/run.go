@@ -39,17 +39,6 @@ const (
 	failuresToLog = 5
 )
 
-// enqueue asks a writer to come to a status that is in the book, and reports whether one
-// will: what is in the book before the lane closes is written in the end.
-func (l *Lane) enqueue(key types.NamespacedName, isUrgent bool) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.turns != nil {
-		l.turns.add(key, isUrgent)
-	}
-	return !l.ending
-}
-
 // Start writes statuses until ctx ends, and then what is still unwritten. The lane
 // runs among the controllers, which the manager stops at the same time: what they add
 // after that they write themselves, so that nothing depends on who ends first.
@@ -71,7 +60,7 @@ func (l *Lane) Start(ctx context.Context) error {
 	<-ctx.Done()
 	bound := time.AfterFunc(lastTimeout, cancel) //nolint:forbidigo // it bounds the end of the process, and decides nothing
 	defer bound.Stop()
-	l.close()
+	l.door.close()
 	turns.end()
 	writing.Wait()
 	l.writeAll(writeCtx)
@@ -81,23 +70,14 @@ func (l *Lane) Start(ctx context.Context) error {
 // open lets writers come to what was added before the lane ran, and is from now on. What
 // is added in between is asked for twice, which makes no difference.
 func (l *Lane) open(turns *turns) {
-	l.mu.Lock()
-	l.turns = turns
-	l.mu.Unlock()
+	l.door.open(turns)
 	for key, isUrgent := range l.book.unwritten() {
-		l.enqueue(key, isUrgent)
+		l.door.enqueue(key, isUrgent)
 	}
 }
 
-// close has what is added from now on be written by whoever adds it.
-func (l *Lane) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ending = true
-}
-
-// work writes what comes, each after it has yielded. What cannot be written comes again after a pause of its own,
-// and delays no other.
+// work writes what comes, each after it has yielded. What cannot be written comes again after
+// a pause of its own, and delays no other.
 func (l *Lane) work(ctx context.Context, turns *turns, yield func()) {
 	for {
 		yield()

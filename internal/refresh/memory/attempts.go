@@ -20,10 +20,11 @@ import (
 // token of, and since when it has seen those of others, on its own clock: theirs may
 // differ. Its zero value is ready to use.
 type Attempts struct {
+	// Contention is which of them met another's claim on their token.
+	Contention Contention
+
 	mu           sync.Mutex
 	byCredential map[types.NamespacedName]*knownAttempts
-	// contended credentials met another's claim on their token.
-	contended map[types.NamespacedName]contention
 	// seen is how far each state had come when this process last read or wrote it.
 	seen map[types.NamespacedName]store.Seen
 	// adopted names the seeds that this process has seen in each state.
@@ -158,44 +159,10 @@ func (a *Attempts) SeenSince(credential types.NamespacedName, attempt *rotation.
 
 // Forget drops what is remembered of a credential that is gone.
 func (a *Attempts) Forget(credential types.NamespacedName) {
+	a.Contention.End(credential)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.contended, credential)
 	delete(a.byCredential, credential)
 	delete(a.seen, credential)
 	delete(a.adopted, credential)
-}
-
-// contention is since when, and when last, another credential was met that has
-// claimed the same token.
-type contention struct{ since, last time.Time }
-
-// Contend notes another's claim, and returns for how long it has been there.
-func (a *Attempts) Contend(credential types.NamespacedName, now time.Time) time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.contended == nil {
-		a.contended = map[types.NamespacedName]contention{}
-	}
-	known, ok := a.contended[credential]
-	if !ok {
-		known.since = now
-	}
-	known.last = now
-	a.contended[credential] = known
-	return now.Sub(known.since)
-}
-
-// Uncontend notes that no other's claim was met.
-func (a *Attempts) Uncontend(credential types.NamespacedName) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.contended, credential)
-}
-
-// LastContended is when another's claim was last met; zero: it was not.
-func (a *Attempts) LastContended(credential types.NamespacedName) time.Time {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.contended[credential].last
 }
