@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,7 +15,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
-	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 )
 
@@ -223,21 +221,6 @@ func TestACourierThatFallsSilentInTheExchangeIsAskedAgain(t *testing.T) {
 	}
 	if s.stored().Attempt == nil {
 		t.Error("the claim is gone although the token may be spent")
-	}
-}
-
-func TestANoteComesBackAsItWas(t *testing.T) {
-	t.Parallel()
-	sent := call.Note{Now: noon.Add(time.Millisecond), ID: "id", Outputs: map[string]any{"nonce": "n\xff", "count": int64(1 << 60)}}
-	encoded, err := sent.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(sent, call.NoteOf(encoded, noon.Add(time.Hour))); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(call.Note{Now: noon}, call.NoteOf([]byte("none"), noon)); diff != "" {
-		t.Errorf("without a note the time is that of the claim (-want +got):\n%s", diff)
 	}
 }
 

@@ -4,6 +4,7 @@
 package saving
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -56,5 +57,53 @@ func TestWhatWaitsToBeSavedIsBoundedForEachNamespace(t *testing.T) {
 func waits(u *Unsaved, namespace string, commits, size int) {
 	for i := range commits {
 		u.Add(types.NamespacedName{Namespace: namespace, Name: fmt.Sprint("waiting-", i)}, &problem.Problem{}, size)
+	}
+}
+
+// TestACommitIsGivenUpOnlyWithItsCredential deletes a credential whose commit waits, and makes
+// it again.
+func TestACommitIsGivenUpOnlyWithItsCredential(t *testing.T) {
+	t.Parallel()
+	u, shop, other := &Unsaved{}, types.NamespacedName{Namespace: "team", Name: "waiting-0"}, types.NamespacedName{Namespace: "team", Name: "waiting-1"}
+	report := problem.New("PersistBlocked", "refused")
+	u.Add(shop, report, 1)
+	if got := u.of(shop); !errors.Is(got, report) {
+		t.Errorf("of a commit that waits %v is reported, want %v", got, report)
+	}
+	if got := u.of(other); got != nil {
+		t.Errorf("of another credential %v is reported", got)
+	}
+	for _, each := range []struct {
+		name, reason string
+		step         func(types.NamespacedName)
+		of           types.NamespacedName
+		want         bool
+	}{
+		{"it stands", "what was received is not dropped", func(types.NamespacedName) {}, shop, false},
+		{"another is deleted", "that one has no commit", u.abandon, other, false},
+		{"it is deleted", "what nobody can save is given up", u.abandon, shop, true},
+		{"it is made again", "it can be saved for that one", u.resume, shop, false},
+	} {
+		if each.step(each.of); u.isAbandoned(shop) != each.want {
+			t.Errorf("%s: given up: %t, want %t\nreason: %s", each.name, !each.want, each.want, each.reason)
+		}
+	}
+	u.remove(shop)
+	if u.isAbandoned(shop) || u.of(shop) != nil {
+		t.Error("a commit that was made is remembered")
+	}
+}
+
+// TestWhoIsGoneIsNotWoken deletes a credential that is held up by others.
+func TestWhoIsGoneIsNotWoken(t *testing.T) {
+	t.Parallel()
+	u, shop := &Unsaved{}, types.NamespacedName{Namespace: "team", Name: "shop"}
+	waits(u, "team", MaxUnsaved, 1)
+	if u.holdsUp(shop) == 0 {
+		t.Fatal("nothing holds it up")
+	}
+	u.abandon(shop)
+	if woken := u.remove(types.NamespacedName{Namespace: "team", Name: "waiting-0"}); len(woken) > 0 {
+		t.Errorf("%v is woken", woken)
 	}
 }
