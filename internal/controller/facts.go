@@ -148,7 +148,9 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 	f.Requested = isRequested(credential, f.Token, limits, around.now) && !isAnswered(credential, goal)
 	f.Due = startOf(credential, f.Token, limits, around.now)
 	f.Last = decision.Last(known, in.Digest)
-	if decision.IsOutdated(known, f.Token, decision.Found{State: state, Recovery: found.Recovery, Replaced: found.Replaced, Counts: in.KeepsAccessToken(state)}) {
+	if decision.IsOutdated(known, f.Token, decision.Found{
+		State: state, Recovery: found.Recovery, Replaced: found.Replaced, NoRefreshToken: in.Seed.IsZero() && state.RefreshToken.IsZero(), Counts: in.KeepsAccessToken(state),
+	}) {
 		f.Last = decision.Attempt{}
 	}
 	f.Last.Mended = f.Last.Mended || found.Record.IsTrusted()

@@ -55,6 +55,8 @@ func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, f
 		return !found.State.Lost()
 	case v1alpha1.ReauthorizationRequiredReason: // another process had its successor already
 		return found.Replaced
+	case v1alpha1.RestoredFromBackupReason: // its state was deleted, and what is left is not sent
+		return found.NoRefreshToken || found.State.Lost()
 	case v1alpha1.DuplicateSourceReason: // it has a token of its own since
 		return !found.State.Untried()
 	}
@@ -67,6 +69,8 @@ type Found struct {
 	Recovery recovery.Verdict
 	// Replaced is true where another token is the live one than the last attempt was refused.
 	Replaced bool
+	// NoRefreshToken is true where neither the state nor the user has one.
+	NoRefreshToken bool
 	// Counts is true where the state counts the tokens that were obtained.
 	Counts bool
 }

@@ -141,6 +141,7 @@ func byHistories() []Bug {
 		{"a status that one of two leaders had owed for minutes was taken for one under another clock, and hid the refusal that the other had met: the token was sent again", "TestRebase"},
 		{"a status of which one half was written before etcd was put back, and one after, stalled a credential without a word", "TestLookAsksForNothingUnlessSomethingChanged"},
 		{"a status was merged into another of the same version, after etcd was put back: the time of a refresh that nobody made stayed, and two leaders looked at it a thousand times a second", "TestAStatusIsWrittenWhole"},
+		{"the state of a restored credential was deleted, as one that can log in allows: it stayed stalled, by a copy that was not there", "TestIsOutdated"},
 		{"a time that a status named, and that had passed, kept the operator busy without end", "TestATimeThatHasPassedKeepsNobodyBusy"},
 		{"a credential on a seed that a deleted one had spent was pointed to a successor that was of another grant, or was lost", "TestADuplicateSaysWhereTheTokenWent"},
 		{"etcd put back to before there was a state: the next process of the pod took the seed of then for a new one, and sent it", "TestASeedFromBeforeTheClusterWentBackIsHeldWithoutAState"},
