@@ -15,6 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
 	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
@@ -218,6 +219,38 @@ func TestATokenOfUnknownOutcomeIsSentOnceMoreAtMost(t *testing.T) {
 				t.Errorf("the attempt began at %s, want %s: the window opened then", again.Started, first)
 			}
 			s.isBalanced()
+		})
+	}
+}
+
+// TestARetryThatIsRefusedForASuccessorIsNoLoss has the process that sent the token first save
+// what that brought, while another sends it once more.
+func TestARetryThatIsRefusedForASuccessorIsNoLoss(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []string{"invalid_grant", "slow_down", "invalid_request"} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, singleUse)
+			s.credential.Spec.OnUnknownOutcome = v1alpha1.RetryOnce
+			s.provider.answer(breaksOff())
+			if _, err := s.renew(t.Context()); reasonOf(err) != "Pause" {
+				t.Fatalf("the first time ends with %v, want a pause", err)
+			}
+			first := s.stored()
+			s.clock.SetTime(noon.Add(5 * time.Second))
+			s.provider.answer(refuses(reason))
+			s.provider.during = func() {
+				s.keeps(func(stored rotation.State) rotation.State {
+					return stored.Commit(token.Grant{RefreshToken: secret.New(second)}, rotation.Exchange{Attempt: first.Attempt.ID, Sent: first.RefreshToken})
+				})
+			}
+			_, err := s.renew(t.Context())
+			if got := reasonOf(err); reason == "invalid_grant" && got != "Pause" || got == v1alpha1.RotatedTokenLostReason {
+				t.Errorf("it ends with %v, want that the successor is looked at", err)
+			}
+			if got := s.recovery(); !s.stored().RefreshToken.Equal(secret.New(second)) || s.stored().Lost() || s.stored().IsRefused() || got != recovery.Nothing {
+				t.Errorf("the state is %q, and of the attempt it says %s", tokens(s.stored()), got)
+			}
 		})
 	}
 }

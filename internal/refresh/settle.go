@@ -136,17 +136,25 @@ func (c *claim) withdrawUnsent(ctx context.Context, why error) error {
 
 // end ends the claim without a successor of its token, and says why, also where that
 // cannot be saved: a token that was refused is not sent again. Where another process
-// has taken the claim over, how this one fared does not matter any more.
+// has taken the claim over, or has brought the token's successor, how this one fared does
+// not matter any more.
 func (c *claim) end(ctx context.Context, transition func(state rotation.State, attempt string) rotation.State, why error) error {
-	own := c.x.record.State.Attempt.ID
+	own, sent := c.x.record.State.Attempt.ID, c.x.record.State.RefreshToken
+	hasSuccessor := false
 	err := c.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
-		return transition(stored, own), stored.Attempt != nil && stored.Attempt.ID == own
+		isOwn := stored.Attempt != nil && stored.Attempt.ID == own
+		if hasSuccessor = !stored.RefreshToken.Equal(sent); hasSuccessor {
+			return stored.Withdraw(own, nil), isOwn
+		}
+		return transition(stored, own), isOwn
 	})
 	switch {
 	case errors.Is(err, store.ErrSuperseded):
 		return c.x.r.pause("another process has taken the claim over")
 	case err != nil:
 		return advice.WithUnsaved(why, c.x.notSaved(err))
+	case hasSuccessor:
+		return c.x.r.pause("another process has brought the token's successor")
 	}
 	return why
 }

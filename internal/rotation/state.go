@@ -93,11 +93,15 @@ func (s State) Accepts(exchange Exchange) bool {
 // refresh token is taken over even when the access token is unusable.
 //
 // The reply to a token that is no longer the live one changes nothing that is live:
-// its refresh token is kept as the previous one, to which the user can go back.
+// its refresh token is kept as the previous one, to which the user can go back. It is
+// otherwise where the claim still stands under which the token was sent once more: then
+// the successor that is live came of the time before, and of two successors the provider
+// goes on from the one that it gave last.
 func (s State) Commit(grant token.Grant, exchange Exchange) State {
 	fresh := grant.RefreshToken
 	rotated := !fresh.IsZero() && !fresh.Equal(exchange.Sent)
-	moved := !exchange.Sent.IsZero() && !exchange.Sent.Equal(s.RefreshToken)
+	isLater := s.Attempt.is(exchange.Attempt) && s.Attempt.Resend && exchange.Sent.Equal(s.PreviousRefreshToken)
+	moved := !exchange.Sent.IsZero() && !exchange.Sent.Equal(s.RefreshToken) && !isLater
 	if rotated && !fresh.Equal(s.RefreshToken) {
 		if moved {
 			s.PreviousRefreshToken = fresh

@@ -234,6 +234,26 @@ func TestAReplyToAReplacedTokenChangesNothingLive(t *testing.T) {
 	}
 }
 
+// TestTheReplyToARetryIsTheLastWord has the reply of the first time be committed while the
+// token is sent once more, by a process that took the claim over.
+func TestTheReplyToARetryIsTheLastWord(t *testing.T) {
+	t.Parallel()
+	retried := holding("old").Claim(Attempt{ID: "1"}).Claim(Attempt{ID: "2", Resend: true})
+	moved := retried.Commit(token.Grant{RefreshToken: text("first")}, Exchange{Attempt: "1", Sent: text("old")})
+	if !moved.RefreshToken.Equal(text("first")) || !moved.Attempt.is("2") {
+		t.Fatalf("the reply of the first time: live is %s, under the claim %+v", moved.RefreshToken.Digest(), moved.Attempt)
+	}
+	for successor, previous := range map[string]string{"second": "first", "first": "old"} { // a provider may give the same one again
+		got := moved.Commit(token.Grant{Token: token.Token{AccessToken: text("access")}, RefreshToken: text(successor)}, Exchange{Attempt: "2", Sent: text("old")})
+		if !got.RefreshToken.Equal(text(successor)) || !got.PreviousRefreshToken.Equal(text(previous)) || got.Attempt != nil || got.Lost() {
+			t.Errorf("the live token is not %s, which the provider gave last, behind %s", successor, previous)
+		}
+		if !got.Token.AccessToken.Equal(text("access")) || !got.Spent.Contains(text("old").Digest()) {
+			t.Error("its access token is not taken, or the token that was sent twice counts as unspent")
+		}
+	}
+}
+
 func TestALoginSpendsOnlyWhatMayHaveBeenSent(t *testing.T) {
 	t.Parallel()
 	login := token.Grant{RefreshToken: text("new")}

@@ -207,7 +207,7 @@ func rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339)
 // Rebase is the status after a report that was made at a moment, on top of one that somebody
 // else has written until now. Where theirs has got further, it stays.
 func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentialStatus, report Report, at, now time.Time) v1alpha1.TokenCredentialStatus {
-	if isBehind(report, &theirs, at, now) {
+	if isBehind(credential, report, &theirs, at, now) {
 		return theirs
 	}
 	if isSince(report, &theirs, at) && showsOlderToken(report, &theirs) {
@@ -223,7 +223,7 @@ func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentia
 
 // isBehind reports whether a status is of a later token than a report, which made no attempt
 // since, or of a later attempt that the report has not got further than.
-func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, at, now time.Time) bool {
+func isBehind(credential *v1alpha1.TokenCredential, report Report, theirs *v1alpha1.TokenCredentialStatus, at, now time.Time) bool {
 	if report.Renewal != nil && report.Renewal.Reason == v1alpha1.RestoredFromBackupReason {
 		return false // the state went back, and what theirs has counted with it
 	}
@@ -233,8 +233,14 @@ func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, at, now tim
 	}
 	tells := report.Attempt != nil || report.Renewal != nil && isOutcome(report.Renewal.Reason)
 	made := theirs.LastAttempt
-	return tells && made != nil && made.Time.After(at) && !isFurther(report, theirs) &&
-		!schedule.FromFuture(made.Time.Time, now) // else the clocks differ, and nothing tells which was first
+	if !tells || made == nil || isFurther(report, theirs) || schedule.FromFuture(made.Time.Time, now) {
+		return false // in the last case the clocks differ, and nothing tells which was first
+	}
+	isNews := made.Reason != v1alpha1.RefreshedReason && !equality.Semantic.DeepEqual(made, credential.Status.LastAttempt)
+	if report.Attempt == nil && isNews { // the attempt that was looked at has ended since, perhaps in the same second
+		return !made.Time.Time.Before(at.Truncate(time.Second))
+	}
+	return made.Time.After(at)
 }
 
 // isSince reports whether a report tells of an attempt that ended after the last token of a

@@ -410,6 +410,7 @@ func TestRebase(t *testing.T) {
 		{"a status of a later attempt with the same token", fresh().later(time.Minute).reported(attempted(noon, refused)), obtained(noon), true, "what the later attempt found stands", 0},
 		{"a status of a later attempt, and a report from before there was a state", fresh().later(time.Minute).reported(obtained(noon.Add(time.Minute))), Report{Attempt: &Attempt{Problem: unavailable}}, true, "what the later attempt found stands", 0},
 		{"a status of a later attempt, and a token that was held before", fresh().later(time.Minute).reported(obtained(noon.Add(time.Minute))), Report{Renewal: problemOf(v1alpha1.RotatedTokenLostReason)}, true, "what the later attempt found stands", 0},
+		{"a refusal of the same second, and an attempt whose outcome is unknown", fresh().reported(attempted(noon, refused)), Report{Renewal: problemOf(v1alpha1.OutcomeUnknownReason)}, true, "the attempt that was looked at was the one that was refused", 0},
 		{"a status of an earlier attempt, and a token that is held", fresh(), Report{Renewal: problemOf(v1alpha1.RotatedTokenLostReason)}, false, "an outcome is never lost", 0},
 		{"a status of a later token, and a state that was put back", fresh().reported(obtained(later)), func() Report {
 			report := seen(noon)

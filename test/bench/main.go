@@ -68,7 +68,7 @@ func (s *settings) addFlags(flags *flag.FlagSet) {
 	flags.StringVar(&s.attacks, "attacks", "", "`numbers` of the attacks that hostile plays, separated by commas; all where there are none")
 	flags.StringVar(&s.json, "json", "bin/bench.json", "`file` for the figures as JSON")
 	flags.StringVar(&s.markdown, "markdown", "bin/bench.md", "`file` for the figures as Markdown, as in docs/benchmarks.md")
-	flags.StringVar(&s.profile, "profile", "", "`directory` for CPU and heap profiles of the operator, taken while it is saturated")
+	flags.StringVar(&s.profile, "profile", "", "`directory` for CPU and heap profiles of the operator: of what it does while it is saturated, and of what it holds at rest")
 	flags.BoolVar(&s.strict, "strict", false, "end with 1 where a goal is missed")
 }
 

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -103,6 +104,9 @@ func (l *lab) restedMemory(ctx context.Context, what string) (memory, error) {
 		return memory{}, err
 	}
 	scraped, err := l.scrape(ctx)
+	if err == nil && l.profile != "" {
+		err = l.manager.saveProfile(ctx, "heap?gc=1", filepath.Join(l.profile, strings.ReplaceAll(what, " ", "-")+".heap.pprof"))
+	}
 	return memory{resident: resident, anonymous: anonymous, heap: scraped.sum("go_memstats_heap_inuse_bytes", nil)}, err
 }
 

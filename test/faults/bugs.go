@@ -36,8 +36,9 @@ func Methods() []Method {
 			"A history that was not drawn: `make test` plays a hundred. API server and provider are in memory, so nothing is shown of schemas, admission, sockets and disks; " +
 				"the package comment lists what is left out.", byHistories()},
 		{"every effect once", "`TestEveryEffectOnce` in [test/history](../test/history)",
-			"That each kind of visit is got over wherever it ends: it is played again for each of its effects, before and after which the process dies, and which gets each answer but its own (a fourth of those with `make test`); each change is hidden from the cache once, and each read of it is stale once.",
-			"Two of these in one visit, and two processes at once.", byEveryEffect()},
+			"That each kind of visit is got over wherever it ends: it is played again for each of its effects, before and after which the process dies, and which gets each answer but its own (a fourth of those with `make test`); each change is hidden from the cache once, and each read of it is stale once. " +
+				"And with two leaders (`TestEveryTakeoverOnce`): each change of the one, which is frozen there, against each of the other, which takes over.",
+			"Two of these in one visit.", byEveryEffect()},
 		{"the model", "[test/model](../test/model/README.md), `make model`",
 			"*Every* history of two processes within its bounds, and that each part of the protocol is needed.",
 			"That the code does what the model does: traces of histories, with spools and couriers, are followed by it (`make model-traces`), and a table compares the steps. Time is not counted, and faults have a number.", byModel()},
@@ -141,6 +142,9 @@ func byHistories() []Bug {
 		{"a status that one of two leaders had owed for minutes was taken for one under another clock, and hid the refusal that the other had met: the token was sent again", "TestRebase"},
 		{"a status of which one half was written before etcd was put back, and one after, stalled a credential without a word", "TestLookAsksForNothingUnlessSomethingChanged"},
 		{"a status was merged into another of the same version, after etcd was put back: the time of a refresh that nobody made stayed, and two leaders looked at it a thousand times a second", "TestAStatusIsWrittenWhole"},
+		{"a leader took a claim over inside the reuse window, and the one that had been frozen saved the first successor meanwhile: the second one, which the provider went on from, was dropped", "TestTheReplyToARetryIsTheLastWord"},
+		{"a retry was refused since the first time had brought a successor, which was saved meanwhile: the credential stalled as if that were lost", "TestARetryThatIsRefusedForASuccessorIsNoLoss"},
+		{"that the outcome was unknown, as another leader had seen it in the same second, took the place of the refusal: the refused token was sent again", "TestRebase"},
 		{"the state of a restored credential was deleted, as one that can log in allows: it stayed stalled, by a copy that was not there", "TestIsOutdated"},
 		{"a time that a status named, and that had passed, kept the operator busy without end", "TestATimeThatHasPassedKeepsNobodyBusy"},
 		{"a credential on a seed that a deleted one had spent was pointed to a successor that was of another grant, or was lost", "TestADuplicateSaysWhereTheTokenWent"},

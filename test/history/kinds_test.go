@@ -58,6 +58,7 @@ func renewals() []kindOfVisit {
 			w.renewalIsDue()
 		}},
 		{name: "a token is renewed by a provider that rotates now and then", provider: "auto-now-and-then", before: (*world).rest, cause: (*world).renewalIsDue},
+		{name: "a single-use token with a login beside it is renewed", provider: "login", before: (*world).rest, cause: (*world).renewalIsDue},
 		{name: "a token is renewed and written back", provider: "hold", before: (*world).restWithWriteBack, cause: (*world).renewalIsDue},
 		{name: "a proven token is renewed and its successor written back", provider: "auto-begins", before: (*world).restWithWriteBack, cause: func(w *world) {
 			w.rotateFromNowOn()
@@ -119,6 +120,7 @@ func deedsOfUsers() []kindOfVisit {
 			suspend(w)
 			w.renewalIsDue()
 		}},
+		{name: "the reply is found in the spool of a credential that was suspended since", provider: "hold", before: (*world).diesBeforeSaving, cause: suspend},
 		{name: "the credential is resumed after its token has expired", provider: "hold", before: func(w *world) {
 			w.rest()
 			suspend(w)

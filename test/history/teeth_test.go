@@ -14,7 +14,8 @@ import (
 )
 
 // TestTheHistoriesHaveTeeth takes one part after another out of the operator, and
-// expects the random histories to find a violation of the invariant each time.
+// expects the histories to find a violation of the invariant each time: random ones, or those
+// that play every effect and every takeover once.
 func TestTheHistoriesHaveTeeth(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(mutant) != "" {
@@ -42,8 +43,22 @@ const mutant = "HISTORY_MUTANT"
 func (m mutation) run(t *testing.T) string {
 	t.Helper()
 	binary := m.build(t)
-	command := exec.CommandContext(t.Context(), binary, "-test.run=^TestNoTokenIsLostInSilence$", "-test.timeout=10m",
-		"-rapid.checks=20000", "-rapid.nofailfile", "-rapid.shrinktime=0s")
+	for _, play := range [][]string{
+		{"-test.run=^TestNoTokenIsLostInSilence$", "-rapid.checks=1000"},
+		{"-test.run=^TestEvery"},
+		{"-test.run=^TestNoTokenIsLostInSilence$", "-rapid.checks=20000"},
+	} {
+		if found := m.play(t, binary, play...); found != "" {
+			return found
+		}
+	}
+	return ""
+}
+
+// play plays histories with the mutation until one finds it.
+func (m mutation) play(t *testing.T, binary string, which ...string) string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), binary, append(which, "-test.failfast", "-test.timeout=10m", "-rapid.nofailfile", "-rapid.shrinktime=0s")...)
 	command.Env = append(os.Environ(), mutant+"=1", "PROGRESS=")
 	output, err := command.CombinedOutput()
 	var exit *exec.ExitError
