@@ -5,6 +5,8 @@ package report
 
 import (
 	"encoding/json"
+	"reflect"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -12,27 +14,41 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// wholeStatus is a JSON patch (RFC 6902) that puts an object's status in the place of what is
+// wholeStatus is a merge patch (RFC 7396) that puts an object's status in the place of what is
 // stored, if that is still at a resourceVersion: else it conflicts.
 //
-// A merge patch says only what differs from the object that a process knows. An etcd that was
-// put back gives its versions out again, so what is stored may be another status of the same
-// version; of that a merge would leave what the process never saw, such as the time of a
-// refresh that nobody makes.
+// It names what the status lacks, too. An etcd that was put back gives its versions out again,
+// so what is stored may be another status of the same version than the one that a process
+// knows; of that a patch of what differs would leave what the process never saw, such as the
+// time of a refresh that nobody makes.
 type wholeStatus struct{ resourceVersion string }
 
 // Type implements client.Patch.
-func (wholeStatus) Type() types.PatchType { return types.JSONPatchType }
+func (wholeStatus) Type() types.PatchType { return types.MergePatchType }
 
 // Data implements client.Patch, for a TokenCredential.
 func (w wholeStatus) Data(object client.Object) ([]byte, error) {
-	type operation struct {
-		Op    string `json:"op"`
-		Path  string `json:"path"`
-		Value any    `json:"value"`
-	}
-	return json.Marshal([]operation{
-		{"replace", "/metadata/resourceVersion", w.resourceVersion},
-		{"add", "/status", object.(*v1alpha1.TokenCredential).Status}, // in the place of what is there (section 4.1)
+	return json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": w.resourceVersion},
+		"status":   withAbsent(reflect.ValueOf(object.(*v1alpha1.TokenCredential).Status)),
 	})
+}
+
+// withAbsent is a value with null for each field that its JSON leaves out. What says itself
+// how it is written, such as a time, and lists are as they are.
+func withAbsent(value reflect.Value) any {
+	if value.Kind() == reflect.Pointer && !value.IsNil() {
+		value = value.Elem()
+	}
+	if _, isWritten := reflect.New(value.Type()).Interface().(json.Marshaler); isWritten || value.Kind() != reflect.Struct {
+		return value.Interface()
+	}
+	fields := map[string]any{}
+	for field, of := range value.Fields() {
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if fields[name] = nil; !of.IsZero() || !strings.Contains(options, "omit") {
+			fields[name] = withAbsent(of)
+		}
+	}
+	return fields
 }

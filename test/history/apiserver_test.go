@@ -45,7 +45,7 @@ func (k kind) resource() schema.GroupResource {
 // every version of an object, so that a cache may show any of them.
 //
 // controller-runtime's own fake client took 147 µs for an update of a Secret and
-// 325 µs for a patch of a status where this one took 10 µs and 38 µs, and a
+// 325 µs for a merge patch of a status where this one took 10 µs and 38 µs, and a
 // history has some forty requests and is to take some 10 ms. Nor does it keep the
 // older versions that a cache which lags shows.
 type apiServer struct {
@@ -174,7 +174,7 @@ func (a *apiServer) patchStatus(name string, patch []byte, into *v1alpha1.TokenC
 	if before == nil {
 		return apierrors.NewNotFound(credentials.resource(), name)
 	}
-	merged, err := replace(before, patch)
+	merged, err := merge(credentials, before, patch)
 	if err != nil {
 		return err
 	}
@@ -193,46 +193,35 @@ func (a *apiServer) patchSecret(name string, patch []byte) error {
 	if before == nil {
 		return apierrors.NewNotFound(secrets.resource(), name)
 	}
-	merged, err := merge(before, patch)
+	merged, err := merge(secrets, before, patch)
 	if err != nil {
 		return err
 	}
 	return a.update(secrets, merged)
 }
 
-// replace applies a JSON patch (RFC 6902) to a credential, at the version that the patch names.
-func replace(before *v1alpha1.TokenCredential, patch []byte) (*v1alpha1.TokenCredential, error) {
-	operations, err := jsonpatch.DecodePatch(patch)
-	if err != nil {
-		return nil, err
+// merge applies a JSON merge patch to an object, at the version that the patch names.
+func merge[T client.Object](kind kind, before T, patch []byte) (merged T, err error) {
+	var wanted struct {
+		Metadata struct {
+			ResourceVersion string `json:"resourceVersion"`
+		} `json:"metadata"`
 	}
-	patched, err := patched(before, operations.Apply)
-	if err == nil && patched.ResourceVersion != before.ResourceVersion {
-		return nil, apierrors.NewConflict(credentials.resource(), before.Name, fmt.Errorf("the object has been modified"))
+	if err := json.Unmarshal(patch, &wanted); err != nil {
+		return merged, err
 	}
-	return patched, err
-}
-
-// merge applies a JSON merge patch (RFC 7396) to a Secret; at whatever version, if the patch
-// names none.
-func merge(before *corev1.Secret, patch []byte) (*corev1.Secret, error) {
-	merged, err := patched(before, func(encoded []byte) ([]byte, error) { return jsonpatch.MergePatch(encoded, patch) })
-	if err == nil && merged.ResourceVersion != before.ResourceVersion {
-		return nil, apierrors.NewConflict(secrets.resource(), before.Name, fmt.Errorf("the object has been modified"))
+	if version := wanted.Metadata.ResourceVersion; version != "" && version != before.GetResourceVersion() {
+		return merged, apierrors.NewConflict(kind.resource(), before.GetName(), fmt.Errorf("the object has been modified"))
 	}
-	return merged, err
-}
-
-// patched is an object with a patch applied to what it is encoded as.
-func patched[T client.Object](before T, apply func(encoded []byte) ([]byte, error)) (after T, err error) {
 	encoded, err := json.Marshal(before)
 	if err != nil {
-		return after, err
+		return merged, err
 	}
-	if encoded, err = apply(encoded); err != nil {
-		return after, err
+	patched, err := jsonpatch.MergePatch(encoded, patch)
+	if err != nil {
+		return merged, err
 	}
-	return after, json.Unmarshal(encoded, &after)
+	return merged, json.Unmarshal(patched, &merged)
 }
 
 // remove is DELETE.
