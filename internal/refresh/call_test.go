@@ -332,6 +332,38 @@ func TestALoginTakesThePlaceOfAToken(t *testing.T) {
 	}
 }
 
+// TestARefusalIsRememberedWhereTheStatusAloneTellsIt begins where a login was to take the place
+// of a token, and nothing that came of it could be saved.
+func TestARefusalIsRememberedWhereTheStatusAloneTellsIt(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		refused      string
+		hasLogin     bool
+		sent         string
+	}{
+		{"of the seed", "it would be refused again", seed, true, "login"},
+		{"of another token", "what is said of that one does not concern it", second, true, seed},
+		{"without a login", "a person asks for it, or has mended what was wrong", seed, false, seed},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, singleUse)
+			if each.hasLogin {
+				s.mayLogIn()
+			}
+			s.credential.Status.LastAttempt = &v1alpha1.AttemptStatus{
+				Reason: v1alpha1.PersistBlockedReason, RefusedToken: s.Saver.States.TokenDigest(s.credential, digestOf(each.refused)),
+			}
+			s.provider.answer(rotates(third))
+			if _, err := s.renew(t.Context()); err != nil || !slices.Equal(s.provider.sent, []string{each.sent}) {
+				t.Errorf("it sends %v (%v), want %s\nreason: %s", s.provider.sent, err, each.sent, each.reason)
+			}
+			s.isBalanced()
+		})
+	}
+}
+
 // TestASeedThatMovesDuringTheCallIsTaken has the user replace the token that the
 // provider refuses.
 func TestASeedThatMovesDuringTheCallIsTaken(t *testing.T) {

@@ -72,7 +72,9 @@ func (r *Refresher) Refresh(ctx context.Context, job Job) (Result, error) {
 func (x *renewal) run(ctx context.Context) error {
 	state, in := x.adopt(x.record.State), x.job.Inputs
 	x.visit.Origin = route.OriginOf(in, state)
-	if in.Provider.Refresh == nil || state.RefreshToken.IsZero() || in.CanLogin() && (state.HasMoved(x.visit.Origin) || isUseless(state, x.job.Found, x.r.Clock.Now())) {
+	x.rememberRefusal(state)
+	if in.Provider.Refresh == nil || state.RefreshToken.IsZero() ||
+		in.CanLogin() && (state.HasMoved(x.visit.Origin) || isUseless(state, x.job.Found, x.r.Clock.Now()) || !x.refused.IsZero()) {
 		return x.login(ctx, state)
 	}
 	err := x.refresh(ctx, state)
@@ -90,6 +92,15 @@ func (x *renewal) run(ctx context.Context) error {
 		return x.login(ctx, x.adopt(x.record.State))
 	}
 	return err
+}
+
+// rememberRefusal takes up from the status that the provider has refused the token that would
+// be sent: where a login was to take its place, and nothing could be saved.
+func (x *renewal) rememberRefusal(state rotation.State) {
+	last := x.job.Credential.Status.LastAttempt
+	if x.job.Inputs.CanLogin() && last != nil && last.RefusedToken != "" && x.r.Saver.States.IsToken(x.job.Credential, last.RefusedToken, state.RefreshToken.Digest()) {
+		x.refused = state.RefreshToken
+	}
 }
 
 // isUseless reports whether the refresh token is known not to be accepted any more,

@@ -207,14 +207,15 @@ func rfc3339(moment time.Time) string { return moment.UTC().Format(time.RFC3339)
 // Rebase is the status after a report that was made at a moment, on top of one that somebody
 // else has written until now. Where theirs has got further, it stays.
 func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentialStatus, report Report, at, now time.Time) v1alpha1.TokenCredentialStatus {
-	if isBehind(credential, report, &theirs, at, now) {
+	if isBehind(report, &theirs, at, now) {
 		return theirs
 	}
 	if isSince(report, &theirs, at) && showsOlderToken(report, &theirs) {
 		report.Target = nil // by a cache that lagged; what the attempt met is not less true
 	}
-	if made := theirs.LastAttempt; report.Attempt == nil && report.Renewal == nil && !isFurther(report, &theirs) && !equality.Semantic.DeepEqual(made, credential.Status.LastAttempt) {
-		report.Standing = true // what theirs failed for: this reconcile did not know of it
+	if made := theirs.LastAttempt; report.Attempt == nil && !isFurther(report, &theirs) && !equality.Semantic.DeepEqual(made, credential.Status.LastAttempt) &&
+		(report.Renewal == nil || hasEnded(report.Renewal, made, at)) {
+		report.Renewal, report.Standing = nil, true // what theirs failed for: this reconcile did not know of it
 	}
 	rebased := *credential
 	rebased.Status = theirs
@@ -223,7 +224,7 @@ func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentia
 
 // isBehind reports whether a status is of a later token than a report, which made no attempt
 // since, or of a later attempt that the report has not got further than.
-func isBehind(credential *v1alpha1.TokenCredential, report Report, theirs *v1alpha1.TokenCredentialStatus, at, now time.Time) bool {
+func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, at, now time.Time) bool {
 	if report.Renewal != nil && report.Renewal.Reason == v1alpha1.RestoredFromBackupReason {
 		return false // the state went back, and what theirs has counted with it
 	}
@@ -233,14 +234,15 @@ func isBehind(credential *v1alpha1.TokenCredential, report Report, theirs *v1alp
 	}
 	tells := report.Attempt != nil || report.Renewal != nil && isOutcome(report.Renewal.Reason)
 	made := theirs.LastAttempt
-	if !tells || made == nil || isFurther(report, theirs) || schedule.FromFuture(made.Time.Time, now) {
-		return false // in the last case the clocks differ, and nothing tells which was first
-	}
-	isNews := made.Reason != v1alpha1.RefreshedReason && !equality.Semantic.DeepEqual(made, credential.Status.LastAttempt)
-	if report.Attempt == nil && isNews { // the attempt that was looked at has ended since, perhaps in the same second
-		return !made.Time.Time.Before(at.Truncate(time.Second))
-	}
-	return made.Time.After(at)
+	return tells && made != nil && made.Time.After(at) && !isFurther(report, theirs) &&
+		!schedule.FromFuture(made.Time.Time, now) // else the clocks differ, and nothing tells which was first
+}
+
+// hasEnded reports whether an attempt of unknown outcome, which was looked at, has failed since
+// as a status says, perhaps in the same second.
+func hasEnded(looked *problem.Problem, made *v1alpha1.AttemptStatus, at time.Time) bool {
+	return looked.Reason == v1alpha1.OutcomeUnknownReason && made != nil && made.Reason != v1alpha1.OutcomeUnknownReason &&
+		made.Reason != v1alpha1.RefreshedReason && !made.Time.Time.Before(at.Truncate(time.Second))
 }
 
 // isSince reports whether a report tells of an attempt that ended after the last token of a
