@@ -149,7 +149,7 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 	f.Due = startOf(credential, f.Token, limits, around.now)
 	f.Last = decision.Last(known, in.Digest)
 	if decision.IsOutdated(known, f.Token, decision.Found{
-		State: state, Recovery: found.Recovery, Replaced: found.Replaced, NoRefreshToken: in.Seed.IsZero() && state.RefreshToken.IsZero(), Counts: in.KeepsAccessToken(state),
+		State: state, Recovery: found.Recovery, Replaced: found.Replaced, Refused: found.Refused, NoRefreshToken: in.Seed.IsZero() && state.RefreshToken.IsZero(), Counts: in.KeepsAccessToken(state),
 	}) {
 		f.Last = decision.Attempt{}
 	}

@@ -41,7 +41,7 @@ func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, f
 	if last == nil {
 		return false
 	}
-	if found.Counts && found.State.Sequence > known.RefreshCount {
+	if found.Counts && found.State.Sequence > known.RefreshCount && !found.Refused {
 		return true
 	}
 	if noted := known.LastRefreshTime; !current.IsZero() && (noted == nil || noted.Unix() != current.IssuedAt.Unix()) &&
@@ -69,6 +69,9 @@ type Found struct {
 	Recovery recovery.Verdict
 	// Replaced is true where another token is the live one than the last attempt was refused.
 	Replaced bool
+	// Refused is true where the live token is the one that the last attempt was refused: what
+	// the status has not counted yet came before that.
+	Refused bool
 	// NoRefreshToken is true where neither the state nor the user has one.
 	NoRefreshToken bool
 	// Counts is true where the state counts the tokens that were obtained.

@@ -96,34 +96,36 @@ func TestIsOutdated(t *testing.T) {
 		recovery recovery.Verdict
 		replaced bool
 		none     bool // there is no refresh token
+		live     bool // the one that was refused is the live one
 		want     bool
 		reason   string
 	}{
-		{"no attempt is known", v1alpha1.TokenCredentialStatus{}, token.Validity{}, 0, after, seed, recovery.Nothing, false, false, false, "there is nothing to be outdated"},
-		{"a failure, and the token from before it", ended(v1alpha1.ProviderUnavailableReason), before, 1, before, seed, recovery.Nothing, false, false, false, "it is as the status says"},
-		{"a failure, and no token", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 0, token.Validity{}, seed, recovery.Nothing, false, false, false, "it is as the status says"},
-		{"a failure, and a token that came after it", ended(v1alpha1.AppRejectedReason), before, 1, after, seed, recovery.Nothing, false, false, true, "another process has got on"},
-		{"a failure, and a first token that came after it", ended(v1alpha1.AppRejectedReason), token.Validity{}, 0, after, seed, recovery.Nothing, false, false, true, "another process has got on"},
-		{"a failure, and a token of the same second", ended(v1alpha1.AppRejectedReason), before, 1, issued(noon.Add(-time.Minute)), seed, recovery.Nothing, false, false, true, "status carries whole seconds, and a token is worth more than a failure"},
-		{"a failure, and a token from before it that was never published", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 1, before, seed, recovery.Nothing, false, false, false, "the attempt after that token has failed all the same"},
-		{"an unknown outcome that was resolved", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Nothing, false, false, true, "the attempt is over"},
-		{"an unknown outcome that stands", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Unknown, false, false, false, "nothing has been resolved"},
-		{"an unknown outcome that may be sent again", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Resend, false, false, false, "nothing has been resolved"},
-		{"an unknown outcome that another process works on", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Wait, false, false, false, "nothing has been resolved yet"},
-		{"a lost token that is still the live one", ended(v1alpha1.RotatedTokenLostReason), before, 1, before, spent, recovery.Nothing, false, false, false, "it is still lost"},
-		{"a lost token that was replaced", ended(v1alpha1.RotatedTokenLostReason), before, 1, before, seed, recovery.Nothing, false, false, true, "there is another one"},
-		{"a refused grant", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 3}, recovery.Nothing, false, false, false, "nothing has come since"},
-		{"a refused grant, and the state has got further", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 4}, recovery.Nothing, false, false, true, "another process got a token with the successor"},
-		{"a refused grant, of a state that was put back", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 2}, recovery.Nothing, false, false, false, "an older state cures nothing"},
-		{"a refused grant, and another token is the live one", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 3}, recovery.Nothing, true, false, true, "it was refused since another process had spent it, which saved its successor later"},
-		{"a refused app, and another token is the live one", ended(v1alpha1.AppRejectedReason), before, 3, before, rotation.State{Sequence: 3}, recovery.Nothing, true, false, false, "the app is refused with any token"},
-		{"another credential's token that is still the seed", ended(v1alpha1.DuplicateSourceReason), token.Validity{}, 0, token.Validity{}, seed, recovery.Nothing, false, false, false, "both still work on it"},
-		{"another credential's token that was replaced", ended(v1alpha1.DuplicateSourceReason), token.Validity{}, 0, token.Validity{}, rotation.State{Lineage: rotation.Lineage{RefreshToken: live}}, recovery.Nothing, false, false, true, "it has a token of its own since"},
-		{"a restored state", ended(v1alpha1.RestoredFromBackupReason), before, 1, before, seed, recovery.Nothing, false, false, false, "only a new seed ends that"},
-		{"a restored state that was deleted", ended(v1alpha1.RestoredFromBackupReason), before, 1, before, rotation.State{}, recovery.Nothing, false, true, true, "no refresh token is left that may be spent, and a login is none"},
-		{"a restored state that was deleted, and whose seed is known to be spent", ended(v1alpha1.RestoredFromBackupReason), before, 1, before, spent, recovery.Nothing, false, false, true, "that is never sent: a login may take its place, or the loss is told"},
-		{"a restored state that was deleted, beside the seed that began it", ended(v1alpha1.RestoredFromBackupReason), before, 1, before, rotation.State{}, recovery.Nothing, false, false, false, "that may be spent: only a new one ends that"},
-		{"a refused grant, and no refresh token", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 3}, recovery.Nothing, false, true, false, "what the provider wants of a person it still does"},
+		{"no attempt is known", v1alpha1.TokenCredentialStatus{}, token.Validity{}, 0, after, seed, recovery.Nothing, false, false, false, false, "there is nothing to be outdated"},
+		{"a failure, and the token from before it", ended(v1alpha1.ProviderUnavailableReason), before, 1, before, seed, recovery.Nothing, false, false, false, false, "it is as the status says"},
+		{"a failure, and no token", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 0, token.Validity{}, seed, recovery.Nothing, false, false, false, false, "it is as the status says"},
+		{"a failure, and a token that came after it", ended(v1alpha1.AppRejectedReason), before, 1, after, seed, recovery.Nothing, false, false, false, true, "another process has got on"},
+		{"a failure, and a first token that came after it", ended(v1alpha1.AppRejectedReason), token.Validity{}, 0, after, seed, recovery.Nothing, false, false, false, true, "another process has got on"},
+		{"a failure, and a token of the same second", ended(v1alpha1.AppRejectedReason), before, 1, issued(noon.Add(-time.Minute)), seed, recovery.Nothing, false, false, false, true, "status carries whole seconds, and a token is worth more than a failure"},
+		{"a failure, and a token from before it that was never published", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 1, before, seed, recovery.Nothing, false, false, false, false, "the attempt after that token has failed all the same"},
+		{"an unknown outcome that was resolved", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Nothing, false, false, false, true, "the attempt is over"},
+		{"an unknown outcome that stands", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Unknown, false, false, false, false, "nothing has been resolved"},
+		{"an unknown outcome that may be sent again", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Resend, false, false, false, false, "nothing has been resolved"},
+		{"an unknown outcome that another process works on", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Wait, false, false, false, false, "nothing has been resolved yet"},
+		{"a lost token that is still the live one", ended(v1alpha1.RotatedTokenLostReason), before, 1, before, spent, recovery.Nothing, false, false, false, false, "it is still lost"},
+		{"a lost token that was replaced", ended(v1alpha1.RotatedTokenLostReason), before, 1, before, seed, recovery.Nothing, false, false, false, true, "there is another one"},
+		{"a refused grant", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 3}, recovery.Nothing, false, false, false, false, "nothing has come since"},
+		{"a refused grant, and the state has got further", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 4}, recovery.Nothing, false, false, false, true, "another process got a token with the successor"},
+		{"a refused grant, whose token is the live one, and the state has got further", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 4}, recovery.Nothing, false, false, true, false, "the status had not counted the token that came before the refusal"},
+		{"a refused grant, of a state that was put back", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 2}, recovery.Nothing, false, false, false, false, "an older state cures nothing"},
+		{"a refused grant, and another token is the live one", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 3}, recovery.Nothing, true, false, false, true, "it was refused since another process had spent it, which saved its successor later"},
+		{"a refused app, and another token is the live one", ended(v1alpha1.AppRejectedReason), before, 3, before, rotation.State{Sequence: 3}, recovery.Nothing, true, false, false, false, "the app is refused with any token"},
+		{"another credential's token that is still the seed", ended(v1alpha1.DuplicateSourceReason), token.Validity{}, 0, token.Validity{}, seed, recovery.Nothing, false, false, false, false, "both still work on it"},
+		{"another credential's token that was replaced", ended(v1alpha1.DuplicateSourceReason), token.Validity{}, 0, token.Validity{}, rotation.State{Lineage: rotation.Lineage{RefreshToken: live}}, recovery.Nothing, false, false, false, true, "it has a token of its own since"},
+		{"a restored state", ended(v1alpha1.RestoredFromBackupReason), before, 1, before, seed, recovery.Nothing, false, false, false, false, "only a new seed ends that"},
+		{"a restored state that was deleted", ended(v1alpha1.RestoredFromBackupReason), before, 1, before, rotation.State{}, recovery.Nothing, false, true, false, true, "no refresh token is left that may be spent, and a login is none"},
+		{"a restored state that was deleted, and whose seed is known to be spent", ended(v1alpha1.RestoredFromBackupReason), before, 1, before, spent, recovery.Nothing, false, false, false, true, "that is never sent: a login may take its place, or the loss is told"},
+		{"a restored state that was deleted, beside the seed that began it", ended(v1alpha1.RestoredFromBackupReason), before, 1, before, rotation.State{}, recovery.Nothing, false, false, false, false, "that may be spent: only a new one ends that"},
+		{"a refused grant, and no refresh token", ended(v1alpha1.ReauthorizationRequiredReason), before, 3, before, rotation.State{Sequence: 3}, recovery.Nothing, false, true, false, false, "what the provider wants of a person it still does"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +133,7 @@ func TestIsOutdated(t *testing.T) {
 			if !c.noted.IsZero() {
 				c.known.LastRefreshTime = at(c.noted.IssuedAt)
 			}
-			if got := IsOutdated(&c.known, c.current, Found{State: c.state, Recovery: c.recovery, Replaced: c.replaced, NoRefreshToken: c.none, Counts: true}); got != c.want {
+			if got := IsOutdated(&c.known, c.current, Found{State: c.state, Recovery: c.recovery, Replaced: c.replaced, NoRefreshToken: c.none, Refused: c.live, Counts: true}); got != c.want {
 				t.Errorf("got %t, want %t: %s", got, c.want, c.reason)
 			}
 		})

@@ -302,6 +302,9 @@ func TestARefusalHoldsForItsTokenAlone(t *testing.T) {
 		if err != nil || found.Replaced != each.want {
 			t.Errorf("%s: replaced: %t (%v), want %t\nreason: %s", each.name, found.Replaced, err, each.want, each.reason)
 		}
+		if isLive := each.live == seed; found.Refused != isLive {
+			t.Errorf("%s: refused: %t, want %t", each.name, found.Refused, isLive)
+		}
 	}
 }
 

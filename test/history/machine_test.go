@@ -178,6 +178,19 @@ func (w *world) timePasses(t *rapid.T) {
 		t.Skip("a freeze between the fence and the first byte, with a window, is a known limit")
 	}
 	w.now = w.now.Add(span)
+	w.noticePutBack()
+}
+
+// noticePutBack has the processes that lived when etcd was put back begin again, which they
+// do within seconds of that (controller.ErrPutBack): no time but that of a frozen visit passes
+// before.
+func (w *world) noticePutBack() {
+	for _, r := range w.replicas {
+		if w.putBack && r.process.livedThrough && len(r.process.visits) == 0 {
+			r.process.kill()
+			w.start(r)
+		}
+	}
 }
 
 // takenOver freezes a visit while another replica looks at the same credential,
