@@ -82,10 +82,10 @@ const freshTime = lifetime*7/10 - time.Second
 // judgeNeed: while a token is fresh, and users have done nothing, no provider is called,
 // whatever has become of the process that got it and of the status that it owed. Where etcd
 // was put back, or the credential deleted, what users have asked for cannot be told any more
-// from what they had.
+// from what they had; and what they have done since a visit began, that may have read.
 func (w *world) judgeNeed(visit *visit) {
 	got, ok := w.obtained[visit.credential]
-	if !ok || w.putBack || w.api.credential(visit.credential) == nil || w.isRequested(visit.credential) || got.version == 0 || visit.version == 0 || got.version != visit.version || visit.seen < got.recorded || w.clocksDiffer() {
+	if !ok || w.putBack || w.api.credential(visit.credential) == nil || w.isRequested(visit.credential) || got.version == 0 || visit.version == 0 || got.version != visit.version || visit.version != w.deeds || visit.seen < got.recorded || w.clocksDiffer() {
 		return
 	}
 	if w.now.Sub(got.at) < freshTime {
