@@ -20,7 +20,7 @@ import (
 // token of, and since when it has seen those of others, on its own clock: theirs may
 // differ. Its zero value is ready to use.
 type Attempts struct {
-	// Contention is which of them met another's claim on their token.
+	// Contention is which credentials met another's claim on their token.
 	Contention Contention
 
 	mu           sync.Mutex
