@@ -29,8 +29,10 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	crconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -153,11 +155,12 @@ func (i *installation) upgrade() {
 func (i *installation) start() (end func()) {
 	i.t.Helper()
 	mgr, err := ctrl.NewManager(apiserver.Config, ctrl.Options{
-		Scheme:  i.Scheme(),
-		Logger:  logr.Discard(),
-		Metrics: metricsserver.Options{BindAddress: "0"},
-		Cache:   access.CacheOptions([]string{namespace}, labels.Everything()),
-		Client:  access.ClientOptions(),
+		Scheme:     i.Scheme(),
+		Logger:     logr.Discard(),
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Cache:      access.CacheOptions([]string{namespace}, labels.Everything()),
+		Client:     access.ClientOptions(),
+		Controller: crconfig.Controller{SkipNameValidation: ptr.To(true)},
 	})
 	must(i.t, err)
 	inFlight := &sync.WaitGroup{}
