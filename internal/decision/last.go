@@ -69,8 +69,8 @@ type Found struct {
 	Recovery recovery.Verdict
 	// Replaced is true where another token is the live one than the last attempt was refused.
 	Replaced bool
-	// Refused is true where the live token is the one that the last attempt was refused: what
-	// the status has not counted yet came before that.
+	// Refused is true where the live token is the one that the last attempt was refused, and
+	// the state does not tell: what the status has not counted yet came before that.
 	Refused bool
 	// NoRefreshToken is true where neither the state nor the user has one.
 	NoRefreshToken bool

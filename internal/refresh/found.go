@@ -33,7 +33,7 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 	if last := credential.Status.LastAttempt; last != nil {
 		live := found.Record.State.RefreshToken.Digest()
 		found.Replaced = r.Saver.States.IsOtherToken(credential, last.RefusedToken, live)
-		found.Refused = last.RefusedToken != "" && r.Saver.States.IsToken(credential, last.RefusedToken, live)
+		found.Refused = last.RefusedToken != "" && !found.Record.State.IsRefused() && r.Saver.States.IsToken(credential, last.RefusedToken, live)
 	}
 	found.Moved = found.Record.State.HasMoved(route.OriginOf(in, found.Record.State))
 	switch found.Seed = found.Record.State.Judge(in.Seed); {

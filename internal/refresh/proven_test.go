@@ -286,24 +286,27 @@ func TestARefusalHoldsForItsTokenAlone(t *testing.T) {
 		name, reason string
 		refused      string // in the status
 		live         string
-		want         bool
+		noted        bool // in the state, too
+		replaced     bool
+		only         bool // the status alone tells it
 	}{
-		{"the token is the live one", "it is as the status says", s.Saver.States.TokenDigest(s.credential, result.Refused), seed, false},
-		{"its successor is the live one", "what is said of the token before does not concern it", s.Saver.States.TokenDigest(s.credential, result.Refused), second, true},
-		{"the key of the digest is lost", "nothing tells which token it was", another.TokenDigest(s.credential, result.Refused), second, false},
-		{"an earlier version wrote the status", "it does not say which token it was", "", second, false},
+		{"the token is the live one", "it is as the status says", s.Saver.States.TokenDigest(s.credential, result.Refused), seed, false, false, true},
+		{"the token is the live one, and the state tells so", "it is not sent, whatever the status says: a login may have taken its place", s.Saver.States.TokenDigest(s.credential, result.Refused), seed, true, false, false},
+		{"its successor is the live one", "what is said of the token before does not concern it", s.Saver.States.TokenDigest(s.credential, result.Refused), second, false, true, false},
+		{"the key of the digest is lost", "nothing tells which token it was", another.TokenDigest(s.credential, result.Refused), second, false, false, false},
+		{"an earlier version wrote the status", "it does not say which token it was", "", second, false, false, false},
 	} {
 		s.keeps(func(state rotation.State) rotation.State {
-			state.RefreshToken = secret.New(each.live)
+			state.RefreshToken, state.Refused = secret.New(each.live), ""
+			if each.noted {
+				return state.Refuse()
+			}
 			return state
 		})
 		s.credential.Status.LastAttempt = &v1alpha1.AttemptStatus{Reason: v1alpha1.ReauthorizationRequiredReason, RefusedToken: each.refused}
 		found, err := s.judged()
-		if err != nil || found.Replaced != each.want {
-			t.Errorf("%s: replaced: %t (%v), want %t\nreason: %s", each.name, found.Replaced, err, each.want, each.reason)
-		}
-		if isLive := each.live == seed; found.Refused != isLive {
-			t.Errorf("%s: refused: %t, want %t", each.name, found.Refused, isLive)
+		if err != nil || found.Replaced != each.replaced || found.Refused != each.only {
+			t.Errorf("%s: replaced: %t, refused by the status alone: %t (%v), want %t and %t\nreason: %s", each.name, found.Replaced, found.Refused, err, each.replaced, each.only, each.reason)
 		}
 	}
 }

@@ -126,7 +126,8 @@ type Found struct {
 	// Replaced is true where another refresh token is the live one now than the last attempt
 	// was refused.
 	Replaced bool
-	// Refused is true where it is the very token that the last attempt was refused.
+	// Refused is true where it is the very token that the last attempt was refused, and the
+	// status alone tells that.
 	Refused bool
 	// Came is what the reply to an attempt of an earlier process brought, now that the
 	// courier has handed it over; nil: nothing that can be published.

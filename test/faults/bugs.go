@@ -165,6 +165,7 @@ func byHistories() []Bug {
 func byEveryEffect() []Bug {
 	return []Bug{
 		{"killed after the reply to a proven token was saved: the target kept the token of the grant before until its renewal", "TestEveryEffectOnce"},
+		{"a login that took a refused token's place was made again where the reply to its commit was lost", "TestARefusalHoldsForItsTokenAlone"},
 		{"a refresh token that was refused was sent again where the login that was to take its place failed, and at each renewal where that brought no other", "TestEveryAnswerOnce"},
 	}
 }
