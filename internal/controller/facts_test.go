@@ -18,8 +18,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
+	"github.com/tokenkeeper/tokenkeeper/internal/refresh/memory"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation/spool"
 	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 	"github.com/tokenkeeper/tokenkeeper/internal/token"
@@ -78,6 +80,50 @@ func TestLookAsksForNothingUnlessSomethingChanged(t *testing.T) {
 			s.asked = map[string]int{}
 			if got, _ := s.look(t.Context(), s.get("shop"), s.clock.Now()); got != each.want || len(s.asked) > 0 {
 				t.Errorf("look decides %s, want %s, and asks for %v\nreason: %s", got, each.want, s.asked, each.reason)
+			}
+		})
+	}
+}
+
+// TestWhatAnEarlierProcessLeftIsLookedForWhereNoCallIsMade starts a process beside a reply that
+// the one before could not save: before a call the state is read, which leads to that.
+func TestWhatAnEarlierProcessLeftIsLookedForWhereNoCallIsMade(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		change       func(s *scene)
+		want         decision.Decision
+	}{
+		{"a fresh token", "its renewal reads the state, and it need not be read for each at every start", func(*scene) {}, decision.Rest},
+		{"suspended", "nothing else would read it while the pod is there", func(s *scene) { s.respec(func(c *v1alpha1.TokenCredential) { c.Spec.Suspend = true }) }, decision.Look},
+		{"stalled", "nothing else would read it, and it may be the cure", func(s *scene) {
+			credential := s.get("shop")
+			credential.Status.LastAttempt.Reason = v1alpha1.ReauthorizationRequiredReason
+			meta.SetStatusCondition(&credential.Status.Conditions, metav1.Condition{Type: v1alpha1.StalledCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.ReauthorizationRequiredReason})
+			if err := s.cluster.Status().Update(s.Context(), credential); err != nil {
+				s.Fatal(err)
+			}
+		}, decision.Look},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, singleUse)
+			s.reconcile("shop")
+			each.change(s)
+			directory := t.TempDir()
+			before, err := spool.Open(directory)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := before.Put("team", "attempt", secret.New("sent"), token.Grant{RefreshToken: secret.New("successor")}); err != nil {
+				t.Fatal(err)
+			}
+			if s.Refresher.Saver.Spool, err = spool.Open(directory); err != nil {
+				t.Fatal(err)
+			}
+			s.Refresher.Saver.Attempts = memory.Attempts{} // another process
+			if got, _ := s.look(t.Context(), s.get("shop"), s.clock.Now()); got != each.want {
+				t.Errorf("look decides %s, want %s\nreason: %s", got, each.want, each.reason)
 			}
 		})
 	}

@@ -229,13 +229,25 @@ func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, at, now tim
 		return false // the state went back, and what theirs has counted with it
 	}
 	hasFewer := report.State != nil && report.State.Sequence >= 0 && report.State.Sequence < theirs.RefreshCount
-	if (hasFewer || showsOlderToken(report, theirs)) && !isSince(report, theirs, at) {
+	if (hasFewer || showsOlderToken(report, theirs)) && !isSince(report, theirs, at) || !isFurther(report, theirs) && hasUnseenToken(report, theirs, now) {
 		return true
 	}
 	tells := report.Attempt != nil || report.Renewal != nil && isOutcome(report.Renewal.Reason)
 	made := theirs.LastAttempt
 	return tells && made != nil && made.Time.After(at) && !isFurther(report, theirs) &&
 		!schedule.FromFuture(made.Time.Time, now) // else the clocks differ, and nothing tells which was first
+}
+
+// hasUnseenToken reports whether a status knows of a token that a report has not seen, which
+// tells of a failure that is tried again by itself, and of no refusal: it may have got that
+// very token, and was not told that it is saved. With the token there is nothing to try again.
+func hasUnseenToken(report Report, theirs *v1alpha1.TokenCredentialStatus, now time.Time) bool {
+	attempt, came := report.Attempt, theirs.LastRefreshTime
+	if attempt == nil || attempt.Problem == nil || attempt.Problem.Stalls() || attempt.RefusedToken != "" || came == nil {
+		return false
+	}
+	hasSeen := report.Target != nil && report.Target.Token.IssuedAt.Unix() >= came.Unix()
+	return !hasSeen && !schedule.FromFuture(came.Time, now)
 }
 
 // hasEnded reports whether an attempt of unknown outcome, which was looked at, has failed since

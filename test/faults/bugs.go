@@ -137,6 +137,8 @@ func byHistories() []Bug {
 		{"a failure from before there was a state was told over the token that another process had got since", "TestRebase"},
 		{"counts and times of a status fell back where another process had written meanwhile", "TestWhatCameInWhileAStatusWasComputed"},
 		{"a retry that its provider refused for another reason was taken from the courier again and again: neither well nor stalled, and never tried", "TestARetryThatTheProviderRefusesIsTakenInOnce"},
+		{"a suspended credential's successor stayed in the spool of a process that was killed, as long as it was suspended: with the pod it would have been lost", "TestWhatAnEarlierProcessLeftIsLookedForWhereNoCallIsMade"},
+		{"a commit whose reply was lost was told as a failure, over the success of the leader that had found what it saved: a call too many", "TestRebase"},
 		{"a failure that one of two leaders had still to write was acted on although its cache showed the other's success: a call too many", "TestCurrentIsAheadOfTheCache"},
 		{"after etcd was put back, of two leaders the one that had not seen it yet overwrote what the other said of it, and nobody came again", "TestRebase"},
 		{"etcd put back to before a restored state was taken in: the state of old had another UID, and its spent token was sent", "TestIsBefore"},
