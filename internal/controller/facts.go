@@ -45,8 +45,8 @@ func (r *Reconciler) look(ctx context.Context, credential *v1alpha1.TokenCredent
 // isExpected reports whether something is to be done, or to be found, that neither the caches
 // nor the status show.
 func (r *Reconciler) isExpected(key types.NamespacedName, f decision.Facts) bool {
-	makesNoCall := f.Last.Stalled || f.Suspended // before one everything is read anyway
-	return r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) || makesNoCall && r.Refresher.MayBeLeft(key) || r.delivery.IsHeldBack(key)
+	isKeptFromCall := f.Suspended || f.Last.Failed || f.Last.Stalled // before one everything is read anyway
+	return r.Hosts.Admitted(key) || r.Refresher.Pending(key, f.Last.Stalled) || isKeptFromCall && r.Refresher.MayBeLeft(key) || r.delivery.IsHeldBack(key)
 }
 
 // hidesStall reports whether nothing is tried because of the last attempt, and the conditions

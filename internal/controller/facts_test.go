@@ -16,6 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/decision"
 	"github.com/tokenkeeper/tokenkeeper/internal/delivery"
+	"github.com/tokenkeeper/tokenkeeper/internal/problem"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/call"
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/memory"
@@ -89,6 +90,17 @@ func TestLookAsksForNothingUnlessSomethingChanged(t *testing.T) {
 // the one before could not save: before a call the state is read, which leads to that.
 func TestWhatAnEarlierProcessLeftIsLookedForWhereNoCallIsMade(t *testing.T) {
 	t.Parallel()
+	failed := func(s *scene, reason string) {
+		credential := s.get("shop")
+		credential.Status.LastAttempt.Reason = reason
+		if problem.Stalls(reason) {
+			meta.SetStatusCondition(&credential.Status.Conditions, metav1.Condition{Type: v1alpha1.StalledCondition, Status: metav1.ConditionTrue, Reason: reason})
+		}
+		credential.Status.NextRefreshTime = &metav1.Time{Time: noon.Add(time.Minute)}
+		if err := s.cluster.Status().Update(s.Context(), credential); err != nil {
+			s.Fatal(err)
+		}
+	}
 	for _, each := range []struct {
 		name, reason string
 		change       func(s *scene)
@@ -96,13 +108,9 @@ func TestWhatAnEarlierProcessLeftIsLookedForWhereNoCallIsMade(t *testing.T) {
 	}{
 		{"a fresh token", "its renewal reads the state, and it need not be read for each at every start", func(*scene) {}, decision.Rest},
 		{"suspended", "nothing else would read it while the pod is there", func(s *scene) { s.respec(func(c *v1alpha1.TokenCredential) { c.Spec.Suspend = true }) }, decision.Look},
+		{"backing off", "the pod may be gone before the backoff is over", func(s *scene) { failed(s, v1alpha1.PersistBlockedReason) }, decision.Look},
 		{"stalled", "nothing else would read it, and it may be the cure", func(s *scene) {
-			credential := s.get("shop")
-			credential.Status.LastAttempt.Reason = v1alpha1.ReauthorizationRequiredReason
-			meta.SetStatusCondition(&credential.Status.Conditions, metav1.Condition{Type: v1alpha1.StalledCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.ReauthorizationRequiredReason})
-			if err := s.cluster.Status().Update(s.Context(), credential); err != nil {
-				s.Fatal(err)
-			}
+			failed(s, v1alpha1.ReauthorizationRequiredReason)
 		}, decision.Look},
 	} {
 		t.Run(each.name, func(t *testing.T) {
