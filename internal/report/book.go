@@ -35,8 +35,6 @@ type entry struct {
 	cached string
 	// inFlight is being written; unwritten comes after it. nil: nothing is.
 	inFlight, unwritten *pending
-	// doubtful is true after a write that failed: the API server may have made it.
-	doubtful bool
 	// refusal says for which fields the API server did not take the status last; empty: it
 	// was not refused.
 	refusal string
@@ -76,26 +74,10 @@ func (e *entry) status() v1alpha1.TokenCredentialStatus {
 // isDone reports whether everything is written, and the cache shows it.
 func (e *entry) isDone() bool { return e.latest() == nil && !isOlder(e.cached, e.version) }
 
-// see notes what the cache shows. Where that is what another process has written since, it
-// is taken in before the write meets its conflict: else what this one is still to write, such
-// as a failure, would be acted on although another has had a success. Where a write is under
-// way, or was made for all that is known, what the cache shows may be that.
-func (e *entry) see(cached *v1alpha1.TokenCredential) {
-	if !isOlder(cached.ResourceVersion, e.cached) {
-		e.cached = cached.ResourceVersion
-	}
-	if cached.UID == e.uid && e.unwritten != nil && e.inFlight == nil && !e.doubtful && isOlder(e.version, cached.ResourceVersion) {
-		e.rebase(cached.DeepCopy())
-	}
-}
-
-// rebase takes in what another process has written. Where that is not the status, the
-// write is made on top of it; where it is, the status is computed anew.
-func (e *entry) rebase(live *v1alpha1.TokenCredential) {
-	isTheirs := !apiequality.Semantic.DeepEqual(live.Status, e.stored)
-	e.stored, e.version, e.doubtful = live.Status, live.ResourceVersion, false
-	if isTheirs {
-		e.unwritten = e.unwritten.rebased(live.Status)
+// see notes the version that the cache shows.
+func (e *entry) see(version string) {
+	if !isOlder(version, e.cached) {
+		e.cached = version
 	}
 }
 
@@ -118,7 +100,7 @@ func (b *book) observe(cached *v1alpha1.TokenCredential) *entry {
 	if !ok {
 		return nil
 	}
-	known.see(cached)
+	known.see(cached.ResourceVersion)
 	if known.uid != cached.UID || known.isDone() {
 		delete(b.entries, key)
 		return nil
@@ -196,7 +178,7 @@ func (b *book) begin(key types.NamespacedName, known *entry) (*pending, *v1alpha
 func (b *book) end(key types.NamespacedName, known *entry, written *pending, version string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	known.stored, known.version, known.inFlight, known.doubtful, known.refusal = written.status, version, nil, false, ""
+	known.stored, known.version, known.inFlight, known.refusal = written.status, version, nil, ""
 	if known.isDone() && b.entries[key] == known {
 		delete(b.entries, key)
 	}
@@ -206,7 +188,7 @@ func (b *book) end(key types.NamespacedName, known *entry, written *pending, ver
 func (b *book) putBack(known *entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	known.unwritten, known.inFlight, known.doubtful = known.inFlight.then(known.unwritten), nil, true
+	known.unwritten, known.inFlight = known.inFlight.then(known.unwritten), nil
 }
 
 // refused returns what the API server did not take, whose events are told without it: they
@@ -226,11 +208,16 @@ func (b *book) refused(known *entry, fields []string) (refused *pending, isNew b
 	return refused, isNew
 }
 
-// rebase takes in what a write has met.
+// rebase takes in what another process has written. Where that is not the status, the
+// write is made on top of it; where it is, the status is computed anew.
 func (b *book) rebase(known *entry, live *v1alpha1.TokenCredential) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	known.rebase(live)
+	isTheirs := !apiequality.Semantic.DeepEqual(live.Status, known.stored)
+	known.stored, known.version = live.Status, live.ResourceVersion
+	if isTheirs {
+		known.unwritten = known.unwritten.rebased(live.Status)
+	}
 }
 
 // drop gives up what is known of a credential that is no more.

@@ -404,22 +404,6 @@ func TestCurrentIsAheadOfTheCache(t *testing.T) {
 				w.Seen(w.get(shop.Name))
 				return w.Current(w.get(shop.Name))
 			}, 1, 1},
-		{"a status waits, and the cache shows what another process has written", "what they have found is acted on, not what was found before",
-			func(w *world, cached *v1alpha1.TokenCredential) *v1alpha1.TokenCredential {
-				w.add(cached, 1)
-				w.overwrite(5)
-				return w.Current(w.get(shop.Name))
-			}, 105, 1},
-		{"a status was written, and the reply was lost", "what the cache shows is this process's own",
-			func(w *world, cached *v1alpha1.TokenCredential) *v1alpha1.TokenCredential {
-				w.add(cached, 1)
-				w.before = once(func() error {
-					w.overwrite(1)
-					return errors.New("the connection is lost")
-				})
-				_ = w.Write(t.Context(), shop)
-				return w.Current(w.get(shop.Name))
-			}, 1, 1},
 		{"a status is being written", "a write under way hides nothing",
 			func(w *world, cached *v1alpha1.TokenCredential) (current *v1alpha1.TokenCredential) {
 				w.add(cached, 1)

@@ -231,6 +231,11 @@ func (w *world) requestLands(t *rapid.T) {
 	if len(w.underWay) == 0 {
 		t.Skip("no request is under way")
 	}
+	w.land()
+}
+
+// land has the first of these requests arrive.
+func (w *world) land() {
 	late := w.underWay[0]
 	w.underWay = w.underWay[1:]
 	w.t.Logf("%s the request with %s lands", w.now.Format("15:04:05"), late.token)

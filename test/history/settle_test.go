@@ -24,10 +24,9 @@ func (w *world) settle(t *rapid.T) {
 	for len(w.visits()) > 0 {
 		w.toItsEnd(w.visits()[0])
 	}
-	for _, late := range w.underWay {
-		w.act(late)
+	for len(w.underWay) > 0 {
+		w.land()
 	}
-	w.underWay = nil
 	for _, r := range w.replicas {
 		if r.courier != nil {
 			r.courier.silent = false
