@@ -39,6 +39,8 @@ func (r *Refresher) Judge(ctx context.Context, credential *v1alpha1.TokenCredent
 	switch found.Seed = found.Record.State.Judge(in.Seed); {
 	case isWrittenBack(credential, in, found.Record):
 		found.Seed = rotation.SeedUnchanged
+	case found.Seed == rotation.SeedNew && in.SingleUse(found.Record.State) && found.Record.Copied && r.Horizon.Precedes(in.SeedVersion):
+		found.Seed = rotation.SeedUnchanged // it was put back with the state, which may have adopted it before
 	case found.Seed == rotation.SeedNew && found.Record.State.Spent.Contains(r.Saver.States.TokenDigest(credential, in.Seed.Digest())):
 		found.Seed = rotation.SeedSpent
 	}

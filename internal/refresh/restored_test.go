@@ -9,6 +9,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/problem"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/horizon"
 )
 
@@ -164,6 +165,52 @@ func TestASeedFromBeforeTheClusterWentBackIsHeldWithoutAState(t *testing.T) {
 			}
 			if got := found.Record.Copied; got != (c.want != "") {
 				t.Errorf("%s: it counts as restored: %t", c.reason, got)
+			}
+		})
+	}
+}
+
+// TestASeedThatWasPutBackIsNoNewOne puts etcd back to where a user had given another seed that
+// nobody had adopted yet.
+func TestASeedThatWasPutBackIsNoNewOne(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		reason string
+		seeded bool // again, after the cluster went back
+		trust  string
+		copied bool
+		want   rotation.SeedVerdict
+	}{
+		"nobody says anything":                {"it may have been adopted and sent since", false, "", true, rotation.SeedUnchanged},
+		"a person says that it was not sent":  {"that is their word", false, "the provider's log shows no use", false, rotation.SeedNew},
+		"a person has put another seed there": {"whoever hands out a token states that it is not spent", true, "", true, rotation.SeedNew},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, singleUse)
+			s.provider.answer(rotates(second))
+			if _, err := s.renew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.gives(third)
+			s.start(singleUse, "two")
+			s.rememberMore()
+			if wentBack, err := s.Horizon.Passed(pastAll, s.secret("seed").ResourceVersion); err != nil || !wentBack {
+				t.Fatal(wentBack, err)
+			}
+			if c.seeded {
+				s.gives("another")
+			}
+			if c.trust != "" {
+				s.credential.Annotations = map[string]string{v1alpha1.TrustRestoredAnnotation: c.trust}
+			}
+			found, err := s.judged()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found.Seed != c.want || found.Record.Copied != c.copied {
+				t.Errorf("the seed is %v, and the state a copy: %t; want %v and %t\nreason: %s", found.Seed, found.Record.Copied, c.want, c.copied, c.reason)
 			}
 		})
 	}
