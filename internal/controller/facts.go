@@ -151,7 +151,7 @@ func factsOf(job refresh.Job, goal delivery.Goal, around surroundings) decision.
 	f.Last = decision.Last(known, in.Digest)
 	if decision.IsOutdated(known, f.Token, decision.Found{
 		State: state, Recovery: found.Recovery, Replaced: found.Replaced, Refused: found.Refused, NoRefreshToken: in.Seed.IsZero() && state.RefreshToken.IsZero(), Counts: in.KeepsAccessToken(state),
-	}) {
+	}, around.now) {
 		f.Last = decision.Attempt{}
 	}
 	f.Last.Mended = f.Last.Mended || found.Record.IsTrusted()

@@ -36,7 +36,7 @@ func Last(known *v1alpha1.TokenCredentialStatus, inputs string) Attempt {
 // status knows of: another process, or this one before it died or while it could not
 // save, has got further. Where the state counts what was obtained (counts), its
 // sequence says so; else the token alone does.
-func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, found Found) bool {
+func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, found Found, now time.Time) bool {
 	last := known.LastAttempt
 	if last == nil {
 		return false
@@ -44,8 +44,8 @@ func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, f
 	if found.Counts && found.State.Sequence > known.RefreshCount && !found.Refused {
 		return true
 	}
-	if noted := known.LastRefreshTime; !current.IsZero() && (noted == nil || noted.Unix() != current.IssuedAt.Unix()) &&
-		current.IssuedAt.Unix() >= last.Time.Unix() {
+	noted, isSince := known.LastRefreshTime, current.IssuedAt.Unix() >= last.Time.Unix() || schedule.FromFuture(last.Time.Time, now)
+	if !current.IsZero() && (noted == nil || noted.Unix() != current.IssuedAt.Unix()) && isSince {
 		return true
 	}
 	switch last.Reason {

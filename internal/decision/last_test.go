@@ -78,6 +78,10 @@ func TestLast(t *testing.T) {
 
 func TestIsOutdated(t *testing.T) {
 	t.Parallel()
+	tomorrow := func(known v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus {
+		known.LastAttempt.Time.Time = noon.Add(24 * time.Hour)
+		return known
+	}
 	issued := func(moment time.Time) token.Validity {
 		return token.Validity{IssuedAt: moment, ExpiresAt: moment.Add(time.Hour)}
 	}
@@ -107,6 +111,8 @@ func TestIsOutdated(t *testing.T) {
 		{"a failure, and a first token that came after it", ended(v1alpha1.AppRejectedReason), token.Validity{}, 0, after, seed, recovery.Nothing, false, false, false, true, "another process has got on"},
 		{"a failure, and a token of the same second", ended(v1alpha1.AppRejectedReason), before, 1, issued(noon.Add(-time.Minute)), seed, recovery.Nothing, false, false, false, true, "status carries whole seconds, and a token is worth more than a failure"},
 		{"a failure, and a token from before it that was never published", ended(v1alpha1.ProviderUnavailableReason), token.Validity{}, 1, before, seed, recovery.Nothing, false, false, false, false, "the attempt after that token has failed all the same"},
+		{"a failure of tomorrow, and a token that the status does not know", tomorrow(ended(v1alpha1.ProviderUnavailableReason)), before, 1, after, seed, recovery.Nothing, false, false, false, true, "a clock was wrong, so the time of the failure says nothing"},
+		{"a failure of tomorrow, and the token from before it", tomorrow(ended(v1alpha1.ProviderUnavailableReason)), before, 1, before, seed, recovery.Nothing, false, false, false, false, "nothing has come since"},
 		{"an unknown outcome that was resolved", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Nothing, false, false, false, true, "the attempt is over"},
 		{"an unknown outcome that stands", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Unknown, false, false, false, false, "nothing has been resolved"},
 		{"an unknown outcome that may be sent again", ended(v1alpha1.OutcomeUnknownReason), before, 1, before, seed, recovery.Resend, false, false, false, false, "nothing has been resolved"},
@@ -133,7 +139,7 @@ func TestIsOutdated(t *testing.T) {
 			if !c.noted.IsZero() {
 				c.known.LastRefreshTime = at(c.noted.IssuedAt)
 			}
-			if got := IsOutdated(&c.known, c.current, Found{State: c.state, Recovery: c.recovery, Replaced: c.replaced, NoRefreshToken: c.none, Refused: c.live, Counts: true}); got != c.want {
+			if got := IsOutdated(&c.known, c.current, Found{State: c.state, Recovery: c.recovery, Replaced: c.replaced, NoRefreshToken: c.none, Refused: c.live, Counts: true}, noon); got != c.want {
 				t.Errorf("got %t, want %t: %s", got, c.want, c.reason)
 			}
 		})
