@@ -149,7 +149,7 @@ func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCrede
 	if err != nil {
 		return nil, advice.NotLoaded(err, credential)
 	}
-	wasPutBack := r.Saver.Attempts.IsPutBack(key, record) || r.Horizon.Precedes(record.ResourceVersion())
+	wasPutBack := r.Saver.Attempts.IsPutBack(key, record) || r.Horizon.Precedes(record.ResourceVersion()) || isToldRestored(credential, record)
 	if wasPutBack {
 		record.MarkCopied()
 	}
@@ -162,6 +162,13 @@ func (r *Refresher) Recover(ctx context.Context, credential *v1alpha1.TokenCrede
 	}
 	r.Saver.Attempts.Observe(key, record)
 	return record, nil
+}
+
+// isToldRestored reports whether the status tells of this very state that it was put back: who
+// has seen that may be gone, with all that it remembered.
+func isToldRestored(credential *v1alpha1.TokenCredential, record *store.Record) bool {
+	last, told := credential.Status.LastAttempt, credential.Status.StateSecret
+	return last != nil && last.Reason == v1alpha1.RestoredFromBackupReason && told != nil && record.Exists() && told.ResourceVersion == record.ResourceVersion()
 }
 
 func (r *Refresher) load(ctx context.Context, credential *v1alpha1.TokenCredential) (*store.Record, error) {

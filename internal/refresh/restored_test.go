@@ -170,6 +170,44 @@ func TestASeedFromBeforeTheClusterWentBackIsHeldWithoutAState(t *testing.T) {
 	}
 }
 
+// TestThatAStateWasPutBackOutlastsWhoHasSeenIt starts a process in another pod.
+func TestThatAStateWasPutBackOutlastsWhoHasSeenIt(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		change       func(s *scene, known *v1alpha1.TokenCredentialStatus)
+		want         bool
+	}{
+		{"the status tells it", "else an edit of any input would have the token sent", func(*scene, *v1alpha1.TokenCredentialStatus) {}, true},
+		{"the state has been written since", "by whoever knew better", func(s *scene, _ *v1alpha1.TokenCredentialStatus) {
+			s.keeps(func(state rotation.State) rotation.State { state.Sequence++; return state })
+		}, false},
+		{"a person says that the token was not sent", "that is their word", func(s *scene, _ *v1alpha1.TokenCredentialStatus) {
+			s.credential.Annotations = map[string]string{v1alpha1.TrustRestoredAnnotation: "the provider's log shows no use"}
+		}, false},
+		{"the last attempt ended otherwise", "nothing tells it", func(_ *scene, known *v1alpha1.TokenCredentialStatus) {
+			known.LastAttempt.Reason = v1alpha1.AppRejectedReason
+		}, false},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, singleUse)
+			s.provider.answer(rotates(second))
+			if _, err := s.renew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.credential.Status.LastAttempt = &v1alpha1.AttemptStatus{Reason: v1alpha1.RestoredFromBackupReason}
+			s.credential.Status.StateSecret = &v1alpha1.StateSecretStatus{ResourceVersion: s.stateSecret().ResourceVersion}
+			each.change(s, &s.credential.Status)
+			s.start(singleUse, "two")
+			record, err := s.Recover(t.Context(), s.credential)
+			if err != nil || record.Copied != each.want {
+				t.Errorf("the state counts as a copy: %t (%v), want %t\nreason: %s", record.Copied, err, each.want, each.reason)
+			}
+		})
+	}
+}
+
 // TestASeedThatWasPutBackIsNoNewOne puts etcd back to where a user had given another seed that
 // nobody had adopted yet.
 func TestASeedThatWasPutBackIsNoNewOne(t *testing.T) {

@@ -140,6 +140,7 @@ func byHistories() []Bug {
 		{"a suspended credential's successor stayed in the spool of a process that was killed, as long as it was suspended: with the pod it would have been lost", "TestWhatAnEarlierProcessLeftIsLookedForWhereNoCallIsMade"},
 		{"a commit whose reply was lost was told as a failure, over the success of the leader that had found what it saved: a call too many", "TestRebase"},
 		{"a failure that a clock of tomorrow had dated hid the token that came after it: a call too many", "TestIsOutdated"},
+		{"that etcd was put back stood in a status, and in the memory of a pod: with another pod, or another leader, an edit of any input or a request had the spent token sent", "TestThatAStateWasPutBackOutlastsWhoHasSeenIt"},
 		{"a seed that was put back with etcd, over a state of the seed before, counted as new: it was sent again", "TestASeedThatWasPutBackIsNoNewOne"},
 		{"after etcd was put back, of two leaders the one that had not seen it yet overwrote what the other said of it, and nobody came again", "TestRebase"},
 		{"etcd put back to before a restored state was taken in: the state of old had another UID, and its spent token was sent", "TestIsBefore"},
