@@ -87,6 +87,9 @@ func recordState(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.Toke
 	if state.Copied && next.StateSecret != nil {
 		seed = cmp.Or(next.StateSecret.Seed, seed) // nothing else remembers that this one was sent
 	}
+	if isOverwritten(next, state) {
+		next.LastAttempt = nil
+	}
 	next.StateSecret = &v1alpha1.StateSecretStatus{
 		Name:            credential.StateSecretName(),
 		ResourceVersion: state.ResourceVersion,
@@ -97,6 +100,13 @@ func recordState(next *v1alpha1.TokenCredentialStatus, credential *v1alpha1.Toke
 		next.RefreshCount = max(next.RefreshCount, state.Sequence)
 		next.RefreshTokenExpirationTime = timeOrNil(state.RefreshTokenExpiresAt)
 	}
+}
+
+// isOverwritten reports whether the state of which the last attempt says that it was restored
+// has been written since, by who knew what to hold of it.
+func isOverwritten(next *v1alpha1.TokenCredentialStatus, state *State) bool {
+	last, told := next.LastAttempt, next.StateSecret
+	return last != nil && last.Reason == v1alpha1.RestoredFromBackupReason && !state.Copied && (told == nil || told.ResourceVersion != state.ResourceVersion)
 }
 
 // recordTarget notes the token that the target holds now.

@@ -493,6 +493,32 @@ func TestOutcomeWithOtherInputs(t *testing.T) {
 	}
 }
 
+// TestThatAStateWasRestoredIsSaidOfThatStateAlone reports what the API server refused after
+// another seed was adopted.
+func TestThatAStateWasRestoredIsSaidOfThatStateAlone(t *testing.T) {
+	t.Parallel()
+	restored := seen(noon)
+	restored.Renewal, restored.State.Copied = problemOf(v1alpha1.RestoredFromBackupReason), true
+	told := fresh().reported(restored)
+	for _, c := range []struct {
+		name, reason string
+		version      string
+		copied       bool
+		want         bool
+	}{
+		{"the same version", "whoever has seen that may be gone", told.Status.StateSecret.ResourceVersion, false, true},
+		{"another version that is a copy, too", "it still holds", "9", true, true},
+		{"another version", "it was written by who knew what to hold of it: with a new seed, or at a person's word", "9", false, false},
+	} {
+		report := seen(noon)
+		report.Renewal, report.State.Copied, report.State.ResourceVersion = blocked, c.copied, c.version
+		last := told.reported(report).Status.LastAttempt
+		if got := last != nil && last.Reason == v1alpha1.RestoredFromBackupReason; got != c.want {
+			t.Errorf("%s: it is said: %t, want %t\nreason: %s", c.name, got, c.want, c.reason)
+		}
+	}
+}
+
 // TestEarlierOutcome says that what the API server refuses hides no outcome that a person
 // must act on.
 func TestEarlierOutcome(t *testing.T) {
