@@ -178,7 +178,7 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 	waker := &waker{}
 	hosts := pace.NewHosts(options.Concurrency, waker.wake)
 	recorder := report.NewRecorder(mgr, options.Clock)
-	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, TokensWait: hosts.Crowded}
+	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, TokensWait: hosts.Crowded, Wake: waker.wake}
 	counters := metrics.New(options.Registry)
 	if notifier := options.Notifier; notifier != nil {
 		notifier.Cluster, notifier.Count = states.Cluster, counters.Notified

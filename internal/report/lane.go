@@ -32,6 +32,9 @@ type Lane struct {
 	// TokensWait reports whether credentials wait for a call to their provider. While they
 	// do, statuses are written no faster than yieldingRate. nil: nobody waits.
 	TokensWait func() bool
+	// Wake is told of a credential whose status was written on top of another process's:
+	// the next look at it was planned for another. nil: nobody is.
+	Wake func(credential types.NamespacedName)
 
 	book book
 	door door
@@ -127,6 +130,9 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 			l.book.end(key, known, next, written.ResourceVersion)
 			written.Spec = next.credential.Spec
 			l.emit(ctx, next, before, written)
+			if next.isRebased && l.Wake != nil {
+				l.Wake(key)
+			}
 			return nil
 		case apierrors.IsNotFound(err):
 			l.book.drop(key, known)

@@ -511,6 +511,45 @@ func TestWhatCameInWhileAStatusWasComputed(t *testing.T) {
 	}
 }
 
+// TestWhoseStatusIsOnTopOfAnothersIsLookedAtAgain: the next look was planned for the status
+// that was computed, such as one whose token has expired.
+func TestWhoseStatusIsOnTopOfAnothersIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		play         func(w *world, cached *v1alpha1.TokenCredential)
+		want         int // times
+	}{
+		{"nobody else has written", "it is as planned", func(w *world, cached *v1alpha1.TokenCredential) { w.add(cached, 1) }, 0},
+		{"something else was changed", "the status is as planned", func(w *world, cached *v1alpha1.TokenCredential) {
+			w.add(cached, 1)
+			w.label()
+		}, 0},
+		{"another process has written the status", "theirs may be of another token", func(w *world, cached *v1alpha1.TokenCredential) {
+			w.add(cached, 1)
+			w.overwrite(5)
+		}, 1},
+		{"theirs came in while one was computed", "it was computed without that", func(w *world, cached *v1alpha1.TokenCredential) {
+			w.add(cached, 1)
+			before := w.Current(cached)
+			w.overwrite(5)
+			w.do(w.Write(t.Context(), shop))
+			w.Add(cached, update(before, 2))
+		}, 2},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			w, woken := newWorld(t), 0
+			w.Wake = func(types.NamespacedName) { woken++ }
+			each.play(w, w.get(shop.Name))
+			w.do(w.Write(t.Context(), shop))
+			if woken != each.want {
+				t.Errorf("it is looked at again %d times, want %d\nreason: %s", woken, each.want, each.reason)
+			}
+		})
+	}
+}
+
 // told notes what the lane says of written statuses.
 type told struct{ all []string }
 

@@ -37,6 +37,9 @@ type pending struct {
 	// rebases compute the status anew, each on top of the one before: what an earlier
 	// update reported is in no later one's.
 	rebases []func(v1alpha1.TokenCredentialStatus) v1alpha1.TokenCredentialStatus
+	// isRebased is true where the status is on top of another process's, and not the one for
+	// which the next look at the credential was planned.
+	isRebased bool
 }
 
 func pendingOf(update Update) *pending {
@@ -61,13 +64,14 @@ func (p *pending) then(next *pending) *pending {
 		urgent:     p.urgent || next.urgent,
 		events:     newest(slices.Concat(p.events, next.events)),
 		rebases:    newest(slices.Concat(p.rebases, next.rebases)),
+		isRebased:  next.isRebased,
 	}
 }
 
 // rebased is what is to be written on top of a status of another process.
 func (p *pending) rebased(theirs v1alpha1.TokenCredentialStatus) *pending {
 	rebased := *p
-	rebased.status = theirs
+	rebased.status, rebased.isRebased = theirs, true
 	for _, rebase := range p.rebases {
 		rebased.status = rebase(rebased.status)
 	}

@@ -138,6 +138,7 @@ func byHistories() []Bug {
 		{"counts and times of a status fell back where another process had written meanwhile", "TestWhatCameInWhileAStatusWasComputed"},
 		{"a retry that its provider refused for another reason was taken from the courier again and again: neither well nor stalled, and never tried", "TestARetryThatTheProviderRefusesIsTakenInOnce"},
 		{"a suspended credential's successor stayed in the spool of a process that was killed, as long as it was suspended: with the pod it would have been lost", "TestWhatAnEarlierProcessLeftIsLookedForWhereNoCallIsMade"},
+		{"of two leaders one wrote its status on top of the other's, of a later token: nobody came at its end, and Ready stayed True", "TestWhoseStatusIsOnTopOfAnothersIsLookedAtAgain"},
 		{"a commit whose reply was lost was told as a failure, over the success of the leader that had found what it saved: a call too many", "TestRebase"},
 		{"a failure that a clock of tomorrow had dated hid the token that came after it: a call too many", "TestIsOutdated"},
 		{"that etcd was put back stood in a status, and in the memory of a pod: with another pod, or another leader, an edit of any input or a request had the spent token sent", "TestThatAStateWasPutBackOutlastsWhoHasSeenIt"},

@@ -140,7 +140,7 @@ func (p *process) assemble() {
 	}
 	way, known := p.link.callers(w)
 	p.hosts = pace.NewHosts(workers, p.wakeUp)
-	p.reports = &report.Lane{Client: manager, Live: live, Events: deaf{}}
+	p.reports = &report.Lane{Client: manager, Live: live, Events: deaf{}, Wake: p.wakeUp}
 	inFlight := &sync.WaitGroup{}
 	p.reconciler = controller.NewReconciler(controller.Parts{
 		Client:  manager,
