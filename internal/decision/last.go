@@ -35,7 +35,8 @@ func Last(known *v1alpha1.TokenCredentialStatus, inputs string) Attempt {
 // IsOutdated reports whether things have moved on since the last attempt that the
 // status knows of: another process, or this one before it died or while it could not
 // save, has got further. Where the state counts what was obtained (counts), its
-// sequence says so; else the token alone does.
+// sequence says so; else the token alone does. A failure that lies ahead of now is dated by a
+// clock that was wrong, and may have been before any token.
 func IsOutdated(known *v1alpha1.TokenCredentialStatus, current token.Validity, found Found, now time.Time) bool {
 	last := known.LastAttempt
 	if last == nil {

@@ -233,13 +233,17 @@ func Rebase(credential *v1alpha1.TokenCredential, theirs v1alpha1.TokenCredentia
 }
 
 // isBehind reports whether a status is of a later token than a report, which made no attempt
-// since, or of a later attempt that the report has not got further than.
+// since or one that this token answers, or of a later attempt that the report has not got
+// further than.
 func isBehind(report Report, theirs *v1alpha1.TokenCredentialStatus, at, now time.Time) bool {
 	if report.Renewal != nil && report.Renewal.Reason == v1alpha1.RestoredFromBackupReason {
 		return false // the state went back, and what theirs has counted with it
 	}
 	hasFewer := report.State != nil && report.State.Sequence >= 0 && report.State.Sequence < theirs.RefreshCount
-	if (hasFewer || showsOlderToken(report, theirs)) && !isSince(report, theirs, at) || !isFurther(report, theirs) && hasUnseenToken(report, theirs, now) {
+	if (hasFewer || showsOlderToken(report, theirs)) && !isSince(report, theirs, at) {
+		return true
+	}
+	if !isFurther(report, theirs) && hasUnseenToken(report, theirs, now) {
 		return true
 	}
 	tells := report.Attempt != nil || report.Renewal != nil && isOutcome(report.Renewal.Reason)
