@@ -189,6 +189,16 @@ func losses() []kindOfVisit {
 		}},
 		{name: "the state is restored from a backup", provider: "hold", before: (*world).rest, cause: (*world).restoreState, stalls: v1alpha1.RestoredFromBackupReason},
 		{name: "a new seed follows a restored state", provider: "hold", before: after((*world).restoreState), cause: func(w *world) { w.giveSeed(w.authorize()) }},
+		{name: "etcd is put back to before there was a state", provider: "hold", before: (*world).rest, cause: func(w *world) {
+			w.etcdIsPutBack(w.api.since(credentials, shop, w.api.credential(shop).UID))
+		}, stalls: v1alpha1.RestoredFromBackupReason},
+		{name: "etcd is put back to before another seed was adopted", provider: "hold", before: (*world).rest, cause: func(w *world) {
+			w.giveSeed(w.authorize())
+			w.done()
+			given := w.api.latest
+			w.rest()
+			w.etcdIsPutBack(given)
+		}, stalls: v1alpha1.RestoredFromBackupReason},
 		{name: "a second credential is created on the seed", provider: "hold", before: (*world).rest, cause: func(w *world) {
 			w.names = append(w.names, twin)
 			w.createCredential(twin)
@@ -231,6 +241,12 @@ func (w *world) restoreState() {
 	w.must(w.api.remove(secrets, backup.Name))
 	w.must(w.api.create(secrets, backup))
 	w.restartAll()
+}
+
+// etcdIsPutBack to a revision, and the processes begin again, as they do then.
+func (w *world) etcdIsPutBack(revision uint64) {
+	w.rollBackTo(revision)
+	w.noticePutBack()
 }
 
 func (w *world) diesBeforeSending() {

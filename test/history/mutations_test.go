@@ -183,7 +183,7 @@ func mutationsAroundIt() []mutation {
 			name: "a refusal stands over a successor", why: "a credential stays stalled, though its token lives",
 			pkg: "decision", function: "IsOutdated",
 			body: `found.Replaced = false
-				return IsOutdatedOriginal(known, current, found)`,
+				return IsOutdatedOriginal(known, current, found, now)`,
 		},
 		{
 			name: "suspend skips recovery", why: "what a process received before it died is lost with its pod",

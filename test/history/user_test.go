@@ -119,6 +119,10 @@ func (w *world) rollBack(t *rapid.T) {
 	if then := w.api.at(credentials, shop, to).(*v1alpha1.TokenCredential); w.writesBack && !then.Spec.RefreshTokenSecretRef.WriteBack {
 		t.Skip("what was written back would be taken for the user's word")
 	}
+	w.rollBackTo(to)
+}
+
+func (w *world) rollBackTo(to uint64) {
 	for _, r := range w.replicas { // of a second time nothing is asked: versions tell no more what came first
 		r.process.livedThrough = true
 		r.process.unaware = w.putBack || r.process.seenState[stateOf(shop)] <= to
