@@ -105,3 +105,43 @@ func (w *world) visitUpTo(p *process, change int) (v *visit, changes int) {
 	}
 	return v, changes
 }
+
+// TestEveryRefusalGivesWayToASuccessor has one of two leaders refused a proven token, whose
+// successor the other holds and saves before the refusal is told.
+func TestEveryRefusalGivesWayToASuccessor(t *testing.T) {
+	t.Parallel()
+	shared, err := newShared(memory(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(variants(), func(v variant) bool { return v.name == "auto-begins" })
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, shared, setup{variant: variants()[at], every: 2, withSeed: true, withSpool: true, clocks: []time.Duration{0, 0}})
+		defer w.end()
+		w.rest()
+		w.renewalIsDue()
+		w.rest()
+		w.rotateFromNowOn()
+		w.renewalIsDue()
+		w.done()
+		holds, refused := w.replicas[0].process, w.replicas[1].process
+		w.refusesStates = true
+		w.visitToTheEnd(holds, shop)
+		w.refusesStates = false
+		late := refused.reconcile(shop)
+		for mover := late.mover(); mover != nil && mover.at.verb != "patch status"; mover = late.mover() {
+			w.goOnWith(mover)
+		}
+		for _, each := range w.visits() {
+			if each != late {
+				w.toItsEnd(each)
+			}
+		}
+		w.visitToTheEnd(holds, shop)
+		w.toItsEnd(holds.write(shop))
+		holds.kill() // or it would remember what it has saved
+		w.start(w.replicas[0])
+		w.toItsEnd(late)
+		w.comeToRest()
+	})
+}
