@@ -184,6 +184,9 @@ func (w *world) judgeState(before, after *corev1.Secret) {
 		if v.brings != "" && v.holds != "" && v.holds == now.previous {
 			w.stateTokens[v.brings] = true
 		}
+		if v.brings != "" && v.sent == "" && now.proves { // a login, beside a token that another has proven meanwhile
+			w.stateTokens[v.brings] = true
+		}
 	}
 	if w.putBack && w.writer.unaware { // what it writes looks like progress to the others
 		w.forgotten = true
