@@ -145,3 +145,33 @@ func TestEveryRefusalGivesWayToASuccessor(t *testing.T) {
 		w.comeToRest()
 	})
 }
+
+// TestEveryLoginLeavesAClaimAlone has one of two leaders log in for a credential without a seed,
+// while its user gives one, and the other claims and sends that.
+func TestEveryLoginLeavesAClaimAlone(t *testing.T) {
+	t.Parallel()
+	shared, err := newShared(memory(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(variants(), func(v variant) bool { return v.name == "login" })
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, shared, setup{variant: variants()[at], every: 2, withSpool: true, clocks: []time.Duration{0, 0}})
+		defer w.end()
+		upToItsCommit := func(p *process) *visit {
+			v := p.reconcile(shop)
+			for mover := v.mover(); mover != nil && v.brings == ""; mover = v.mover() {
+				w.goOnWith(mover)
+			}
+			return v
+		}
+		login := upToItsCommit(w.replicas[0].process)
+		w.giveSeed(w.authorize())
+		w.done()
+		w.replicas[1].process.catchUp()
+		claimed := upToItsCommit(w.replicas[1].process)
+		w.toItsEnd(login)
+		w.toItsEnd(claimed)
+		w.comeToRest()
+	})
+}
