@@ -106,18 +106,26 @@ func (w *world) visitUpTo(p *process, change int) (v *visit, changes int) {
 	return v, changes
 }
 
-// TestEveryRefusalGivesWayToASuccessor has one of two leaders refused a proven token, whose
-// successor the other holds and saves before the refusal is told.
-func TestEveryRefusalGivesWayToASuccessor(t *testing.T) {
-	t.Parallel()
+// withTwoLeaders plays in a world of a provider, whose user has given a seed or not.
+func withTwoLeaders(t *testing.T, provider string, withSeed bool, play func(*world)) {
+	t.Helper()
 	shared, err := newShared(memory(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := slices.IndexFunc(variants(), func(v variant) bool { return v.name == "auto-begins" })
+	at := slices.IndexFunc(variants(), func(v variant) bool { return v.name == provider })
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, shared, setup{variant: variants()[at], every: 2, withSeed: true, withSpool: true, clocks: []time.Duration{0, 0}})
+		w := newWorld(t, shared, setup{variant: variants()[at], every: 2, withSeed: withSeed, withSpool: true, clocks: []time.Duration{0, 0}})
 		defer w.end()
+		play(w)
+	})
+}
+
+// TestEveryRefusalGivesWayToASuccessor has one of two leaders refused a proven token, whose
+// successor the other holds and saves before the refusal is told.
+func TestEveryRefusalGivesWayToASuccessor(t *testing.T) {
+	t.Parallel()
+	withTwoLeaders(t, "auto-begins", true, func(w *world) {
 		w.rest()
 		w.renewalIsDue()
 		w.rest()
@@ -150,14 +158,7 @@ func TestEveryRefusalGivesWayToASuccessor(t *testing.T) {
 // while its user gives one, and the other claims and sends that.
 func TestEveryLoginLeavesAClaimAlone(t *testing.T) {
 	t.Parallel()
-	shared, err := newShared(memory(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := slices.IndexFunc(variants(), func(v variant) bool { return v.name == "login" })
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, shared, setup{variant: variants()[at], every: 2, withSpool: true, clocks: []time.Duration{0, 0}})
-		defer w.end()
+	withTwoLeaders(t, "login", false, func(w *world) {
 		upToItsCommit := func(p *process) *visit {
 			v := p.reconcile(shop)
 			for mover := v.mover(); mover != nil && v.brings == ""; mover = v.mover() {
