@@ -24,17 +24,42 @@ type Attempt struct {
 	Token string `json:"token"`
 	// Resend marks the one retry of a token whose fate is unknown.
 	Resend bool `json:"resend,omitempty"`
+	// Overtaken is the digest of the token's successor that another exchange of it has brought
+	// since. With a reuse window the provider may have given this attempt a later one, and goes
+	// on from that. Empty: none has come.
+	Overtaken string `json:"overtaken,omitempty"`
 }
 
 // is reports whether this is the attempt of that ID; nil is none.
 func (a *Attempt) is(id string) bool { return id != "" && a != nil && a.ID == id }
 
-// claimed is the digest of the token on which the attempt stands; empty: there is none.
-func (a *Attempt) claimed() string {
-	if a == nil {
+// inDoubt is the digest of the token that may be spent by the attempt: the one on which it
+// stands, or the successor of that; empty: there is none.
+func (a *Attempt) inDoubt() string {
+	switch {
+	case a == nil:
 		return ""
+	case a.Overtaken != "":
+		return a.Overtaken
 	}
 	return a.Token
+}
+
+// overtakenBy is the attempt once an exchange has brought a successor of its token: that of
+// another attempt leaves it as it is, but for this.
+func (a *Attempt) overtakenBy(exchange Exchange, successor secret.Text) *Attempt {
+	if a == nil || a.is(exchange.Attempt) || exchange.Sent.IsZero() || a.Token != exchange.Sent.Digest() {
+		return a
+	}
+	over := *a
+	over.Overtaken = successor.Digest()
+	return &over
+}
+
+// isLater reports whether an exchange is the attempt's own, and its token's successor that is
+// here came of one before it.
+func (a *Attempt) isLater(exchange Exchange) bool {
+	return a.is(exchange.Attempt) && a.Overtaken != "" && a.Token == exchange.Sent.Digest()
 }
 
 // Claim announces that the live token is about to be sent. It takes the place of
@@ -67,7 +92,7 @@ func (s State) Refuse() State {
 // successor never arrived. The claim of anyone else stays, and so does its token.
 func (s State) Lose(attempt string) State {
 	if s.Attempt.is(attempt) {
-		s.Spent = s.Spent.Add(s.Attempt.Token)
+		s.Spent = s.Spent.Add(s.Attempt.inDoubt())
 		s.supersede()
 	}
 	return s

@@ -53,7 +53,7 @@ func (s State) Adopt(seed secret.Text) State {
 	if seed.IsZero() {
 		return s
 	}
-	s.adopt(seed, s.Attempt.claimed())
+	s.adopt(seed, s.Attempt.inDoubt())
 	s.Proof, s.Unfinished = Proof{}, nil
 	s.supersede()
 	return s

@@ -96,23 +96,23 @@ func (s State) Accepts(exchange Exchange) bool {
 // its refresh token is kept as the previous one, to which the user can go back. It is
 // otherwise where the claim still stands under which the token was sent once more: then
 // the successor that is live came of the time before, and of two successors the provider
-// goes on from the one that it gave last.
+// goes on from the one that it gave last. Such a claim is marked as overtaken.
 func (s State) Commit(grant token.Grant, exchange Exchange) State {
 	fresh := grant.RefreshToken
 	rotated := !fresh.IsZero() && !fresh.Equal(exchange.Sent)
-	isLater := s.Attempt.is(exchange.Attempt) && s.Attempt.Resend && exchange.Sent.Equal(s.PreviousRefreshToken)
-	moved := !exchange.Sent.IsZero() && !exchange.Sent.Equal(s.RefreshToken) && !isLater
+	moved := !exchange.Sent.IsZero() && !exchange.Sent.Equal(s.RefreshToken) && !s.Attempt.isLater(exchange)
 	if rotated && !fresh.Equal(s.RefreshToken) {
 		if moved {
 			s.PreviousRefreshToken = fresh
 		} else {
-			s.retire(s.Attempt.claimed())
+			s.retire(s.Attempt.inDoubt())
 			s.PreviousRefreshToken, s.RefreshToken = s.RefreshToken, fresh
 			s.PreviousOrigin = s.Origin
 		}
 	}
 	if rotated {
 		s.Spent = s.Spent.Add(exchange.Sent.Digest()).Remove(fresh.Digest())
+		s.Attempt = s.Attempt.overtakenBy(exchange, fresh)
 	}
 	if s.Attempt.is(exchange.Attempt) {
 		s.supersede()

@@ -17,8 +17,9 @@ import (
 
 // TestEveryTakeoverOnce plays kinds of visits with two leaders: one is frozen just before each
 // change that it makes, until it counts as gone; the other comes as far as each of the changes
-// that it makes then, or to its end; and the first goes on, to find the other at it. After each
-// step the invariant holds, and at rest the credential is well, or says what a person must do.
+// that it makes then, or to its end; and the first goes on, to find the other at it, or what that
+// has left as it died with its pod. After each step the invariant holds, and at rest the credential
+// is well, or says what a person must do.
 func TestEveryTakeoverOnce(t *testing.T) {
 	t.Parallel()
 	faults.Shows(t, "a leader that was frozen goes on while another has taken over")
@@ -38,9 +39,12 @@ func TestEveryTakeoverOnce(t *testing.T) {
 				for _, looks := range []bool{false, true} {
 					over := takeover{frozen: frozen + 1, looks: looks}
 					_, others := kind.takeOver(t, &own, over)
-					for over.other = 1; over.other <= others; over.other++ {
-						runs++
-						t.Run(fmt.Sprintf("%+v", over), func(t *testing.T) { kind.takeOver(t, &own, over) })
+					for other := range others {
+						for _, dies := range []bool{false, true} {
+							runs++
+							over.other, over.dies = other+1, dies
+							t.Run(fmt.Sprintf("%+v", over), func(t *testing.T) { kind.takeOver(t, &own, over) })
+						}
 					}
 				}
 			}
@@ -56,6 +60,8 @@ type takeover struct {
 	// looks is true where the other looks once before the first counts as gone: only then does
 	// it know of a claim for how long it has been there.
 	looks bool
+	// dies is true where the other dies there with its pod, before the first goes on.
+	dies bool
 }
 
 // takeOver plays one of them. It returns how many changes the two visits made before they were
@@ -82,6 +88,9 @@ func (k kindOfVisit) takeOver(t *testing.T, shared *shared, over takeover) (chan
 		}
 		w.now = w.now.Add(recovery.HolderTimeout + time.Second)
 		second, others = w.visitUpTo(w.replicas[1].process, over.other)
+		if over.dies {
+			w.die(w.replicas[1], true)
+		}
 		w.toItsEnd(first)
 		w.toItsEnd(second)
 		w.comeToRest()

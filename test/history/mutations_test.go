@@ -72,6 +72,11 @@ func mutationsOfTheProtocol() []mutation {
 				return next`,
 		},
 		{
+			name: "an overtaken retry is forgotten", why: "a successor that the provider may have replaced is sent",
+			pkg: "rotation", function: "Attempt.overtakenBy",
+			body: `return a`,
+		},
+		{
 			name: "the ledger is not consulted", why: "a spent seed that was put back is sent",
 			pkg: "rotation", function: "Lineage.Judge",
 			body: `if found := l.JudgeOriginal(seed); found != SeedSpent {

@@ -235,6 +235,8 @@ byte mutes;
 #define CARRIED(id)  (carriedID[0] == id || carriedID[1] == id)
 #define KEPT(p)      (carriedToken[p] == current && carriedKind[p] == TOKEN)
 #else
+#define HAS_REPLY(p) false
+#define NEVER(p)     false
 #define TELLS(p)     false
 #define CARRYING(p)  false
 #define CARRIED(id)  false
@@ -311,6 +313,9 @@ byte resends[TOKENS];	/* how often it was sent again in spite of that */
 #define MUST_ASK_A_PERSON (claimResend || claimToken != stateToken)
 #define POLICY_ALLOWS     POLICY_RETRY
 #endif
+/* The claim stands on a token whose successor another exchange has brought: without a window
+   the provider gives no second one, and what was never received has brought none. */
+#define OVERTAKEN(p) (claimID != 0 && claimToken != stateToken && !(TELLS(p) && HAS_REPLY(p)) && (!HAS_WINDOW || TELLS(p)))
 /* By the observer's reckoning, which counts from before the token was sent. */
 #define MAY_BE_INSIDE (HAS_WINDOW && (!SPENT(claimToken) || windowOpen))
 
@@ -336,7 +341,8 @@ byte resends[TOKENS];	/* how often it was sent again in spite of that */
 
 /* Whether a visit has anything to do. */
 #define STALLED (told == UNKNOWN || told == LOST)
-#define TO_RECOVER(p) (claimID != 0 && !CARRYING(p) && (TELLS(p) || (claimBy == p || HOLDER_GONE(claimBy)) && \
+#define NOBODY_AT_IT(p) (claimID == 0 || OVERTAKEN(p) && (TELLS(p) || claimBy == p || HOLDER_GONE(claimBy)))
+#define TO_RECOVER(p) (claimID != 0 && !CARRYING(p) && !OVERTAKEN(p) && (TELLS(p) || (claimBy == p || HOLDER_GONE(claimBy)) && \
 	!(STALLED && (MUST_ASK_A_PERSON || !POLICY_ALLOWS))))
 #ifdef STALL_IN_STATUS		/* before the repair: a stall lasts although its attempt has ended */
 #define TO_RENEW(p) (claimID == 0 && told == FINE && (stateSeq < ROUNDS || target != stateToken))
@@ -344,7 +350,7 @@ byte resends[TOKENS];	/* how often it was sent again in spite of that */
 #ifdef LOSS_IN_STATUS		/* before the repair: that a token is lost is known to the status alone */
 #define TO_RENEW(p) (claimID == 0 && (told == FINE || told == UNKNOWN) && (told == UNKNOWN || stateSeq < ROUNDS || target != stateToken))
 #else
-#define TO_RENEW(p) (claimID == 0 && (told != REAUTH || AHEAD) && (STALLED || AHEAD || stateSeq < ROUNDS || target != stateToken))
+#define TO_RENEW(p) (NOBODY_AT_IT(p) && (told != REAUTH || AHEAD) && (STALLED || AHEAD || stateSeq < ROUNDS || target != stateToken))
 #endif
 #endif
 
@@ -454,8 +460,6 @@ end:	do
 		:: TELLS(me) && !HAS_REPLY(me) && NEVER(me) && claimResend && claimToken == stateToken ->
 			resend[me] = 1; foundID[me] = claimID; foundBy[me] = claimBy; step[me] = DECIDED;
 			printf("%d: its courier never received the retry of the claim %d\n", me, claimID)
-		:: TELLS(me) && !HAS_REPLY(me) && NEVER(me) && claimToken != stateToken ->
-			say[me] = UNKNOWN; step[me] = STATUS
 #endif
 		:: claimID != 0 && !TELLS(me) && !MUST_ASK_A_PERSON && (POLICY_ALLOWS || MAY_BE_INSIDE) ->
 			resend[me] = 1; foundID[me] = claimID; foundBy[me] = claimBy; step[me] = DECIDED;
@@ -463,10 +467,10 @@ end:	do
 			foundKnown[me] = claimKnown && !claimResend;
 #endif
 			printf("%d: finds the claim %d on token %d: to be sent again\n", me, claimID, claimToken)
-		:: claimID != 0 && !TELLS(me) && (MUST_ASK_A_PERSON || !POLICY_ALLOWS) ->
+		:: claimID != 0 && !TELLS(me) && !OVERTAKEN(me) && (MUST_ASK_A_PERSON || !POLICY_ALLOWS) ->
 			say[me] = UNKNOWN; step[me] = STATUS;
 			printf("%d: finds the claim %d on token %d: a person must decide\n", me, claimID, claimToken)
-		:: claimID == 0 && stateSeq < ROUNDS && !PROVEN ->
+		:: (claimID == 0 && !PROVEN || OVERTAKEN(me)) && stateSeq < ROUNDS ->
 			step[me] = DECIDED;
 			printf("%d: token %d is due\n", me, stateToken)
 #ifdef AUTO
@@ -474,7 +478,7 @@ end:	do
 			unclaimed[me] = (proven == stateToken); step[me] = SENDING;
 			printf("%d: token %d is due, and proven\n", me, stateToken)
 #endif
-		:: claimID == 0 && stateSeq >= ROUNDS ->
+		:: (claimID == 0 || OVERTAKEN(me)) && stateSeq >= ROUNDS ->
 			published[me] = stateToken; say[me] = FINE; step[me] = PUBLISH
 		fi }
 
@@ -861,7 +865,7 @@ end:	do
  * under way, nothing that a visit would do) the conditions tell the truth.
  */
 #define GOOD_END \
-	((told == FINE && !revoked && stateToken == current && claimID == 0 && target == stateToken && stateSeq >= ROUNDS) || \
+	((told == FINE && !revoked && stateToken == current && (claimID == 0 || OVERTAKEN(0) || OVERTAKEN(1)) && target == stateToken && stateSeq >= ROUNDS) || \
 	 (told == REAUTH && (revoked || stateToken != current)) || \
 	 (STALLED && (claimID != 0 || (LOSS_AS_CODED && told == LOST))))
 #ifdef LOSS_IN_STATUS

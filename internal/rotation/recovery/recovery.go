@@ -62,10 +62,12 @@ func (o Observer) Decide(s rotation.State) Verdict {
 		return ago >= 0 && ago < o.ReuseWindow
 	}
 	switch {
-	case attempt == nil, o.NeverSent && !attempt.Resend:
+	case attempt == nil, o.NeverSent && (!attempt.Resend || attempt.Overtaken != ""):
 		return Nothing
 	case o.UnderWay, !o.HolderGone && o.Now.Sub(o.SeenSince) < HolderTimeout:
 		return Wait
+	case attempt.Overtaken != "" && attempt.Overtaken == s.RefreshToken.Digest() && o.ReuseWindow > 0:
+		return Unknown // the provider may have given it a successor too, in the place of this one
 	case attempt.Token != "" && attempt.Token != s.RefreshToken.Digest():
 		return Nothing // it stands on a token that is not sent any more
 	case attempt.Resend && !o.NeverSent, s.Spent.Contains(attempt.Token):

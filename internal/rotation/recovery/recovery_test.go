@@ -18,6 +18,8 @@ func TestRecover(t *testing.T) {
 	resent := holding("token").Claim(rotation.Attempt{ID: "2", Holder: "other", Started: noon, Resend: true})
 	spent := claimed
 	spent.Spent = rotation.Ledger{text("token").Digest()}
+	overtaken := claimed.Claim(rotation.Attempt{ID: "2", Started: noon, Resend: true}).
+		Commit(token.Grant{RefreshToken: text("first")}, rotation.Exchange{Attempt: "1", Sent: text("token")})
 	gone := Observer{Now: noon.Add(time.Minute), SeenSince: noon, HolderGone: true, Policy: v1alpha1.Hold}
 	with := func(change func(*Observer)) Observer { o := gone; change(&o); return o }
 	cases := map[string]struct {
@@ -81,6 +83,25 @@ func TestRecover(t *testing.T) {
 		"an attempt on a replaced token whose holder may be at it": {
 			"its reply may still bring a token worth keeping", holding("old").Claim(rotation.Attempt{ID: "1", Started: noon}).Commit(token.Grant{RefreshToken: text("new")}, rotation.Exchange{}),
 			with(func(o *Observer) { o.HolderGone, o.SeenSince = false, o.Now }), Wait,
+		},
+		"a retry that the first reply overtook, with a reuse window": {
+			"the provider may have given it another successor, in the place of the one that is here", overtaken,
+			with(func(o *Observer) { o.ReuseWindow, o.Policy = 10*time.Minute, v1alpha1.RetryOnce }), Unknown,
+		},
+		"a retry that the first reply overtook, without a window": {
+			"such a provider gives no second successor", overtaken, with(func(o *Observer) { o.Policy = v1alpha1.RetryOnce }), Nothing,
+		},
+		"a retry that the first reply overtook, and that never left": {
+			"nothing has replaced the successor that is here", overtaken,
+			with(func(o *Observer) { o.ReuseWindow, o.NeverSent = 10*time.Minute, true }), Nothing,
+		},
+		"a retry that the first reply overtook, whose holder may be at it": {
+			"it may yet bring what it was given", overtaken,
+			with(func(o *Observer) { o.ReuseWindow, o.HolderGone, o.SeenSince = 10*time.Minute, false, o.Now }), Wait,
+		},
+		"a retry that the first reply overtook, and a login since": {
+			"what became of it does not matter to the live one", overtaken.Commit(token.Grant{RefreshToken: text("login")}, rotation.Exchange{}),
+			with(func(o *Observer) { o.ReuseWindow = 10 * time.Minute }), Nothing,
 		},
 		"a token of the ledger": {
 			"never a token that is known to be spent", spent,
