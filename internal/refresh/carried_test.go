@@ -15,7 +15,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/courier"
 	"github.com/tokenkeeper/tokenkeeper/internal/egress"
+	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
+	"github.com/tokenkeeper/tokenkeeper/internal/token"
 )
 
 // dying is the way to a courier of a process that is killed on it: once the provider has the
@@ -128,6 +131,54 @@ func TestWhatTheCourierHasIsCommittedAsIfItHadJustCome(t *testing.T) {
 			}
 			if len(s.provider.sent) != 1 {
 				t.Errorf("the provider got %v", s.provider.sent)
+			}
+		})
+	}
+}
+
+// TestWhatTheCourierHasOfATokenThatWasReplaced has another process bring a successor while the
+// courier holds the reply to a later exchange of the same token.
+func TestWhatTheCourierHasOfATokenThatWasReplaced(t *testing.T) {
+	t.Parallel()
+	refresh := rotation.Exchange{Attempt: "theirs", Sent: secret.New(seed)}
+	for _, each := range []struct {
+		name, reason string
+		by           rotation.Exchange
+		reply        func() (*egress.Reply, error)
+		err          string
+		recovery     recovery.Verdict
+		tokens       string
+	}{
+		{"a later successor", "the provider goes on from the one that it gave last", refresh, rotates(third), "", recovery.Nothing, "third, spent: second seed"},
+		{"a refusal", "it was of the token before", refresh, refuses("invalid_grant"), "Pause", recovery.Nothing, "second, spent: seed"},
+		{"that nothing was spent", "no later successor was given", refresh, refuses("slow_down"), "Pause", recovery.Nothing, "second, spent: seed"},
+		{"no clear answer", "a later successor may have been given", refresh, replies(http.StatusBadGateway, "<html>"), "", recovery.Unknown, "second claimed, spent: seed"},
+		{"a refusal, beside a login", "it was of the token before", rotation.Exchange{}, refuses("invalid_grant"), "Pause", recovery.Nothing, "second, spent: seed"},
+		{"a successor, beside a login", "that is live, and this one is kept behind it", rotation.Exchange{}, rotates(third), "", recovery.Nothing, "second, spent: seed"},
+		{"no clear answer, beside a login", "that is another grant", rotation.Exchange{}, replies(http.StatusBadGateway, "<html>"), "", recovery.Nothing, "second claimed, spent: seed"},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, windowed)
+			if each.by.Sent.IsZero() {
+				s.mayLogIn()
+			}
+			s.provider.answer(each.reply)
+			local := s.courierOf(t.TempDir())
+			arrived, release := s.arrival()
+			s.dies(windowed, dying{local, arrived}, local)
+			s.keeps(func(stored rotation.State) rotation.State {
+				return stored.Commit(token.Grant{RefreshToken: secret.New(second)}, each.by)
+			})
+			release()
+			found, err := s.judged()
+			for ; err == nil && found.Recovery == recovery.Wait; found, err = s.judged() { // under way still
+			}
+			if got := reasonOf(err); got != each.err || found.Recovery != each.recovery {
+				t.Errorf("it ends with %q (%v) and %q, want %q and %q\nreason: %s", got, err, found.Recovery, each.err, each.recovery, each.reason)
+			}
+			if diff := cmp.Diff(each.tokens, tokens(s.stored())); diff != "" || s.stored().IsRefused() {
+				t.Errorf("the live token counts as refused: %t, state (-want +got):\n%s\nreason: %s", s.stored().IsRefused(), diff, each.reason)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/refresh/advice"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation"
 	"github.com/tokenkeeper/tokenkeeper/internal/rotation/recovery"
+	"github.com/tokenkeeper/tokenkeeper/internal/secret"
 )
 
 // claim is a renewal's claim on a single-use token, from when it is saved until it is
@@ -28,13 +29,15 @@ type claim struct {
 	// once more. That attempt is put back where the token does not come to be sent.
 	resend   bool
 	doubtful *rotation.Attempt
+	// sent is the token that it sends.
+	sent secret.Text
 	// before is what the token was bound to before the claim.
 	before rotation.Origin
 }
 
 // claim announces that the live token is about to be sent.
 func (x *renewal) claim(ctx context.Context, state rotation.State) (*claim, error) {
-	c := &claim{x: x, resend: x.job.Found.Recovery == recovery.Resend && x.job.Found.Seed != rotation.SeedNew}
+	c := &claim{x: x, sent: state.RefreshToken, resend: x.job.Found.Recovery == recovery.Resend && x.job.Found.Seed != rotation.SeedNew}
 	if c.resend {
 		c.doubtful = state.Attempt
 	}

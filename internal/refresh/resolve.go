@@ -105,7 +105,7 @@ func isUnclear(outcome provider.Outcome, err error) bool {
 // claimOf is the claim that another process has made. Where it was to send a token once
 // more, the first attempt is that of the same time.
 func (x *renewal) claimOf(state rotation.State) *claim {
-	c := &claim{x: x, resend: state.Attempt.Resend, before: state.Origin}
+	c := &claim{x: x, sent: state.Sent(), resend: state.Attempt.Resend, before: state.Origin}
 	if c.resend {
 		first := *state.Attempt
 		first.Resend, first.Courier = false, ""

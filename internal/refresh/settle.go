@@ -91,26 +91,27 @@ func (c *claim) refused(ctx context.Context, outcome provider.Outcome) error {
 	if outcome.Reason != v1alpha1.ReauthorizationRequiredReason {
 		return c.withdraw(ctx, c.x.conclude(outcome))
 	}
-	c.x.refused = c.x.record.State.RefreshToken
+	c.x.refused = c.sent
 	return c.end(ctx, func(state rotation.State, attempt string) rotation.State {
 		return c.x.refuse(state.Withdraw(attempt, nil))
 	}, c.x.conclude(outcome))
 }
 
 // leavesDoubt reports whether an answer leaves the claim as it is: of a token that was sent
-// once more it says that nothing was spent this time, and nothing of the first.
+// once more it says that nothing was spent this time, and nothing of the first, unless that
+// has brought a successor.
 func (c *claim) leavesDoubt(outcome provider.Outcome) bool {
-	return c.resend && outcome.Reason != v1alpha1.RefreshedReason && outcome.Reason != v1alpha1.ReauthorizationRequiredReason &&
+	return c.resend && c.sent.Equal(c.x.record.State.RefreshToken) && outcome.Reason != v1alpha1.RefreshedReason && outcome.Reason != v1alpha1.ReauthorizationRequiredReason &&
 		outcome.Grant.RefreshToken.IsZero() && outcome.UnkeptRefreshToken == 0
 }
 
 // save commits what the exchange brought. Until that is done it is in the spool too.
 func (c *claim) save(ctx context.Context, outcome provider.Outcome) error {
-	claimed, sent := c.x.record.State.Attempt, c.x.record.State.RefreshToken
-	if err := c.x.r.Saver.Spool.Put(c.x.key.Namespace, claimed.ID, sent, weigh.Kept(c.x.job.Inputs, outcome)); err != nil {
+	claimed := c.x.record.State.Attempt
+	if err := c.x.r.Saver.Spool.Put(c.x.key.Namespace, claimed.ID, c.sent, weigh.Kept(c.x.job.Inputs, outcome)); err != nil {
 		log.FromContext(ctx).Error(err, "the token that was received is in memory alone until it is saved")
 	}
-	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: sent, Origin: c.x.record.State.Origin, Proves: weigh.Proves(c.x.job.Inputs, outcome, c.resend)}
+	exchange := rotation.Exchange{Attempt: claimed.ID, Sent: c.sent, Origin: c.x.record.State.Origin, Proves: weigh.Proves(c.x.job.Inputs, outcome, c.resend)}
 	return c.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		return weigh.Following(c.x.job.Inputs, stored, outcome, exchange), stored.Accepts(exchange)
 	})
@@ -139,11 +140,11 @@ func (c *claim) withdrawUnsent(ctx context.Context, why error) error {
 // has taken the claim over, or has brought the token's successor, how this one fared does
 // not matter any more.
 func (c *claim) end(ctx context.Context, transition func(state rotation.State, attempt string) rotation.State, why error) error {
-	own, sent := c.x.record.State.Attempt.ID, c.x.record.State.RefreshToken
+	own := c.x.record.State.Attempt.ID
 	hasSuccessor := false
 	err := c.x.commit(ctx, func(stored rotation.State) (rotation.State, bool) {
 		isOwn := stored.Attempt != nil && stored.Attempt.ID == own
-		if hasSuccessor = !stored.RefreshToken.Equal(sent); hasSuccessor {
+		if hasSuccessor = !stored.RefreshToken.Equal(c.sent); hasSuccessor {
 			return stored.Withdraw(own, nil), isOwn
 		}
 		return transition(stored, own), isOwn
