@@ -31,10 +31,10 @@ const (
 )
 
 // lackOf says what a target lacks, as it was found.
-func lackOf(job Job) lack {
+func (d *Deliverer) lackOf(job Job) lack {
 	view, current := job.Goal.View, job.Token
 	switch {
-	case job.IsNew, !current.IsZero() && (!job.Goal.IsGood() || !markIsOf(view.Mark, current.Validity, job.Inputs.Source)):
+	case job.IsNew, !current.IsZero() && (!job.Goal.IsGood() || !view.Mark.MayBeOf(d.Targets.Key, current, job.Inputs.Source, job.Credential.UID)):
 		return lacksContent
 	case job.Goal.IsGood() && !view.Dressed:
 		return lacksDressing
@@ -50,7 +50,7 @@ func (d *Deliverer) publish(ctx context.Context, job Job) Delivery {
 	credential, found := job.Credential, job.Goal.View
 	key := client.ObjectKeyFromObject(credential)
 	done := Delivery{Target: targetOf(credential, found)}
-	lacks := lackOf(job)
+	lacks := d.lackOf(job)
 	isPaced := lacks != lacksNothing && !job.IsNew && isRepair(credential, found, job.Token)
 	allowed, next, count := d.repairs.Pace(key)
 	d.repairs.HoldBack(key, isPaced && !allowed)
@@ -132,11 +132,6 @@ func isRepair(credential *v1alpha1.TokenCredential, view target.View, current to
 // something else now, nobody has.
 func hasDrifted(credential *v1alpha1.TokenCredential, view target.View) bool {
 	return isRepair(credential, view, token.Token{}) && (!view.Holds || !view.Dressed)
-}
-
-// markIsOf reports whether a mark is of a token.
-func markIsOf(mark target.Mark, validity token.Validity, source string) bool {
-	return mark.IsZero() || mark.Equal(validity) && mark.Source == source
 }
 
 // RequestDigest names the refresh that the annotation tokenkeeper.io/refreshAt asks

@@ -179,6 +179,8 @@ func TestWhatWasWrittenIsTold(t *testing.T) {
 		{"a repair", "the target had lost it", func(s *scene) { s.remove() }, first, false, true},
 		{"labels alone", "the token is as it was", func(s *scene) { s.edit(func(target *corev1.Secret) { delete(target.Labels, "app") }) }, token.Token{}, false, false},
 		{"nothing", "there is nothing to write", func(*scene) {}, first, false, false},
+		{"another token of the same second", "another leader wrote the one that is there", func(*scene) {}, tokenOf("second", noon), false, true},
+		{"a token whose mark was made under a key that is lost", "nothing tells that it is another one", func(s *scene) { s.Targets.Key = digest.Random() }, first, false, false},
 		{"a refusal", "it is not in the target", func(s *scene) { s.refused = true }, second, true, false},
 	} {
 		t.Run(each.name, func(t *testing.T) {

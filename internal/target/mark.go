@@ -143,6 +143,17 @@ func (m Mark) ValidityOf(key digest.Key, plain string, uid types.UID) token.Vali
 	return m.Validity
 }
 
+// MayBeOf reports whether nothing tells that the mark is of another token than this one from
+// a source. A mark that an earlier version wrote, or under a key that is lost, does not say of
+// which token it is; and of two of the same second the times do not.
+func (m Mark) MayBeOf(key digest.Key, current token.Token, source string, uid types.UID) bool {
+	if m.IsZero() {
+		return true
+	}
+	isAnother := key.Made(m.Token) && m.Token != key.Of(tokenScope(uid), current.AccessToken.Digest())
+	return !isAnother && m.Equal(current.Validity) && m.Source == source
+}
+
 // digestOf names data that was rendered from a template, in the mark of a credential.
 func digestOf(key digest.Key, template *render.Template, data map[string][]byte, uid types.UID) string {
 	return template.Shape() + "-" + key.Of(MarkKey(uid), render.DataDigest(data))

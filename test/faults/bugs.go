@@ -151,6 +151,7 @@ func byHistories() []Bug {
 		{"a leader took a claim over inside the reuse window, and the one that had been frozen saved the first successor meanwhile: the second one, which the provider went on from, was dropped", "TestTheReplyToARetryIsTheLastWord"},
 		{"the other leader, which had taken a claim over inside the reuse window, died with the second successor: the first one, which that had replaced, was taken for good, and sent spent", "TestASuccessorThatARetryMayHaveReplacedIsInDoubt"},
 		{"the courier's answer to a token that had been replaced since was taken for one to the live token: a login's token counted as refused", "TestWhatTheCourierHasOfATokenThatWasReplaced"},
+		{"two leaders logged in within one second: the state held the token of the one, and the target for good that of the other, which a provider may end", "TestWhatWasWrittenIsTold"},
 		{"a refusal counted as outdated by a token that had come before it, and that no status had counted: the refused token was sent again", "TestIsOutdated"},
 		{"a refused token was sent again where neither that nor the login that took its place could be saved", "TestARefusalIsRememberedWhereTheStatusAloneTellsIt"},
 		{"a retry was refused since the first time had brought a successor, which was saved meanwhile: the credential stalled as if that were lost", "TestARetryThatIsRefusedForASuccessorIsNoLoss"},
