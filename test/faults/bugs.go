@@ -37,7 +37,7 @@ func Methods() []Method {
 				"the package comment lists what is left out.", byHistories()},
 		{"every effect once", "`TestEveryEffectOnce` in [test/history](../test/history)",
 			"That each kind of visit is got over wherever it ends: it is played again for each of its effects, before and after which the process dies, and which gets each answer but its own (a fourth of those with `make test`); each change is hidden from the cache once, and each read of it is stale once. " +
-				"And with two leaders (`TestEveryTakeoverOnce`): each change of the one, which is frozen there, against each of the other, which takes over.",
+				"And with two leaders (`TestEveryTakeoverOnce`): each change of the one, which is frozen there, against each of the other, which takes over, and dies there or does not.",
 			"Two of these in one visit.", byEveryEffect()},
 		{"the model", "[test/model](../test/model/README.md), `make model`",
 			"*Every* history of two processes within its bounds, and that each part of the protocol is needed.",

@@ -118,7 +118,7 @@ func crashes() []Fault {
 		{"the credential deleted during the exchange", "the successor is saved in the state, and no target is left"},
 		{"the state Secret retained and adopted again", "the credential that comes back goes on from it, without a call"},
 		{"killed just before or after any effect of a visit", "each request, call and reply of each kind of visit once: no token is lost in silence, and each credential becomes Ready, or says what a person must do"},
-		{"a leader that was frozen goes on while another has taken over", "each change of the one against each of the other: nobody ends the claim of another that is alive, and no successor has no place"},
+		{"a leader that was frozen goes on while another has taken over", "each change of the one against each of the other: nobody ends the claim of another that is alive, no successor is without a place, and where the other died there it is told what may be spent"},
 		{"any answer to any effect of a visit", "refused, not arrived, done and its reply lost, each once: as after a death"},
 		{"a restart with 10,000 fresh credentials", "no call, no write (the tests have 100, the benchmark 10,000)"},
 	}
