@@ -31,92 +31,95 @@ type unavailableRequest struct {
 	Unavailable bool  `json:"unavailable"`
 }
 
-// control serves the control interface; see the package comment.
-func (s *Simulator) control(w http.ResponseWriter, r *http.Request) {
+// controls are the control interface; see the package comment.
+type controls struct{ *Simulator }
+
+// serve serves the control interface; see the package comment.
+func (c controls) serve(w http.ResponseWriter, r *http.Request) {
 	mux := http.NewServeMux()
 	handle := func(pattern string, serve func(*http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { writeControl(w, r, serve) })
 	}
-	handle("POST "+controlPrefix+"seed", s.controlSeed)
-	handle("GET "+controlPrefix+"grants", func(*http.Request) (any, error) { return s.Grants(), nil })
+	handle("POST "+controlPrefix+"seed", c.seed)
+	handle("GET "+controlPrefix+"grants", func(*http.Request) (any, error) { return c.Grants(), nil })
 	handle("GET "+controlPrefix+"grants/{id}", func(r *http.Request) (any, error) {
-		state, found := s.Grant(r.PathValue("id"))
+		state, found := c.Grant(r.PathValue("id"))
 		return state, unless(found)
 	})
 	handle("DELETE "+controlPrefix+"grants/{id}", func(r *http.Request) (any, error) {
-		return nil, unless(s.Revoke(r.PathValue("id")))
+		return nil, unless(c.Revoke(r.PathValue("id")))
 	})
-	handle("POST "+controlPrefix+"introspect", s.controlIntrospect)
+	handle("POST "+controlPrefix+"introspect", c.introspect)
 	handle("GET "+controlPrefix+"log", func(r *http.Request) (any, error) {
 		after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
-		return s.Log(after), nil
+		return c.Log(after), nil
 	})
-	handle("DELETE "+controlPrefix+"log", func(*http.Request) (any, error) { s.ClearLog(); return nil, nil })
+	handle("DELETE "+controlPrefix+"log", func(*http.Request) (any, error) { c.ClearLog(); return nil, nil })
 	handle("GET "+controlPrefix+"counts", func(*http.Request) (any, error) {
-		return map[string]any{"calls": s.Counts(), "totals": s.Totals()}, nil
+		return map[string]any{"calls": c.Counts(), "totals": c.Totals()}, nil
 	})
-	handle("GET "+controlPrefix+"options", func(*http.Request) (any, error) { return s.Options(), nil })
-	handle("PATCH "+controlPrefix+"options", s.controlOptions)
+	handle("GET "+controlPrefix+"options", func(*http.Request) (any, error) { return c.Options(), nil })
+	handle("PATCH "+controlPrefix+"options", c.change)
 	handle("GET "+controlPrefix+"faults", func(*http.Request) (any, error) {
-		return map[string]int{"queued": s.QueuedFaults()}, nil
+		return map[string]int{"queued": c.QueuedFaults()}, nil
 	})
-	handle("POST "+controlPrefix+"faults", s.controlFault)
-	handle("DELETE "+controlPrefix+"faults", func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil })
-	handle("PUT "+controlPrefix+"unavailable", s.controlUnavailable)
+	handle("POST "+controlPrefix+"faults", c.fault)
+	handle("DELETE "+controlPrefix+"faults", func(*http.Request) (any, error) { c.ClearFaults(); return nil, nil })
+	handle("PUT "+controlPrefix+"unavailable", c.unavailable)
 	mux.ServeHTTP(w, r)
 }
 
-func (s *Simulator) controlSeed(r *http.Request) (any, error) {
+func (c controls) seed(r *http.Request) (any, error) {
 	var seed Seed
 	if err := readControl(r, &seed); err != nil {
 		return nil, err
 	}
-	return s.Add(seed)
+	return c.Add(seed)
 }
 
-// controlIntrospect tells of a token what RFC 7662 would, and its grant.
-func (s *Simulator) controlIntrospect(r *http.Request) (any, error) {
+// introspect tells of a token what RFC 7662 would, and its grant.
+func (c controls) introspect(r *http.Request) (any, error) {
 	var query struct {
 		Token string `json:"token"`
 	}
 	if err := readControl(r, &query); err != nil {
 		return nil, err
 	}
-	state, known := s.GrantOf(query.Token)
-	return map[string]any{"known": known, "active": s.AccessTokenValid(query.Token),
+	state, known := c.GrantOf(query.Token)
+	return map[string]any{"known": known, "active": c.AccessTokenValid(query.Token),
 		"current": known && state.Current == query.Token, "grant": state.ID}, nil
 }
 
-// controlOptions changes the switches that the request names.
-func (s *Simulator) controlOptions(r *http.Request) (any, error) {
+// change changes the switches that the request names.
+func (c controls) change(r *http.Request) (any, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxControlBody))
 	if err != nil {
 		return nil, err
 	}
-	s.Configure(func(options *Options) {
+	c.Configure(func(options *Options) {
 		changed := *options
 		if err = decodeControl(body, &changed); err == nil {
 			*options = changed
 		}
 	})
-	return s.Options(), err
+	return c.Options(), err
 }
 
-func (s *Simulator) controlFault(r *http.Request) (any, error) {
+func (c controls) fault(r *http.Request) (any, error) {
 	request := faultRequest{Next: 1}
 	if err := readControl(r, &request); err != nil {
 		return nil, err
 	}
-	s.QueueFault(request.Match, request.Next, request.Fault)
-	return map[string]int{"queued": s.QueuedFaults()}, nil
+	c.QueueFault(request.Match, request.Next, request.Fault)
+	return map[string]int{"queued": c.QueuedFaults()}, nil
 }
 
-func (s *Simulator) controlUnavailable(r *http.Request) (any, error) {
+func (c controls) unavailable(r *http.Request) (any, error) {
 	var request unavailableRequest
 	if err := readControl(r, &request); err != nil {
 		return nil, err
 	}
-	s.SetUnavailable(request.Match, request.Unavailable)
+	c.SetUnavailable(request.Match, request.Unavailable)
 	return request, nil
 }
 

@@ -56,10 +56,10 @@ type issue struct {
 }
 
 // redeem exchanges a refresh token for an access token, as the rotation says.
-func (s *Simulator) redeem(options *Options, vendor Vendor, app, value string, terms terms) (issue, refusal) {
-	found := s.tokens.find(value)
+func (l *ledger) redeem(options *Options, vendor Vendor, app, value string, terms terms) (issue, refusal) {
+	found := l.tokens.find(value)
 	if found == nil || !found.refresh || found.family.grant.Vendor != vendor {
-		s.unknownTokens.Add(1)
+		l.unknownTokens.Add(1)
 		return issue{}, unknownToken
 	}
 	f, now := found.family, options.Clock()
@@ -76,7 +76,7 @@ func (s *Simulator) redeem(options *Options, vendor Vendor, app, value string, t
 	f.refreshes++
 	f.lastUsed = max(f.lastUsed, found.number)
 	f.lastRefresh = now
-	return s.issue(options, f, found, now, terms), accepted
+	return l.issue(options, f, found, now, terms), accepted
 }
 
 // judge tells whether a refresh token may be redeemed, and counts a reuse. The
@@ -104,10 +104,10 @@ func (f *family) judge(t *token, app string, now time.Time, rotation Rotation) r
 
 // issue makes the tokens of one refresh, or of a login where used is nil. The
 // caller holds the lock.
-func (s *Simulator) issue(options *Options, f *family, used *token, now time.Time, terms terms) issue {
+func (l *ledger) issue(options *Options, f *family, used *token, now time.Time, terms terms) issue {
 	result := issue{grant: f.grant}
 	brings := used == nil || terms.rotation.brings(f.refreshes)
-	access := f.newAccessToken(s, options, now, terms)
+	access := f.newAccessToken(l, options, now, terms)
 	result.access = access.value
 	if brings {
 		if used != nil && terms.rotation.Mode == SingleUse {
@@ -121,10 +121,10 @@ func (s *Simulator) issue(options *Options, f *family, used *token, now time.Tim
 		if !terms.oneToken {
 			next = f.newRefreshToken(options, "", now, terms.refreshLifetime)
 		}
-		f.keep(s, options, next)
+		f.keep(l, options, next)
 		result.refreshIsNew = true
 	}
-	s.tokens.add(access)
+	l.tokens.add(access)
 	if f.current != nil {
 		result.refresh = f.current.value
 	}
@@ -132,14 +132,14 @@ func (s *Simulator) issue(options *Options, f *family, used *token, now time.Tim
 }
 
 // newAccessToken makes an access token and drops the expired ones.
-func (f *family) newAccessToken(s *Simulator, options *Options, now time.Time, terms terms) *token {
+func (f *family) newAccessToken(l *ledger, options *Options, now time.Time, terms terms) *token {
 	f.issuedAccess++
 	t := &token{family: f, number: f.issuedAccess, access: true, refresh: terms.oneToken,
 		issued: now, expires: now.Add(time.Duration(terms.accessLifetime))}
 	t.value = options.NewToken(TokenRequest{Vendor: f.grant.Vendor, Kind: AccessToken, Grant: f.grant.ID,
 		Number: t.number, IssuedAt: now, Lifetime: time.Duration(terms.accessLifetime)})
 	for len(f.accessTokens) > 0 && !now.Before(f.accessTokens[0].expires) {
-		s.release(f.accessTokens[0])
+		l.tokens.release(f.accessTokens[0])
 		f.accessTokens = f.accessTokens[1:]
 	}
 	f.accessTokens = append(f.accessTokens, t)
@@ -159,24 +159,16 @@ func (f *family) newRefreshToken(options *Options, value string, now time.Time, 
 
 // keep makes a refresh token the current one and forgets the oldest beyond the
 // history's size.
-func (f *family) keep(s *Simulator, options *Options, t *token) {
+func (f *family) keep(l *ledger, options *Options, t *token) {
 	f.issuedRefresh++
 	t.number = f.issuedRefresh
 	f.current = t
 	f.refreshTokens = append(f.refreshTokens, t)
 	t.lists++
-	s.tokens.add(t)
+	l.tokens.add(t)
 	for len(f.refreshTokens) > options.HistorySize {
-		s.release(f.refreshTokens[0])
+		l.tokens.release(f.refreshTokens[0])
 		f.refreshTokens = f.refreshTokens[1:]
-	}
-}
-
-// release forgets a token that leaves the last of its family's lists. The caller
-// holds the family's lock.
-func (s *Simulator) release(t *token) {
-	if t.lists--; t.lists == 0 {
-		s.tokens.remove(t)
 	}
 }
 

@@ -94,51 +94,51 @@ type queuedFault struct {
 
 // QueueFault gives the fault to the next n calls that match. Faults are given in
 // the order they were queued, before Options.Faults is asked.
-func (s *Simulator) QueueFault(match Match, n int, fault Fault) {
+func (q *faultQueue) QueueFault(match Match, n int, fault Fault) {
 	if n <= 0 {
 		return
 	}
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.queued = append(s.faults.queued, queuedFault{match, n, fault})
-	s.faults.count()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queued = append(q.queued, queuedFault{match, n, fault})
+	q.count()
 }
 
 // QueuedFaults is how many calls are still to get a queued fault.
-func (s *Simulator) QueuedFaults() int {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
+func (q *faultQueue) QueuedFaults() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	total := 0
-	for _, q := range s.faults.queued {
-		total += q.remaining
+	for _, each := range q.queued {
+		total += each.remaining
 	}
 	return total
 }
 
 // ClearFaults forgets the queued faults and makes everything available again.
-func (s *Simulator) ClearFaults() {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.queued, s.faults.unavailable = nil, nil
-	s.faults.count()
+func (q *faultQueue) ClearFaults() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queued, q.unavailable = nil, nil
+	q.count()
 }
 
 // SetUnavailable answers every matching call with 503, until it is set back with
 // the same match. Faults that are queued come first.
-func (s *Simulator) SetUnavailable(match Match, unavailable bool) {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.unavailable = slices.DeleteFunc(s.faults.unavailable, func(m Match) bool { return m == match })
+func (q *faultQueue) SetUnavailable(match Match, unavailable bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.unavailable = slices.DeleteFunc(q.unavailable, func(m Match) bool { return m == match })
 	if unavailable {
-		s.faults.unavailable = append(s.faults.unavailable, match)
+		q.unavailable = append(q.unavailable, match)
 	}
-	s.faults.count()
+	q.count()
 }
 
 func (q *faultQueue) count() { q.waiting.Store(int64(len(q.queued) + len(q.unavailable))) }
 
-// next is the fault of a call; nil: none.
-func (q *faultQueue) next(options *Options, call Call) *Fault {
+// nextFault is the fault of a call; nil: none.
+func (q *faultQueue) nextFault(options *Options, call Call) *Fault {
 	if q.waiting.Load() > 0 {
 		if fault := q.take(call); fault != nil {
 			return fault

@@ -70,8 +70,8 @@ func (c *Call) forLog() Call {
 	return kept
 }
 
-// arrive logs a call and numbers it.
-func (l *callLog) arrive(call *Call) {
+// logArrival logs a call and numbers it.
+func (l *callLog) logArrival(call *Call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serial++
@@ -88,8 +88,8 @@ func (l *callLog) arrive(call *Call) {
 	}
 }
 
-// decide logs what becomes of a call.
-func (l *callLog) decide(options *Options, call Call, status int, why refusal, acted, faulty bool) {
+// logDecision logs what becomes of a call.
+func (l *callLog) logDecision(options *Options, call Call, status int, why refusal, acted, faulty bool) {
 	entry := Entry{Call: call.forLog(), Status: status, Acted: acted, Faulty: faulty, Refusal: string(why), Done: true}
 	l.mu.Lock()
 	if slot := &l.ring[call.Serial%int64(len(l.ring))]; slot.Serial == call.Serial {
@@ -115,8 +115,7 @@ func (l *callLog) decide(options *Options, call Call, status int, why refusal, a
 
 // Log returns the calls after the given serial number (0: all) that the ring
 // still holds, oldest first. They hold secrets. Do not change their headers.
-func (s *Simulator) Log(after int64) []Entry {
-	l := s.log
+func (l *callLog) Log(after int64) []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first := max(after, l.serial-int64(len(l.ring))) + 1
@@ -131,10 +130,10 @@ func (s *Simulator) Log(after int64) []Entry {
 
 // Calls is how many calls have come, of all vendors and endpoints that match.
 // Only the match's vendor and endpoint are looked at.
-func (s *Simulator) Calls(match Match) int64 {
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	return s.log.calls(match)
+func (l *callLog) Calls(match Match) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.calls(match)
 }
 
 func (l *callLog) calls(match Match) int64 {
@@ -153,18 +152,18 @@ func (l *callLog) calls(match Match) int64 {
 
 // AwaitCalls waits until at least n calls that match have come, as Calls counts
 // them. The error is the context's.
-func (s *Simulator) AwaitCalls(ctx context.Context, match Match, n int64) error {
+func (l *callLog) AwaitCalls(ctx context.Context, match Match, n int64) error {
 	for {
-		s.log.mu.Lock()
-		if s.log.calls(match) >= n {
-			s.log.mu.Unlock()
+		l.mu.Lock()
+		if l.calls(match) >= n {
+			l.mu.Unlock()
 			return nil
 		}
-		if s.log.added == nil {
-			s.log.added = make(chan struct{})
+		if l.added == nil {
+			l.added = make(chan struct{})
 		}
-		added := s.log.added
-		s.log.mu.Unlock()
+		added := l.added
+		l.mu.Unlock()
 		select {
 		case <-added:
 		case <-ctx.Done():
@@ -175,11 +174,11 @@ func (s *Simulator) AwaitCalls(ctx context.Context, match Match, n int64) error 
 
 // Counts sums up the calls by endpoint, such as "xiaomi/refresh"; a call to
 // nothing known is under "other".
-func (s *Simulator) Counts() map[string]Count {
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	counts := make(map[string]Count, len(s.log.counts))
-	for key, count := range s.log.counts {
+func (l *callLog) Counts() map[string]Count {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	counts := make(map[string]Count, len(l.counts))
+	for key, count := range l.counts {
 		copied := *count
 		copied.ByStatus = maps.Clone(count.ByStatus)
 		counts[key] = copied
@@ -188,9 +187,9 @@ func (s *Simulator) Counts() map[string]Count {
 }
 
 // ClearLog forgets the calls and their counts; serial numbers go on.
-func (s *Simulator) ClearLog() {
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	clear(s.log.ring)
-	clear(s.log.counts)
+func (l *callLog) ClearLog() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.ring)
+	clear(l.counts)
 }

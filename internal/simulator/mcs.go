@@ -10,15 +10,18 @@ import (
 	"strings"
 )
 
-// answerMCS is MediaTek Cloud Sandbox. Of its errors only that of the app is
+// mcs speaks for MediaTek Cloud Sandbox.
+type mcs struct{ *Simulator }
+
+// answer is MediaTek Cloud Sandbox. Of its errors only that of the app is
 // documented; the other texts are those of the OAuth server library whose words
 // the documented one uses.
-func (s *Simulator) answerMCS(options *Options, call Call) answer {
+func (v mcs) answer(options *Options, call Call) answer {
 	o := options.MCS
 	if call.Method != http.MethodPost {
 		return mcsError(MCSError{Code: http.StatusNotFound, Message: "Not found"}, "not a POST")
 	}
-	app, ok := s.mcsApp(o, call)
+	app, ok := v.authenticate(o, call)
 	if !ok {
 		return mcsError(o.AppError, "app refused")
 	}
@@ -26,13 +29,13 @@ func (s *Simulator) answerMCS(options *Options, call Call) answer {
 		call.form = nil
 	}
 	if call.Endpoint == Login {
-		return s.loginMCS(options, app, call)
+		return v.loginUser(options, app, call)
 	}
 	value := call.field("token")
 	if value == "" {
 		return mcsError(MCSError{Code: o.TokenError.Code, Message: "Invalid or missing token parameter"}, "no token")
 	}
-	result, refused := s.redeem(options, MCS, app.Key, value, o.terms())
+	result, refused := v.redeem(options, MCS, app.Key, value, o.terms())
 	switch refused {
 	case accepted:
 	case expiredToken:
@@ -46,12 +49,12 @@ func (s *Simulator) answerMCS(options *Options, call Call) answer {
 	return mcsNested(o, result)
 }
 
-func (s *Simulator) loginMCS(options *Options, app App, call Call) answer {
-	user, known := s.user(MCS, call.field("email"))
+func (v mcs) loginUser(options *Options, app App, call Call) answer {
+	user, known := v.user(MCS, call.field("email"))
 	if !known || user.Password != call.field("password") {
 		return mcsError(options.MCS.LoginError, "login refused")
 	}
-	result := s.login(options, Grant{Vendor: MCS, App: app.Key, User: user.Name}, options.MCS.terms())
+	result := v.login(options, Grant{Vendor: MCS, App: app.Key, User: user.Name}, options.MCS.terms())
 	return mcsFlat(MCSOptions{}, result)
 }
 
@@ -59,9 +62,9 @@ func (o MCSOptions) terms() terms {
 	return terms{rotation: o.Rotation, accessLifetime: o.AccessTokenLifetime, refreshLifetime: o.UserTokenLifetime}
 }
 
-// mcsApp compares the Authorization header byte for byte with the one that the
+// authenticate compares the Authorization header byte for byte with the one that the
 // app must send.
-func (s *Simulator) mcsApp(o MCSOptions, call Call) (App, bool) {
+func (v mcs) authenticate(o MCSOptions, call Call) (App, bool) {
 	header := call.Header.Get("Authorization")
 	encoded, basic := strings.CutPrefix(header, "Basic ")
 	if !basic && !o.AcceptBareAuthorization {
@@ -72,7 +75,7 @@ func (s *Simulator) mcsApp(o MCSOptions, call Call) (App, bool) {
 		return App{}, false
 	}
 	key, _, _ := strings.Cut(string(pair), ":")
-	app, known := s.app(MCS, key)
+	app, known := v.app(MCS, key)
 	return app, known && encoded == base64.StdEncoding.EncodeToString([]byte(app.Key+":"+app.Secret))
 }
 

@@ -13,9 +13,12 @@ import (
 	"strings"
 )
 
-// answerOAuth is the token endpoint of RFC 6749 with the grants refresh_token
+// oauth speaks for an OAuth 2.0 server.
+type oauth struct{ *Simulator }
+
+// answer is the token endpoint of RFC 6749 with the grants refresh_token
 // (section 6) and client_credentials (section 4.4).
-func (s *Simulator) answerOAuth(options *Options, call Call) answer {
+func (v oauth) answer(options *Options, call Call) answer {
 	o := options.OAuth
 	if call.Method != http.MethodPost || call.form == nil {
 		return o.refuse("invalid_request", "a POST of application/x-www-form-urlencoded is expected", "no form")
@@ -28,7 +31,7 @@ func (s *Simulator) answerOAuth(options *Options, call Call) answer {
 	if call.query.Has("client_id") || call.query.Has("client_secret") || call.query.Has("refresh_token") { // section 2.3.1
 		return o.refuse("invalid_request", "credentials must not be in the URI", "credentials in the query")
 	}
-	app, ok := s.authenticate(call)
+	app, ok := v.authenticate(call)
 	if !ok {
 		return refuseClient()
 	}
@@ -41,40 +44,40 @@ func (s *Simulator) answerOAuth(options *Options, call Call) answer {
 	case !app.allows(grantType):
 		return o.refuse("unauthorized_client", "the client may not use this grant type", "grant_type not allowed")
 	case grantType == "client_credentials":
-		return s.clientCredentials(options, app, call)
+		return v.clientCredentials(options, app, call)
 	case call.form.Get("refresh_token") == "":
 		return o.refuse("invalid_request", "refresh_token is missing", "no refresh_token")
 	}
-	return s.refreshOAuth(options, app, call)
+	return v.refresh(options, app, call)
 }
 
-func (s *Simulator) refreshOAuth(options *Options, app App, call Call) answer {
+func (v oauth) refresh(options *Options, app App, call Call) answer {
 	o := options.OAuth
 	value, asked := call.form.Get("refresh_token"), call.form.Get("scope")
 	// A scope that was not granted is refused before the token is spent.
-	if t := s.tokens.find(value); t != nil && asked != "" && !within(asked, t.family.grant.Scope) {
+	if t := v.tokens.find(value); t != nil && asked != "" && !within(asked, t.family.grant.Scope) {
 		return o.refuse("invalid_scope", "the scope exceeds the scope granted", "scope refused")
 	}
-	result, refused := s.redeem(options, OAuth, app.Key, value, o.terms())
+	result, refused := v.redeem(options, OAuth, app.Key, value, o.terms())
 	if refused != accepted {
 		return o.refuse("invalid_grant", "the refresh token is invalid, expired, revoked or was issued to another client", refused)
 	}
 	return o.success(result, cmp.Or(asked, result.grant.Scope))
 }
 
-func (s *Simulator) clientCredentials(options *Options, app App, call Call) answer {
+func (v oauth) clientCredentials(options *Options, app App, call Call) answer {
 	o := options.OAuth
 	asked := call.form.Get("scope")
 	if asked != "" && !within(asked, app.Scope) {
 		return o.refuse("invalid_scope", "the scope exceeds what the client may ask for", "scope refused")
 	}
-	result := s.login(options, Grant{Vendor: OAuth, App: app.Key}, o.terms())
+	result := v.login(options, Grant{Vendor: OAuth, App: app.Key}, o.terms())
 	return o.success(result, cmp.Or(asked, app.Scope))
 }
 
 // authenticate takes the app's registered method and no other, and never two at
 // once (section 2.3).
-func (s *Simulator) authenticate(call Call) (App, bool) {
+func (v oauth) authenticate(call Call) (App, bool) {
 	key, secret, used := call.form.Get("client_id"), call.form.Get("client_secret"), Post
 	if secret == "" {
 		used = None
@@ -86,7 +89,7 @@ func (s *Simulator) authenticate(call Call) (App, bool) {
 		}
 		key, secret, used = basicKey, basicSecret, Basic
 	}
-	app, known := s.app(OAuth, key)
+	app, known := v.app(OAuth, key)
 	return app, known && used == app.Authentication && (used == None || secret == app.Secret)
 }
 

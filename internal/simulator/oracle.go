@@ -9,19 +9,22 @@ import (
 	"strconv"
 )
 
-// answerOracle is Oracle Commerce, store and admin. Its one token is both what
+// oracle speaks for Oracle Commerce.
+type oracle struct{ *Simulator }
+
+// answer is Oracle Commerce, store and admin. Its one token is both what
 // the API is called with and what the next refresh is asked with. Only the
 // error model and the code 82001 are documented; the other codes stand in.
-func (s *Simulator) answerOracle(options *Options, call Call) answer {
+func (v oracle) answer(options *Options, call Call) answer {
 	o := options.Oracle
 	if call.Method != http.MethodPost {
 		return o.refuse(405, "82003", "The method is not allowed.", "not a POST")
 	}
 	if call.Endpoint == Login {
 		if call.Vendor == OracleAdmin {
-			return s.loginOracleAdmin(options, call)
+			return v.loginAdmin(options, call)
 		}
-		return s.loginOracleStore(options, call)
+		return v.loginStore(options, call)
 	}
 	if empty := call.Body == "" && o.AcceptEmptyBody; !empty {
 		if call.mediaType != "application/json" {
@@ -31,44 +34,36 @@ func (s *Simulator) answerOracle(options *Options, call Call) answer {
 			return o.refuse(400, "82001", "The request body is no JSON object.", "no JSON object")
 		}
 	}
-	result, refused := s.redeem(options, call.Vendor, "", call.bearer(), o.terms(call.Vendor))
+	result, refused := v.redeem(options, call.Vendor, "", call.bearer(), o.terms(call.Vendor))
 	if refused != accepted {
 		return o.refuse(401, "82000", "The access token is missing, invalid or expired.", refused)
 	}
 	return o.success(call.Vendor, result)
 }
 
-// loginOracleAdmin takes an application key as the bearer token.
-func (s *Simulator) loginOracleAdmin(options *Options, call Call) answer {
+// loginAdmin takes an application key as the bearer token.
+func (v oracle) loginAdmin(options *Options, call Call) answer {
 	o := options.Oracle
 	if call.form == nil || call.form.Get("grant_type") != "client_credentials" {
 		return o.refuse(400, "82001", "The form must hold grant_type=client_credentials.", "unsupported grant_type")
 	}
-	user, known := s.applicationKey(call.bearer())
+	user, known := v.applicationKey(call.bearer())
 	if !known {
 		return o.refuse(401, "82000", "The application key is missing or invalid.", "login refused")
 	}
-	return o.success(OracleAdmin, s.login(options, Grant{Vendor: OracleAdmin, User: user.Name}, o.terms(OracleAdmin)))
+	return o.success(OracleAdmin, v.login(options, Grant{Vendor: OracleAdmin, User: user.Name}, o.terms(OracleAdmin)))
 }
 
-func (s *Simulator) loginOracleStore(options *Options, call Call) answer {
+func (v oracle) loginStore(options *Options, call Call) answer {
 	o := options.Oracle
 	if call.form == nil || call.form.Get("grant_type") != "password" {
 		return o.refuse(400, "82001", "The form must hold grant_type=password.", "unsupported grant_type")
 	}
-	user, known := s.user(OracleStore, call.form.Get("username"))
+	user, known := v.user(OracleStore, call.form.Get("username"))
 	if !known || user.Password != call.form.Get("password") {
 		return o.refuse(401, "82000", "The username or the password is wrong.", "login refused")
 	}
-	return o.success(OracleStore, s.login(options, Grant{Vendor: OracleStore, User: user.Name}, o.terms(OracleStore)))
-}
-
-// applicationKey finds the user of an application key.
-func (s *Simulator) applicationKey(key string) (User, bool) {
-	s.registry.mu.RLock()
-	defer s.registry.mu.RUnlock()
-	user, found := s.registry.applicationKeys[key]
-	return user, found && key != ""
+	return o.success(OracleStore, v.login(options, Grant{Vendor: OracleStore, User: user.Name}, o.terms(OracleStore)))
 }
 
 func (o OracleOptions) lifetime(vendor Vendor) Duration {

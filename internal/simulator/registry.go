@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
-	"time"
 )
 
 // Vendor names one of the simulated providers, as the built-in does.
@@ -93,64 +91,21 @@ type registryKey struct {
 	name   string
 }
 
-// registry holds the apps, users and grants.
+// registry holds the apps and users.
 type registry struct {
 	mu    sync.RWMutex
 	apps  map[registryKey]App
 	users map[registryKey]User
 	// applicationKeys are the users of Oracle's admin by application key.
 	applicationKeys map[string]User
-	families        map[string]*family
-	logins          map[registryKey][]*family // by user, or by app for client credentials
-	serial          int
 }
 
 func newRegistry() *registry {
-	return &registry{
-		apps:            map[registryKey]App{},
-		users:           map[registryKey]User{},
-		applicationKeys: map[string]User{},
-		families:        map[string]*family{},
-		logins:          map[registryKey][]*family{},
-	}
+	return &registry{apps: map[registryKey]App{}, users: map[registryKey]User{}, applicationKeys: map[string]User{}}
 }
 
-// Add registers apps, users and grants, and returns the grants with what was
-// filled in. An app or user that exists is replaced; a grant that exists, or
-// one of an unknown app, is an error, and then no grant is added.
-func (s *Simulator) Add(seed Seed) ([]Grant, error) {
-	s.registry.mu.Lock()
-	defer s.registry.mu.Unlock()
-	if err := s.registry.check(seed); err != nil {
-		return nil, err
-	}
-	for _, app := range seed.Apps {
-		app.Authentication = cmp.Or(app.Authentication, Basic)
-		s.registry.apps[registryKey{app.Vendor, app.Key}] = app
-	}
-	for _, user := range seed.Users {
-		key := registryKey{user.Vendor, user.Name}
-		if user.Vendor == OracleAdmin {
-			delete(s.registry.applicationKeys, s.registry.users[key].Password)
-			s.registry.applicationKeys[user.Password] = user
-		}
-		s.registry.users[key] = user
-	}
-	options := s.options.Load()
-	grants := make([]Grant, 0, len(seed.Grants))
-	for _, grant := range seed.Grants {
-		f := s.addFamily(grant)
-		t := f.newRefreshToken(options, f.grant.RefreshToken, options.Clock(),
-			cmp.Or(grant.RefreshTokenLifetime, options.refreshLifetime(grant.Vendor)))
-		t.access = grant.Vendor == OracleStore || grant.Vendor == OracleAdmin
-		f.grant.RefreshToken = t.value // before anybody can find the token
-		f.keep(s, options, t)
-		grants = append(grants, f.grant)
-	}
-	return grants, nil
-}
-
-// check refuses a seed as a whole. The caller holds the lock.
+// check refuses apps and users of no vendor, and grants to an app that is unknown. The caller
+// holds the lock.
 func (r *registry) check(seed Seed) error {
 	var problems []error
 	known := map[registryKey]bool{}
@@ -166,13 +121,8 @@ func (r *registry) check(seed Seed) error {
 	for _, user := range seed.Users {
 		vendor("user "+user.Name, user.Vendor)
 	}
-	ids := map[string]bool{}
 	for _, grant := range seed.Grants {
 		vendor("grant "+grant.ID, grant.Vendor)
-		if grant.ID != "" && (r.families[grant.ID] != nil || ids[grant.ID]) {
-			problems = append(problems, fmt.Errorf("grant %s exists: choose another id", grant.ID))
-		}
-		ids[grant.ID] = true
 		key := registryKey{grant.Vendor, grant.App}
 		_, registered := r.apps[key]
 		if grant.Vendor != OracleStore && grant.Vendor != OracleAdmin && !registered && !known[key] {
@@ -182,86 +132,42 @@ func (r *registry) check(seed Seed) error {
 	return errors.Join(problems...)
 }
 
-// addFamily registers a family without tokens. The caller holds the registry's
-// lock.
-func (s *Simulator) addFamily(grant Grant) *family {
-	for grant.ID == "" {
-		s.registry.serial++
-		if id := strconv.Itoa(110000 + s.registry.serial); s.registry.families[id] == nil {
-			grant.ID = id
+// add registers apps and users. The caller holds the lock.
+func (r *registry) add(apps []App, users []User) {
+	for _, app := range apps {
+		app.Authentication = cmp.Or(app.Authentication, Basic)
+		r.apps[registryKey{app.Vendor, app.Key}] = app
+	}
+	for _, user := range users {
+		key := registryKey{user.Vendor, user.Name}
+		if user.Vendor == OracleAdmin {
+			delete(r.applicationKeys, r.users[key].Password)
+			r.applicationKeys[user.Password] = user
 		}
+		r.users[key] = user
 	}
-	f := &family{grant: grant}
-	s.registry.families[grant.ID] = f
-	return f
 }
 
-// login begins a grant for a user or, where user is empty, finds the one that
-// holds an app's client credentials. Grants of earlier logins that are over are
-// forgotten.
-func (s *Simulator) login(options *Options, grant Grant, terms terms) issue {
-	now := options.Clock()
-	f := s.loginFamily(grant, now)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if grant.User == "" { // client credentials bring no refresh token
-		f.refreshes++
-		f.lastRefresh = now
-		access := f.newAccessToken(s, options, now, terms)
-		s.tokens.add(access)
-		return issue{grant: f.grant, access: access.value}
-	}
-	return s.issue(options, f, nil, now, terms)
-}
-
-func (s *Simulator) loginFamily(grant Grant, now time.Time) *family {
-	s.registry.mu.Lock()
-	defer s.registry.mu.Unlock()
-	key := registryKey{grant.Vendor, "user " + grant.User}
-	if grant.User == "" {
-		key.name = "app " + grant.App
-		if earlier := s.registry.logins[key]; len(earlier) > 0 {
-			return earlier[0]
-		}
-	}
-	kept := s.registry.logins[key]
-	// Looked at only now and then, so that a login stays cheap.
-	if len(kept) >= 16 && len(kept)&(len(kept)-1) == 0 {
-		kept = slices.DeleteFunc(kept, func(f *family) bool {
-			over := f.over(now)
-			if over {
-				s.forget(f)
-			}
-			return over
-		})
-	}
-	f := s.addFamily(grant)
-	s.registry.logins[key] = append(kept, f)
-	return f
-}
-
-// forget drops a family and its tokens. The caller holds the registry's lock.
-func (s *Simulator) forget(f *family) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, t := range append(slices.Clone(f.refreshTokens), f.accessTokens...) {
-		s.tokens.remove(t)
-	}
-	delete(s.registry.families, f.grant.ID)
-}
-
-func (s *Simulator) app(vendor Vendor, key string) (App, bool) {
-	s.registry.mu.RLock()
-	defer s.registry.mu.RUnlock()
-	app, found := s.registry.apps[registryKey{vendor, key}]
+func (r *registry) app(vendor Vendor, key string) (App, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	app, found := r.apps[registryKey{vendor, key}]
 	return app, found
 }
 
-func (s *Simulator) user(vendor Vendor, name string) (User, bool) {
-	s.registry.mu.RLock()
-	defer s.registry.mu.RUnlock()
-	user, found := s.registry.users[registryKey{vendor, name}]
+func (r *registry) user(vendor Vendor, name string) (User, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	user, found := r.users[registryKey{vendor, name}]
 	return user, found
+}
+
+// applicationKey finds the user of an application key.
+func (r *registry) applicationKey(key string) (User, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	user, found := r.applicationKeys[key]
+	return user, found && key != ""
 }
 
 // refreshLifetime is that of a vendor's refresh tokens.

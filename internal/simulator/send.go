@@ -16,7 +16,7 @@ import (
 
 // respond decides about a call and answers it.
 func (s *Simulator) respond(w http.ResponseWriter, r *http.Request, options *Options, call Call) {
-	fault := s.faults.next(options, call)
+	fault := s.nextFault(options, call)
 	decided := answer{}
 	acted := false
 	act := func() {
@@ -25,7 +25,7 @@ func (s *Simulator) respond(w http.ResponseWriter, r *http.Request, options *Opt
 	}
 	if fault == nil {
 		act()
-		s.log.decide(options, call, decided.Status, decided.refusal, acted, false)
+		s.logDecision(options, call, decided.Status, decided.refusal, acted, false)
 		send(w, decided.Reply)
 		return
 	}
@@ -33,7 +33,7 @@ func (s *Simulator) respond(w http.ResponseWriter, r *http.Request, options *Opt
 		act()
 	}
 	if !fault.wait(r.Context()) {
-		s.log.decide(options, call, 0, decided.refusal, acted, true)
+		s.logDecision(options, call, 0, decided.refusal, acted, true)
 		panic(http.ErrAbortHandler)
 	}
 	if !acted && !fault.replaces() {
@@ -43,7 +43,7 @@ func (s *Simulator) respond(w http.ResponseWriter, r *http.Request, options *Opt
 	if fault.Reset {
 		reply.Status = 0
 	}
-	s.log.decide(options, call, reply.Status, decided.refusal, acted, true)
+	s.logDecision(options, call, reply.Status, decided.refusal, acted, true)
 	fault.send(w, r, reply)
 }
 

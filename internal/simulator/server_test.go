@@ -109,7 +109,7 @@ func BenchmarkRefresh(b *testing.B) {
 			b.Error(err)
 			return
 		}
-		options, token := s.options.Load(), grants[0].RefreshToken
+		options, token := s.load(), grants[0].RefreshToken
 		for pb.Next() {
 			request, _ := http.NewRequestWithContext(b.Context(), "POST", DemoOAuthTokenURL, strings.NewReader("grant_type=refresh_token&refresh_token="+token))
 			request.Header.Set("Content-Type", formType)
@@ -119,9 +119,9 @@ func BenchmarkRefresh(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			s.log.arrive(&call)
+			s.logArrival(&call)
 			decided := s.answer(options, call)
-			s.log.decide(options, call, decided.Status, decided.refusal, true, false)
+			s.logDecision(options, call, decided.Status, decided.refusal, true, false)
 			token = s.family(grants[0].ID).state(false).Current
 		}
 	})

@@ -4,52 +4,57 @@
 package simulator
 
 import (
-	"maps"
+	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // Simulator is all simulated providers. It is an http.Handler, safe for
-// concurrent use, and runs nothing in the background.
+// concurrent use, and runs nothing in the background. What it can be told and asked is in
+// its parts.
 type Simulator struct {
-	options       atomic.Pointer[Options] // read-only once stored
-	configure     sync.Mutex
-	registry      *registry
-	tokens        *tokenIndex
-	faults        faultQueue
-	log           *callLog
-	unknownTokens atomic.Int64
-	authority     func() (*authority, error) // made when first asked for
+	*switches
+	*registry
+	*ledger
+	*faultQueue
+	*callLog
+	authority func() (*authority, error) // made when first asked for
 }
 
 // New makes a simulator that knows no app, user or grant yet.
 func New(options Options) *Simulator {
 	options = options.withDefaults()
-	s := &Simulator{registry: newRegistry(), tokens: newTokenIndex(), log: newCallLog(options.LogSize),
-		authority: sync.OnceValues(newAuthority)}
-	s.options.Store(&options)
-	return s
+	return &Simulator{
+		switches: newSwitches(options), registry: newRegistry(), ledger: newLedger(), faultQueue: &faultQueue{},
+		callLog: newCallLog(options.LogSize), authority: sync.OnceValues(newAuthority),
+	}
 }
 
-// Options returns the switches as they are, defaults filled in, to
-// read.
-func (s *Simulator) Options() Options { return *s.options.Load() }
+// Add registers apps, users and grants, and returns the grants with what was
+// filled in. An app or user that exists is replaced; a grant that exists, or
+// one of an unknown app, is an error, and then nothing is added.
+func (s *Simulator) Add(seed Seed) ([]Grant, error) {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	if err := errors.Join(s.registry.check(seed), s.ledger.check(seed.Grants)); err != nil {
+		return nil, err
+	}
+	s.registry.add(seed.Apps, seed.Users)
+	return s.ledger.add(s.load(), seed.Grants), nil
+}
 
-// Configure changes the switches from the next call on. What is set to its zero
-// value gets its default. LogSize stays as New had it.
-func (s *Simulator) Configure(change func(*Options)) {
-	s.configure.Lock()
-	defer s.configure.Unlock()
-	options := *s.options.Load()
-	// The copies let the change be made in place while calls read the old ones.
-	options.OAuth.Paths = slices.Clone(options.OAuth.Paths)
-	options.OAuth.Extra = maps.Clone(options.OAuth.Extra)
-	change(&options)
-	options = options.withDefaults()
-	s.options.Store(&options)
+// AccessTokenValid tells whether the provider's API would take the token now.
+func (s *Simulator) AccessTokenValid(value string) bool {
+	t := s.tokens.find(value)
+	if t == nil || !t.access {
+		return false
+	}
+	t.family.mu.Lock()
+	defer t.family.mu.Unlock()
+	return !t.family.revoked && s.load().Clock().Before(t.expires)
 }
 
 // ServeHTTP answers as the provider would that the call is for, and at
@@ -57,15 +62,15 @@ func (s *Simulator) Configure(change func(*Options)) {
 // http.ErrAbortHandler, as net/http wants it.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, controlPrefix) {
-		s.control(w, r)
+		controls{s}.serve(w, r)
 		return
 	}
-	options := s.options.Load()
+	options := s.load()
 	call, err := s.newCall(options, r)
 	if err != nil {
 		panic(http.ErrAbortHandler) // the client went away
 	}
-	s.log.arrive(&call)
+	s.logArrival(&call)
 	s.respond(w, r, options, call)
 }
 
@@ -73,13 +78,13 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Simulator) answer(options *Options, call Call) answer {
 	switch call.Vendor {
 	case MCS:
-		return s.answerMCS(options, call)
+		return mcs{s}.answer(options, call)
 	case Xiaomi:
-		return s.answerXiaomi(options, call)
+		return xiaomi{s}.answer(options, call)
 	case OracleStore, OracleAdmin:
-		return s.answerOracle(options, call)
+		return oracle{s}.answer(options, call)
 	case OAuth:
-		return s.answerOAuth(options, call)
+		return oauth{s}.answer(options, call)
 	default:
 		return answer{refusal: "no such endpoint", Reply: jsonReply(http.StatusNotFound, "text/plain", "404 page not found\n")}
 	}

@@ -57,8 +57,8 @@ type Totals struct {
 }
 
 // Grant returns the state of a grant, with its history.
-func (s *Simulator) Grant(id string) (GrantState, bool) {
-	f := s.family(id)
+func (l *ledger) Grant(id string) (GrantState, bool) {
+	f := l.family(id)
 	if f == nil {
 		return GrantState{}, false
 	}
@@ -66,8 +66,8 @@ func (s *Simulator) Grant(id string) (GrantState, bool) {
 }
 
 // GrantOf finds the grant that a refresh or access token is or was of.
-func (s *Simulator) GrantOf(token string) (GrantState, bool) {
-	t := s.tokens.find(token)
+func (l *ledger) GrantOf(token string) (GrantState, bool) {
+	t := l.tokens.find(token)
 	if t == nil {
 		return GrantState{}, false
 	}
@@ -76,8 +76,8 @@ func (s *Simulator) GrantOf(token string) (GrantState, bool) {
 
 // Grants returns the state of every grant without its history, by vendor and
 // identifier.
-func (s *Simulator) Grants() []GrantState {
-	families := s.families()
+func (l *ledger) Grants() []GrantState {
+	families := l.all()
 	states := make([]GrantState, 0, len(families))
 	for _, f := range families {
 		states = append(states, f.state(false))
@@ -89,9 +89,9 @@ func (s *Simulator) Grants() []GrantState {
 }
 
 // Totals sums up all grants.
-func (s *Simulator) Totals() Totals {
-	totals := Totals{UnknownTokens: s.unknownTokens.Load()}
-	for _, f := range s.families() {
+func (l *ledger) Totals() Totals {
+	totals := Totals{UnknownTokens: l.unknownTokens.Load()}
+	for _, f := range l.all() {
 		state := f.state(false)
 		totals.Grants++
 		totals.Refreshes += state.Refreshes
@@ -104,21 +104,10 @@ func (s *Simulator) Totals() Totals {
 	return totals
 }
 
-// AccessTokenValid tells whether the provider's API would take the token now.
-func (s *Simulator) AccessTokenValid(value string) bool {
-	t := s.tokens.find(value)
-	if t == nil || !t.access {
-		return false
-	}
-	t.family.mu.Lock()
-	defer t.family.mu.Unlock()
-	return !t.family.revoked && s.options.Load().Clock().Before(t.expires)
-}
-
 // Revoke ends a grant, as a user does who withdraws it, and tells whether there
 // is one of that identifier.
-func (s *Simulator) Revoke(id string) bool {
-	f := s.family(id)
+func (l *ledger) Revoke(id string) bool {
+	f := l.family(id)
 	if f == nil {
 		return false
 	}
@@ -128,17 +117,17 @@ func (s *Simulator) Revoke(id string) bool {
 	return true
 }
 
-func (s *Simulator) family(id string) *family {
-	s.registry.mu.RLock()
-	defer s.registry.mu.RUnlock()
-	return s.registry.families[id]
+func (l *ledger) family(id string) *family {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.families[id]
 }
 
-func (s *Simulator) families() []*family {
-	s.registry.mu.RLock()
-	defer s.registry.mu.RUnlock()
-	families := make([]*family, 0, len(s.registry.families))
-	for _, f := range s.registry.families {
+func (l *ledger) all() []*family {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	families := make([]*family, 0, len(l.families))
+	for _, f := range l.families {
 		families = append(families, f)
 	}
 	return families

@@ -119,3 +119,11 @@ func (i *tokenIndex) remove(t *token) {
 		delete(shard.tokens, t.value)
 	}
 }
+
+// release forgets a token that leaves the last of its family's lists. The caller
+// holds the family's lock.
+func (i *tokenIndex) release(t *token) {
+	if t.lists--; t.lists == 0 {
+		i.remove(t)
+	}
+}

@@ -24,9 +24,12 @@ const (
 	xiaomiRedirectInvalid = 96010
 )
 
-// answerXiaomi is Xiaomi's account service. The parameters come in the query of
+// xiaomi speaks for Xiaomi.
+type xiaomi struct{ *Simulator }
+
+// answer is Xiaomi's account service. The parameters come in the query of
 // a GET; one that comes twice is refused.
-func (s *Simulator) answerXiaomi(options *Options, call Call) answer {
+func (v xiaomi) answer(options *Options, call Call) answer {
 	o := options.Xiaomi
 	if call.Method != http.MethodGet || call.query == nil {
 		return o.refuse(xiaomiInvalidRequest, "invalid request: GET with a query is expected", "not a GET")
@@ -39,7 +42,7 @@ func (s *Simulator) answerXiaomi(options *Options, call Call) answer {
 	if kind := call.query.Get("token_type"); kind != "" && kind != "mac" && kind != "bearer" {
 		return o.refuse(xiaomiInvalidRequest, "invalid request: token_type", "unknown token_type")
 	}
-	app, known := s.app(Xiaomi, call.query.Get("client_id"))
+	app, known := v.app(Xiaomi, call.query.Get("client_id"))
 	switch {
 	case !known:
 		return o.refuse(xiaomiNoClient, "client not exists", "app refused")
@@ -50,7 +53,7 @@ func (s *Simulator) answerXiaomi(options *Options, call Call) answer {
 	case call.query.Get("grant_type") != "refresh_token":
 		return o.refuse(xiaomiUnsupported, "unsupported grant type", "unsupported grant_type")
 	}
-	result, refused := s.redeem(options, Xiaomi, app.Key, call.query.Get("refresh_token"), terms{
+	result, refused := v.redeem(options, Xiaomi, app.Key, call.query.Get("refresh_token"), terms{
 		rotation: o.Rotation, accessLifetime: o.AccessTokenLifetime, refreshLifetime: o.RefreshTokenLifetime})
 	if refused != accepted {
 		return o.refuse(xiaomiInvalidRefresh, "invalid or expired refresh token", refused)
