@@ -168,7 +168,16 @@ func (n needle) in(text string, at int) bool {
 		same++
 	}
 	alone := (at == 0 || !isHex(text[at-1])) && (same == len(rest) || !isHex(rest[same]))
-	return same >= 16 || alone
+	return same >= 16 || alone && !isFraction(text[:at], rest[:same])
 }
+
+// isFraction tells the digits behind a number's point, which are like the start of a digest
+// by chance: there are many in metrics.
+func isFraction(before, digits string) bool {
+	whole, pointed := strings.CutSuffix(before, ".")
+	return pointed && whole != "" && isDecimal(whole[len(whole)-1:]) && isDecimal(digits)
+}
+
+func isDecimal(text string) bool { return strings.Trim(text, "0123456789") == "" }
 
 func isHex(b byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", b) >= 0 }

@@ -11,8 +11,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/tokenkeeper/tokenkeeper/test/onlooker"
@@ -76,5 +78,23 @@ func TestWhatTellsNothingIsNotFound(t *testing.T) {
 	}
 	for _, leak := range o.Leaks() {
 		t.Error(leak)
+	}
+}
+
+// TestAFractionIsNoDigest takes a secret whose digest begins with eight decimal digits.
+func TestAFractionIsNoDigest(t *testing.T) {
+	t.Parallel()
+	digits, hidden := "", ""
+	for i := 0; digits == "" || strings.Trim(digits, "0123456789") != ""; i++ {
+		hidden = fmt.Sprintf("%s-%d", secret, i)
+		digits = hex.EncodeToString(digestOf(hidden))[:8]
+	}
+	for text, isLeak := range map[string]bool{"seconds_sum 4717." + digits + "\n": false, "source=" + digits: true, "v." + digits: true} {
+		o := &onlooker.Onlooker{}
+		o.Hide("the secret", hidden)
+		o.See("a place", text)
+		if leaks := o.Leaks(); (len(leaks) > 0) != isLeak {
+			t.Errorf("in %q a digest is found: %v, want %t", text, leaks, isLeak)
+		}
 	}
 }
