@@ -68,8 +68,9 @@ func (w *world) isKeptOut(says ...string) {
 	}
 }
 
-func TestWhatAnAdminSaysOfNamespacesIsSeenAtOnce(t *testing.T) {
-	t.Parallel()
+// TestWhatAnAdminSaysOfNamespacesIsSeenAtOnce runs before the others: an operator that watches
+// all namespaces keys the digests that TestAnUpgradeKeysAllDigestsAndCallsNobody has put there.
+func TestWhatAnAdminSaysOfNamespacesIsSeenAtOnce(t *testing.T) { //nolint:paralleltest // see above
 	faults.Shows(t, "a provider used that is meant for other namespaces")
 	faults.Shows(t, "a provider used after its admin has narrowed it")
 	w := newWorld(t, simulator.Hour)
