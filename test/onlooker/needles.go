@@ -168,12 +168,15 @@ func (n needle) in(text string, at int) bool {
 		same++
 	}
 	alone := (at == 0 || !isHex(text[at-1])) && (same == len(rest) || !isHex(rest[same]))
-	return same >= 16 || alone && !isFraction(text[:at], rest[:same])
+	return same >= 16 || alone && !isFraction(text[:at], rest[:same], rest[same:])
 }
 
-// isFraction tells the digits behind a number's point, which are like the start of a digest
-// by chance: there are many in metrics.
-func isFraction(before, digits string) bool {
+// isFraction tells what is behind a number's point, and is like the start of a digest by
+// chance: there are many numbers in metrics, such as 1.7958434e+09.
+func isFraction(before, digits, after string) bool {
+	if strings.HasPrefix(after, "+") || strings.HasPrefix(after, "-") {
+		digits = strings.TrimSuffix(digits, "e")
+	}
 	whole, pointed := strings.CutSuffix(before, ".")
 	return pointed && whole != "" && isDecimal(whole[len(whole)-1:]) && isDecimal(digits)
 }

@@ -14,7 +14,7 @@ import (
 	"fmt"
 	"html"
 	"net/url"
-	"strings"
+	"regexp"
 	"testing"
 
 	"github.com/tokenkeeper/tokenkeeper/test/onlooker"
@@ -81,20 +81,35 @@ func TestWhatTellsNothingIsNotFound(t *testing.T) {
 	}
 }
 
-// TestAFractionIsNoDigest takes a secret whose digest begins with eight decimal digits.
+// TestAFractionIsNoDigest takes secrets whose digests begin like a number.
 func TestAFractionIsNoDigest(t *testing.T) {
 	t.Parallel()
-	digits, hidden := "", ""
-	for i := 0; digits == "" || strings.Trim(digits, "0123456789") != ""; i++ {
-		hidden = fmt.Sprintf("%s-%d", secret, i)
-		digits = hex.EncodeToString(digestOf(hidden))[:8]
-	}
-	for text, isLeak := range map[string]bool{"seconds_sum 4717." + digits + "\n": false, "source=" + digits: true, "v." + digits: true} {
+	decimal, secretOfDecimal := startingLike(regexp.MustCompile(`^[0-9]{8}$`))
+	exponent, secretOfExponent := startingLike(regexp.MustCompile(`^[0-9]{7}e$`))
+	for _, each := range []struct {
+		text, hidden string
+		isLeak       bool
+	}{
+		{"seconds_sum 4717." + decimal + "\n", secretOfDecimal, false},
+		{"timestamp_seconds 1." + exponent + "+09\n", secretOfExponent, false},
+		{"source=" + decimal, secretOfDecimal, true},
+		{"v." + decimal, secretOfDecimal, true},
+		{"1." + exponent + ",", secretOfExponent, true},
+	} {
 		o := &onlooker.Onlooker{}
-		o.Hide("the secret", hidden)
-		o.See("a place", text)
-		if leaks := o.Leaks(); (len(leaks) > 0) != isLeak {
-			t.Errorf("in %q a digest is found: %v, want %t", text, leaks, isLeak)
+		o.Hide("the secret", each.hidden)
+		o.See("a place", each.text)
+		if leaks := o.Leaks(); (len(leaks) > 0) != each.isLeak {
+			t.Errorf("in %q a digest is found: %v, want %t", each.text, leaks, each.isLeak)
 		}
 	}
+}
+
+// startingLike is the start of a digest, and a secret that has it.
+func startingLike(pattern *regexp.Regexp) (start, hidden string) {
+	for i := 0; !pattern.MatchString(start); i++ {
+		hidden = fmt.Sprintf("%s-%d", secret, i)
+		start = hex.EncodeToString(digestOf(hidden))[:8]
+	}
+	return start, hidden
 }
