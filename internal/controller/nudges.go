@@ -15,7 +15,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/nudge"
-	"github.com/tokenkeeper/tokenkeeper/internal/pace"
 	"github.com/tokenkeeper/tokenkeeper/internal/status"
 	"github.com/tokenkeeper/tokenkeeper/internal/target"
 )
@@ -33,7 +32,7 @@ func (r *Reconciler) nudge(credential *v1alpha1.TokenCredential, delivered deliv
 }
 
 // newNudges adds the lane of nudges to a manager, if it is turned on.
-func newNudges(mgr ctrl.Manager, options Options, secrets *inputs.Secrets, hosts *pace.Hosts, counters *metrics.Metrics) (*nudge.Lane, error) {
+func newNudges(mgr ctrl.Manager, options Options, secrets *inputs.Secrets, tokensWait func() bool, counters *metrics.Metrics) (*nudge.Lane, error) {
 	if !options.NudgePods {
 		return nil, nil
 	}
@@ -46,7 +45,7 @@ func newNudges(mgr ctrl.Manager, options Options, secrets *inputs.Secrets, hosts
 		Clock:      options.Clock,
 		Log:        mgr.GetLogger().WithName("nudge"),
 		Count:      func(result nudge.Result) { counters.Nudged(string(result)) },
-		TokensWait: hosts.Crowded,
+		TokensWait: tokensWait,
 		Published:  func(ctx context.Context) []nudge.Target { return publishedTargets(ctx, mgr.GetClient(), secrets) },
 	})
 	return lane, mgr.Add(lane)

@@ -177,8 +177,9 @@ func writersOf(ctx context.Context, mgr ctrl.Manager, secrets client.Client, opt
 func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer, states *store.Store, others *twins.Finder, targets *target.Publisher) (*Reconciler, *watcher, error) {
 	waker := &waker{}
 	hosts := pace.NewHosts(options.Concurrency, waker.wake)
+	tokensWait := func() bool { return hosts.Crowded(waker.queued()) }
 	recorder := report.NewRecorder(mgr, options.Clock)
-	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, TokensWait: hosts.Crowded, Wake: waker.wake}
+	lane := &report.Lane{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, TokensWait: tokensWait, Wake: waker.wake}
 	counters := metrics.New(options.Registry)
 	if notifier := options.Notifier; notifier != nil {
 		notifier.Cluster, notifier.Count = states.Cluster, counters.Notified
@@ -187,7 +188,7 @@ func newReconciler(mgr ctrl.Manager, options Options, gatherer *inputs.Gatherer,
 	if err := errors.Join(mgr.Add(outliving(options.InFlight, reporting(lane, options.Notifier))), mgr.Add(outliving(options.InFlight, recorder))); err != nil {
 		return nil, nil, err
 	}
-	nudges, err := newNudges(mgr, options, gatherer.Secrets, hosts, counters)
+	nudges, err := newNudges(mgr, options, gatherer.Secrets, tokensWait, counters)
 	if err != nil {
 		return nil, nil, err
 	}

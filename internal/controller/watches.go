@@ -251,6 +251,14 @@ func (w *waker) source() source.Source {
 	})
 }
 
+// queued is how many credentials wait for a worker.
+func (w *waker) queued() int {
+	if queue := w.queue.Load(); queue != nil {
+		return (*queue).Len()
+	}
+	return 0
+}
+
 func (w *waker) wake(credential types.NamespacedName) {
 	if queue := w.queue.Load(); queue != nil {
 		(*queue).Add(reconcile.Request{NamespacedName: credential})

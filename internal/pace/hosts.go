@@ -185,17 +185,19 @@ func (h *Hosts) Admitted(who types.NamespacedName) bool {
 	return h.admitted.who[who] != nil
 }
 
-// crowdSize is how many wait for a slot, for each worker, before all else gives way to their
+// crowdSize is how many wait, for each worker, before all else gives way to their
 // tokens: some seconds' worth. A few hundred have theirs soon, whatever else is done.
 const crowdSize = 8
 
-// Crowded reports whether many credentials wait for a slot while calls come and go: then
-// the API server is busy with tokens for a while. Who waits for hosts that do not answer
-// makes no crowd.
-func (h *Hosts) Crowded() bool {
+// Crowded reports whether many credentials wait: for a worker, which is how many are queued,
+// or for a slot while calls come and go. Then the API server is busy with tokens for a while.
+// Where calls are short, it is the workers that are waited for. Who waits for hosts that do
+// not answer makes no crowd.
+func (h *Hosts) Crowded(queued int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.waiting.who) >= crowdSize*h.slots.workers && 4*h.slots.quick.inFlight >= h.slots.workers
+	crowd := crowdSize * h.slots.workers
+	return queued >= crowd || len(h.waiting.who) >= crowd && 4*h.slots.quick.inFlight >= h.slots.workers
 }
 
 // Tick passes on the slots of those who were woken and did not come.

@@ -280,9 +280,10 @@ func TestSpellingsOfAHostAreOneHost(t *testing.T) {
 func TestCrowded(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, 8)
+	queued := 0
 	crowded := func(reason string, want bool) {
 		t.Helper()
-		if got := g.Crowded(); got != want {
+		if got := g.Crowded(queued); got != want {
 			t.Errorf("crowded: %t, want %t: %s", got, want, reason)
 		}
 	}
@@ -300,4 +301,8 @@ func TestCrowded(t *testing.T) {
 	g.now = g.now.Add(slowAfter)
 	g.Tick(g.now)
 	crowded("the calls have turned out slow", false)
+	queued = crowdSize*8 - 1
+	crowded("those who are queued have their tokens soon", false)
+	queued++
+	crowded("many wait for a worker", true)
 }

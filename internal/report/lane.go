@@ -29,7 +29,7 @@ type Lane struct {
 	Events Events
 	// Statuses is told of each status that was written; nil: nobody is.
 	Statuses Statuses
-	// TokensWait reports whether credentials wait for a call to their provider. While they
+	// TokensWait reports whether many credentials wait for a token. While they
 	// do, statuses are written no faster than yieldingRate. nil: nobody waits.
 	TokensWait func() bool
 	// Wake is told of a credential whose status was written on top of another process's:
