@@ -119,9 +119,10 @@ func (w *world) checkSpool(name string, state stored) {
 }
 
 // checkMended: once the good seed is back in place of a mistyped one, its grant lives on;
-// unless it belongs to another host, or none does, since the app's secret is wrong.
+// unless it belongs to another host, or none does, since the app's secret is wrong. From what
+// was restored there is no way back: a person is asked.
 func (w *world) checkMended(name string, state stored) {
-	if w.appWrong || !w.isMistyped(state.refreshToken) || len(w.seeds) == 0 || w.seed() != w.seeds[len(w.seeds)-1] {
+	if w.appWrong || state.restored || !w.isMistyped(state.refreshToken) || len(w.seeds) == 0 || w.seed() != w.seeds[len(w.seeds)-1] {
 		return
 	}
 	grant, _ := w.simulator.GrantOf(w.seed())
