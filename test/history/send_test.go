@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // tokenFate is what the machine knows of a refresh token that was sent.
@@ -157,15 +159,19 @@ func (w *world) mayCountOn(visit *visit, token string) bool {
 
 // judgeOrigin: a token goes to the host alone that it came from or was first sent to,
 // whatever users write into the URL. A reusable seed may be tried elsewhere until its
-// acceptance is saved, and, by one of two leaders or a process that has just started, until its
-// cache shows that: nothing is claimed for it.
+// acceptance is saved, and, by one of two leaders or a process that has just started, until it
+// has seen that: nothing is claimed for it.
 func (w *world) judgeOrigin(visit *visit, token, host string) {
 	if token == "" || w.putBack || w.stateDeleted || w.restored && w.fateOf(token).mistyped {
 		return
 	}
 	if w.variant.reusable {
-		isUnseen := visit.decides().seenState[stateOf(visit.credential)] == 0
-		if state := w.state(visit.credential); !isUnseen && state.host != "" && state.refreshToken == token && state.host != host {
+		name := stateOf(visit.credential)
+		seen, _ := w.api.at(secrets, name, visit.decides().seenState[name]).(*corev1.Secret)
+		if seen == nil {
+			return
+		}
+		if state := w.read(seen); state.host != "" && state.refreshToken == token && state.host != host {
 			w.violated(fmt.Sprintf("the token %s belongs to %s, and is sent to %s", token, state.host, host))
 		}
 		return
