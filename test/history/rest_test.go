@@ -180,8 +180,10 @@ func (w *world) isTrue(name string, stalled *metav1.Condition, state stored) boo
 		return !state.exists || grant.Current != token || grant.Revoked || known != nil && known.refused
 	case v1alpha1.ReauthorizationRequiredReason:
 		// One of two leaders may have looked while a claim of the other's, which that withdrew
-		// unsent, bound the token to another host: a person is asked more than need be.
-		return w.variant.login && w.fateOf("").refused || known != nil && (known.refused || known.boundElsewhere && len(w.replicas) > 1) || state.host == elsewhereHost
+		// unsent, bound the token to another host: a person is asked more than need be. And what
+		// is said of a seed that is back in place of a mistyped one is not of the live token.
+		isOfSeed := w.isMistyped(token) && w.fateOf(state.previous).hosts[name] == elsewhereHost
+		return w.variant.login && w.fateOf("").refused || known != nil && (known.refused || known.boundElsewhere && len(w.replicas) > 1) || state.host == elsewhereHost || isOfSeed
 	case v1alpha1.AppRejectedReason:
 		return w.appWrong
 	case v1alpha1.RestoredFromBackupReason:
