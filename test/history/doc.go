@@ -42,13 +42,15 @@
 // At every send: the credential is not suspended; its token is not fresh, unless users
 // have done something since, whatever became of the process that got it and of the
 // status that it owed (where the clocks agree); a token that was refused is not sent again
-// by the process that knows, until users have changed something; and a single-use token is unspent, or inside
-// the provider's window, or this is the one retry that RetryOnce allows and the claim
-// records; and it was sent without a clear answer once at most; or, where the rotation is
-// Auto, a reply has proven it, and the state says so or it was refused since; and no token goes to
-// another host than the one that it came from or was first sent to, wherever users point
-// the credential meanwhile. A process that has seen
-// a later state does not send a spent token after etcd was put back either.
+// by the process that knows, until users have changed something; and a single-use token is
+// unspent, or inside the provider's window, or this is the one retry that RetryOnce allows
+// and the claim records; and it was sent without a clear answer once at most; or, where the
+// rotation is Auto, a reply has proven it, and the state says so, or it was refused since,
+// or this is its first claim after a send that relied on the proof, without a clear answer
+// (a mistyped seed took the proof away); and no token goes to another host than the one that
+// it came from or was first sent to, wherever users point the credential meanwhile. A
+// process that has seen a later state does not send a spent token after etcd was put back
+// either.
 //
 // At every write: no target shows an access token that no state held (or whose refresh
 // token it keeps behind a newer seed); nobody ends the

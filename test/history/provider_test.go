@@ -46,18 +46,18 @@ func (c *caller) Do(request *egress.Request, _ bool) (*egress.Reply, error) {
 	w.now = w.now.Add(time.Second) // an exchange takes time: no two tokens are of the same second
 	reply := c.befall(visit, sent, decided)
 	if reply == nil {
-		w.fateOf(sent.token).doubtful++
+		w.doubt(visit, sent.token)
 		return nil, errUnanswered
 	}
 	if decided == answeredAfterLong {
 		visit.park(&effect{verb: "reply to", name: sent.token, fates: visit.outlivable(replyFates)})
 		if w.now.After(deadline) {
-			w.fateOf(sent.token).doubtful++
+			w.doubt(visit, sent.token)
 			return nil, errUnanswered
 		}
 	}
 	if reply.Status == http.StatusServiceUnavailable {
-		w.fateOf(sent.token).doubtful++
+		w.doubt(visit, sent.token)
 	}
 	w.tried[visit.credential] = reply.Status != http.StatusOK || !strings.Contains(string(reply.Body), `"access_token"`)
 	if strings.Contains(string(reply.Body), "invalid_grant") {
@@ -100,7 +100,7 @@ func (c *caller) befall(visit *visit, sent *request, decided fate) *reply {
 	case actedReplyLost:
 		return nil
 	case killedAfter:
-		w.fateOf(sent.token).doubtful++
+		w.doubt(visit, sent.token)
 		visit.die()
 	case actedThen503:
 		return &reply{Status: http.StatusServiceUnavailable}

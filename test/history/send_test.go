@@ -13,8 +13,9 @@ import (
 
 // tokenFate is what the machine knows of a refresh token that was sent.
 type tokenFate struct {
-	// sends that left, and how many of them had no clear answer.
-	sends, doubtful int
+	// sends that left, how many of them had no clear answer, and how many of these relied on
+	// a proof.
+	sends, doubtful, relied int
 	// refused is true once a reply said invalid_grant.
 	refused bool
 	// refusal that a reconcile knows of.
@@ -115,8 +116,8 @@ func (w *world) judgeSpent(visit *visit, token string) {
 	if w.mayCountOn(visit, token) {
 		return
 	}
-	if known.doubtful > 1 && !w.mayNotKnow(visit) {
-		w.violated(fmt.Sprintf("the token %s was sent %d times without a clear answer, and is sent again", token, known.doubtful))
+	if doubts := known.doubtful - known.relied; doubts > 1 && !w.mayNotKnow(visit) {
+		w.violated(fmt.Sprintf("the token %s was sent %d times without a clear answer, and is sent again", token, doubts))
 	}
 	if known.mistyped || w.variant.auto != "" && known.landedLate {
 		return
@@ -134,14 +135,29 @@ func (w *world) judgeSpent(visit *visit, token string) {
 		w.stats.Retries++
 		return
 	}
+	if state.attempt != nil && known.proven && known.relied > 0 && known.doubtful == known.relied {
+		return // the first claim on what was proven, and is so no more
+	}
 	w.violated(fmt.Sprintf("the spent token %s is sent", token))
+}
+
+// doubt notes that a send has no clear answer. While a proven token is relied on, that may
+// spend it without anyone knowing: where the proof goes meanwhile, as a seed that was
+// mistyped and mended takes it, the first claim on the token finds that out.
+func (w *world) doubt(visit *visit, token string) {
+	known, state := w.fateOf(token), w.state(visit.credential)
+	known.doubtful++
+	if known.proven && state.proves && state.refreshToken == token && state.attempt == nil {
+		known.relied++
+	}
 }
 
 // noteProof notes that a reply has shown a token to work more than once. Of such an access
 // token the target may hold the only copy.
 func (w *world) noteProof(v *visit) {
 	if w.variant.auto != "" && v.brings != "" && v.sent != "" && (v.holds == "" || v.holds == v.sent) {
-		w.fateOf(v.sent).proven, w.fateOf(v.sent).doubtful = true, 0
+		known := w.fateOf(v.sent)
+		known.proven, known.doubtful, known.relied = true, 0, 0
 		w.stateTokens[v.brings] = true
 	}
 }
