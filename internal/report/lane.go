@@ -119,16 +119,11 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 		if before == nil {
 			before = &base.Status
 		}
-		written := base.DeepCopy()
-		next.status.DeepCopyInto(&written.Status)
-		err = nil
-		if !apiequality.Semantic.DeepEqual(base.Status, written.Status) {
-			err = l.Client.Status().Patch(ctx, written, wholeStatus{base.ResourceVersion})
-		}
+		var written *v1alpha1.TokenCredential
+		written, err = l.patch(ctx, base, &next.status)
 		switch {
 		case err == nil:
 			l.book.end(key, known, next, written.ResourceVersion)
-			written.Spec = next.credential.Spec
 			l.emit(ctx, next, before, written)
 			if next.isRebased && l.Wake != nil {
 				l.Wake(key)
@@ -152,8 +147,20 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 	return err
 }
 
+// patch writes a status where it is not what the API server has, as far as is known, and
+// returns the credential with it.
+func (l *Lane) patch(ctx context.Context, base *v1alpha1.TokenCredential, next *v1alpha1.TokenCredentialStatus) (written *v1alpha1.TokenCredential, err error) {
+	written = base.DeepCopy()
+	next.DeepCopyInto(&written.Status)
+	if !apiequality.Semantic.DeepEqual(base.Status, written.Status) {
+		err = l.Client.Status().Patch(ctx, written, wholeStatus{base.ResourceVersion})
+	}
+	return written, err
+}
+
 // emit says what a status that was written calls for.
 func (l *Lane) emit(ctx context.Context, next *pending, before *v1alpha1.TokenCredentialStatus, written *v1alpha1.TokenCredential) {
+	written.Spec = next.credential.Spec
 	for _, event := range next.events {
 		l.Events.Record(ctx, next.credential, event)
 	}
