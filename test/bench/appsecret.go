@@ -15,7 +15,7 @@ import (
 // Secret is read, over the first refresh of many credentials and further ones.
 func measureAppSecret(ctx context.Context, l *lab) (*result, error) {
 	n := l.number(1000)
-	if err := l.populate(ctx, population{vendor: simulator.MCS, renewal: always(), count: n}); err != nil {
+	if err := populate(ctx, l, population{vendor: simulator.MCS, renewal: always(), count: n}); err != nil {
 		return nil, err
 	}
 	from, err := l.read(ctx)

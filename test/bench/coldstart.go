@@ -14,30 +14,31 @@ const coldStart = 75 * time.Second
 
 // measureColdStart makes credentials while no operator runs, and starts it.
 func measureColdStart(ctx context.Context, l *lab) (*result, error) {
-	raw, err := l.rawLimits(ctx)
+	raw, err := rawLimits(ctx, l)
 	if err != nil {
 		return nil, err
 	}
 	r := &result{}
 	for _, kind := range kinds {
-		if err := l.renew(ctx); err != nil {
+		if err := renew(ctx, l); err != nil {
 			return r, err
 		}
-		if err := l.coldStart(ctx, r, kind, raw); err != nil {
+		if err := measureColdStartOf(ctx, l, r, kind, raw); err != nil {
 			return r, err
 		}
 	}
 	return r, nil
 }
 
-func (l *lab) coldStart(ctx context.Context, r *result, kind kind, raw *rawRates) error {
+// measureColdStartOf measures a cold start with credentials of one kind alone.
+func measureColdStartOf(ctx context.Context, l *lab, r *result, kind kind, raw *rawRates) error {
 	n := l.number(l.credentials)
 	observer, err := l.observe(ctx, true)
 	if err != nil {
 		return err
 	}
 	defer observer.end()
-	if err := l.populate(ctx, population{vendor: kind.vendor, count: n}); err != nil {
+	if err := populate(ctx, l, population{vendor: kind.vendor, count: n}); err != nil {
 		return err
 	}
 	from, err := l.read(ctx)
@@ -49,11 +50,11 @@ func (l *lab) coldStart(ctx context.Context, r *result, kind kind, raw *rawRates
 	if err != nil {
 		return err
 	}
-	last, err := l.awaitTokens(ctx, observer, n, 20*time.Minute)
+	last, err := awaitTokens(ctx, l, observer, n, 20*time.Minute)
 	if err != nil {
 		return err
 	}
-	right, err := l.awaitStatuses(ctx, observer, l.patience)
+	right, err := awaitStatuses(ctx, l, observer, l.patience)
 	if err != nil {
 		return err
 	}

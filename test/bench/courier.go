@@ -89,13 +89,13 @@ func measureCourier(ctx context.Context, l *lab) (*result, error) {
 	defer observer.end()
 	n := l.number(saturatedCredentials)
 	p := population{vendor: kind.vendor, renewal: always(), count: n}
-	if err := l.populate(ctx, p); err != nil {
+	if err := populate(ctx, l, p); err != nil {
 		return nil, err
 	}
 	if _, err := l.start(ctx); err != nil {
 		return nil, err
 	}
-	if err := l.warmUp(ctx, r, observer, n); err != nil {
+	if err := warmUp(ctx, l, r, observer, n); err != nil {
 		return nil, err
 	}
 	l.stop()
@@ -105,7 +105,7 @@ func measureCourier(ctx context.Context, l *lab) (*result, error) {
 		if apart {
 			turn = &beside
 		}
-		if err := l.takeTurn(ctx, turn, apart); err != nil {
+		if err := takeTurn(ctx, l, turn, apart); err != nil {
 			return r, err
 		}
 	}
@@ -147,7 +147,7 @@ func (t turns) cost(process string) float64 {
 }
 
 // takeTurn starts a manager, with a courier or without, and measures it.
-func (l *lab) takeTurn(ctx context.Context, to *turns, apart bool) error {
+func takeTurn(ctx context.Context, l *lab, to *turns, apart bool) error {
 	what := "saturated, without a courier"
 	if apart {
 		what = "saturated, with a courier"

@@ -89,16 +89,16 @@ func (h *hostile) prepareWell(ctx context.Context) error {
 		return err
 	}
 	for _, vendor := range []simulator.Vendor{simulator.MCS, simulator.Xiaomi} {
-		p, err := h.shortLived(ctx, population{namespace: wellNamespace, vendor: vendor, count: n, spread: lifetime / 3}, lifetime)
+		p, err := shortLived(ctx, h.lab, population{namespace: wellNamespace, vendor: vendor, count: n, spread: lifetime / 3}, lifetime)
 		if err == nil {
-			err = h.populate(ctx, p)
+			err = populate(ctx, h.lab, p)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	h.result.add("credentials of the tenant that is well", float64(2*n), "")
-	return h.awaitAll(ctx, h.observer, 2*n, 2*lifetime)
+	return awaitAll(ctx, h.lab, h.observer, 2*n, 2*lifetime)
 }
 
 // withstand plays one attack, judges how the tenant that is well and the operator fare,

@@ -44,7 +44,7 @@ func measureMemory(ctx context.Context, l *lab) (*result, error) {
 	if _, err := l.start(ctx); err != nil {
 		return r, err
 	}
-	idle, err := l.restedMemory(ctx, "without a credential")
+	idle, err := restedMemory(ctx, l, "without a credential")
 	if err != nil {
 		return r, err
 	}
@@ -54,7 +54,7 @@ func measureMemory(ctx context.Context, l *lab) (*result, error) {
 	made := 0
 	for _, size := range sizes {
 		size = l.number(size)
-		after, again, err := l.memoryOf(ctx, r, observer, made, size)
+		after, again, err := memoryOf(ctx, l, r, observer, made, size)
 		if err != nil {
 			return r, err
 		}
@@ -70,21 +70,21 @@ func measureMemory(ctx context.Context, l *lab) (*result, error) {
 
 // memoryOf makes credentials up to a size and reads the memory once all statuses are
 // written and the operator is at rest, and again after a restart.
-func (l *lab) memoryOf(ctx context.Context, r *result, o *observer, made, size int) (after, again memory, err error) {
-	if err := l.populate(ctx, population{vendor: simulator.MCS, first: made, count: size - made}); err != nil {
+func memoryOf(ctx context.Context, l *lab, r *result, o *observer, made, size int) (after, again memory, err error) {
+	if err := populate(ctx, l, population{vendor: simulator.MCS, first: made, count: size - made}); err != nil {
 		return after, again, err
 	}
-	if err := l.awaitAll(ctx, o, size, 30*time.Minute); err != nil {
+	if err := awaitAll(ctx, l, o, size, 30*time.Minute); err != nil {
 		return after, again, err
 	}
-	if after, err = l.restedMemory(ctx, fmt.Sprintf("%d credentials, at rest after their first refresh", size)); err != nil {
+	if after, err = restedMemory(ctx, l, fmt.Sprintf("%d credentials, at rest after their first refresh", size)); err != nil {
 		return after, again, err
 	}
 	l.kill()
 	if _, err := l.start(ctx); err != nil {
 		return after, again, err
 	}
-	if again, err = l.restedMemory(ctx, fmt.Sprintf("%d credentials, at rest after a restart", size)); err != nil {
+	if again, err = restedMemory(ctx, l, fmt.Sprintf("%d credentials, at rest after a restart", size)); err != nil {
 		return after, again, err
 	}
 	r.add(fmt.Sprintf("resident, %d credentials, after their first refresh", size), after.resident/mebibyte, "MiB")
@@ -95,7 +95,7 @@ func (l *lab) memoryOf(ctx context.Context, r *result, o *observer, made, size i
 
 // restedMemory lets the operator rest, so that what it no longer needs has been
 // collected and given back, and reads its memory.
-func (l *lab) restedMemory(ctx context.Context, what string) (memory, error) {
+func restedMemory(ctx context.Context, l *lab, what string) (memory, error) {
 	if err := l.watchFor(ctx, l.settle, what); err != nil {
 		return memory{}, err
 	}
@@ -123,7 +123,7 @@ func measureUnrelated(ctx context.Context, l *lab) (*result, error) {
 	if _, err := l.start(ctx); err != nil {
 		return r, err
 	}
-	without, err := l.restedMemory(ctx, "without other Secrets")
+	without, err := restedMemory(ctx, l, "without other Secrets")
 	if err != nil {
 		return r, err
 	}
@@ -144,7 +144,7 @@ func measureUnrelated(ctx context.Context, l *lab) (*result, error) {
 	if err != nil {
 		return r, err
 	}
-	with, err := l.restedMemory(ctx, fmt.Sprintf("with %d other Secrets", n))
+	with, err := restedMemory(ctx, l, fmt.Sprintf("with %d other Secrets", n))
 	if err != nil {
 		return r, err
 	}

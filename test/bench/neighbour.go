@@ -28,10 +28,10 @@ const (
 	starvers, starving = 238, 762
 )
 
-// restless starts the operator with credentials whose tokens live for two seconds, at
+// startRestless starts the operator with credentials whose tokens live for two seconds, at
 // one host, and lets them saturate everything.
-func (l *lab) restless(ctx context.Context, n int) (*observer, population, error) {
-	p, err := l.shortLived(ctx, population{vendor: simulator.MCS, count: n}, restlessLifetime)
+func startRestless(ctx context.Context, l *lab, n int) (*observer, population, error) {
+	p, err := shortLived(ctx, l, population{vendor: simulator.MCS, count: n}, restlessLifetime)
 	if err != nil {
 		return nil, p, err
 	}
@@ -39,7 +39,7 @@ func (l *lab) restless(ctx context.Context, n int) (*observer, population, error
 	if err != nil {
 		return nil, p, err
 	}
-	if err := l.populate(ctx, p); err != nil {
+	if err := populate(ctx, l, p); err != nil {
 		return nil, p, err
 	}
 	_, err = l.start(ctx)
@@ -48,8 +48,8 @@ func (l *lab) restless(ctx context.Context, n int) (*observer, population, error
 
 // awaitRestless waits until they have their first tokens, though not for ever, and
 // then lets them be for a while.
-func (l *lab) awaitRestless(ctx context.Context, o *observer, n int) error {
-	_, err := l.awaitTokens(ctx, o, n, min(l.patience, time.Minute))
+func awaitRestless(ctx context.Context, l *lab, o *observer, n int) error {
+	_, err := awaitTokens(ctx, l, o, n, min(l.patience, time.Minute))
 	if errors.Is(err, errGaveUp) {
 		l.say("  %v: going on all the same", err)
 		err = nil
@@ -60,7 +60,7 @@ func (l *lab) awaitRestless(ctx context.Context, o *observer, n int) error {
 // measureNeighbour makes new credentials in one namespace, at the same host, while
 // another namespace asks for more than can be done.
 func measureNeighbour(ctx context.Context, l *lab) (*result, error) {
-	observer, restless, err := l.restless(ctx, l.number(crowd))
+	observer, restless, err := startRestless(ctx, l, l.number(crowd))
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func measureNeighbour(ctx context.Context, l *lab) (*result, error) {
 		return nil, err
 	}
 	p := population{vendor: simulator.MCS, namespace: neighbour, count: l.number(newcomers)}
-	born, err := l.comeOneByOne(ctx, observer, p, l.window)
+	born, err := comeOneByOne(ctx, l, observer, p, l.window)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func measureNeighbour(ctx context.Context, l *lab) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	waits, unserved, err := l.awaitFirst(ctx, observer, born)
+	waits, unserved, err := awaitFirst(ctx, l, observer, born)
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +109,8 @@ func measureNeighbour(ctx context.Context, l *lab) (*result, error) {
 
 // comeOneByOne makes credentials evenly over so much time, and returns when each was
 // begun to be made.
-func (l *lab) comeOneByOne(ctx context.Context, o *observer, p population, over time.Duration) (map[types.NamespacedName]time.Time, error) {
-	tokens, err := l.grant(ctx, p)
+func comeOneByOne(ctx context.Context, l *lab, o *observer, p population, over time.Duration) (map[types.NamespacedName]time.Time, error) {
+	tokens, err := grantTokens(ctx, l, p)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +120,11 @@ func (l *lab) comeOneByOne(ctx context.Context, o *observer, p population, over 
 		if err := pause(ctx, max(time.Until(moment), 0)); err != nil {
 			return nil, err
 		}
-		if err := l.makeSeed(ctx, p, i, tokens[i]); err != nil {
+		if err := makeSeed(ctx, l, p, i, tokens[i]); err != nil {
 			return nil, err
 		}
 		born[p.key(i)] = time.Now()
-		if err := l.makeCredential(ctx, p, i); err != nil {
+		if err := makeCredential(ctx, l, p, i); err != nil {
 			return nil, err
 		}
 		if time.Since(reported) > progressPause {
@@ -141,7 +141,7 @@ func (l *lab) comeOneByOne(ctx context.Context, o *observer, p population, over 
 
 // awaitFirst waits until all have had their first token, and returns how long each
 // waited, or has waited where there is no end to it.
-func (l *lab) awaitFirst(ctx context.Context, o *observer, born map[types.NamespacedName]time.Time) (waits []float64, unserved int, err error) {
+func awaitFirst(ctx context.Context, l *lab, o *observer, born map[types.NamespacedName]time.Time) (waits []float64, unserved int, err error) {
 	err = l.await(ctx, "all new credentials have a token", l.patience, func(context.Context) (bool, string, error) {
 		waits, unserved, err = o.waits(born)
 		return unserved == 0, fmt.Sprintf("%d of %d new credentials have no token", unserved, len(born)), err
@@ -173,12 +173,12 @@ func (o *observer) waits(born map[types.NamespacedName]time.Time) (waits []float
 // and ask for as much as can be done.
 func measureStarvation(ctx context.Context, l *lab) (*result, error) {
 	old, fresh := l.number(starvers), l.number(starving)
-	observer, p, err := l.restless(ctx, old)
+	observer, p, err := startRestless(ctx, l, old)
 	if err != nil {
 		return nil, err
 	}
 	defer observer.end()
-	if err := l.awaitRestless(ctx, observer, old); err != nil {
+	if err := awaitRestless(ctx, l, observer, old); err != nil {
 		return nil, err
 	}
 	from, err := l.read(ctx)
@@ -195,11 +195,11 @@ func measureStarvation(ctx context.Context, l *lab) (*result, error) {
 	for i := range p.count {
 		born[p.key(i)] = began
 	}
-	if err := l.populate(ctx, p); err != nil {
+	if err := populate(ctx, l, p); err != nil {
 		return nil, err
 	}
 	made := time.Since(began)
-	waits, unserved, err := l.awaitFirst(ctx, observer, born)
+	waits, unserved, err := awaitFirst(ctx, l, observer, born)
 	if err != nil {
 		return nil, err
 	}

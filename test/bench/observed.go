@@ -103,7 +103,7 @@ func (o *observer) everExpired(replaced []replacement) (int, error) {
 
 // awaitTokens waits until so many targets hold a token, and returns when the last of
 // them appeared.
-func (l *lab) awaitTokens(ctx context.Context, o *observer, n int, patience time.Duration) (time.Time, error) {
+func awaitTokens(ctx context.Context, l *lab, o *observer, n int, patience time.Duration) (time.Time, error) {
 	var last time.Time
 	err := l.await(ctx, fmt.Sprintf("%d targets hold a token", n), patience, func(context.Context) (bool, string, error) {
 		targets, at, _, err := o.tokens()
@@ -115,7 +115,7 @@ func (l *lab) awaitTokens(ctx context.Context, o *observer, n int, patience time
 
 // awaitStatuses waits until the status of each target has agreed with it once, from
 // now on, and returns when the last did.
-func (l *lab) awaitStatuses(ctx context.Context, o *observer, patience time.Duration) (time.Time, error) {
+func awaitStatuses(ctx context.Context, l *lab, o *observer, patience time.Duration) (time.Time, error) {
 	began := time.Now()
 	wrong := o.expectAgreement(began)
 	last := began
@@ -128,10 +128,10 @@ func (l *lab) awaitStatuses(ctx context.Context, o *observer, patience time.Dura
 }
 
 // awaitAll waits until so many targets hold a token and the status of each is right.
-func (l *lab) awaitAll(ctx context.Context, o *observer, n int, patience time.Duration) error {
-	if _, err := l.awaitTokens(ctx, o, n, patience); err != nil {
+func awaitAll(ctx context.Context, l *lab, o *observer, n int, patience time.Duration) error {
+	if _, err := awaitTokens(ctx, l, o, n, patience); err != nil {
 		return err
 	}
-	_, err := l.awaitStatuses(ctx, o, patience)
+	_, err := awaitStatuses(ctx, l, o, patience)
 	return err
 }

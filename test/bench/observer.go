@@ -85,11 +85,11 @@ func (l *lab) observe(ctx context.Context, statuses bool, options ...client.List
 	ctx, end := context.WithCancel(ctx)
 	o := newObserver()
 	o.end = end
-	err := l.follow(ctx, o, &corev1.SecretList{}, o.sawSecret, append(slices.Clone(options),
+	err := follow(ctx, l, o, &corev1.SecretList{}, o.sawSecret, append(slices.Clone(options),
 		client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy},
 		client.MatchingFields{"type": string(corev1.SecretTypeOpaque)})...)
 	if err == nil && statuses {
-		err = l.follow(ctx, o, &v1alpha1.TokenCredentialList{}, o.sawCredential, options...)
+		err = follow(ctx, l, o, &v1alpha1.TokenCredentialList{}, o.sawCredential, options...)
 	}
 	if err != nil {
 		end()
@@ -108,7 +108,7 @@ func newObserver() *observer {
 }
 
 // follow hands over each object as it changes, until the context ends.
-func (l *lab) follow(ctx context.Context, o *observer, list client.ObjectList, saw func(client.Object, time.Time), options ...client.ListOption) error {
+func follow(ctx context.Context, l *lab, o *observer, list client.ObjectList, saw func(client.Object, time.Time), options ...client.ListOption) error {
 	if err := l.List(ctx, list, append(slices.Clone(options), client.Limit(1))...); err != nil {
 		return err
 	}

@@ -24,12 +24,12 @@ const (
 // of ten minutes met an outage of five. Only tokens that may be sent again take
 // part: after a bare 503 a single-use one waits for a person.
 func measureOutage(ctx context.Context, l *lab) (*result, error) {
-	raw, err := l.rawLimits(ctx)
+	raw, err := rawLimits(ctx, l)
 	if err != nil {
 		return nil, err
 	}
 	n := l.number(outageCredentials)
-	observer, err := l.evenly(ctx, reusable.vendor, n)
+	observer, err := evenly(ctx, l, reusable.vendor, n)
 	if err != nil {
 		return nil, err
 	}
@@ -37,20 +37,20 @@ func measureOutage(ctx context.Context, l *lab) (*result, error) {
 	peak := &peak{}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	go l.watchCalls(watching, peak)
+	go watchCalls(watching, l, peak)
 
 	r := &result{}
 	best, _ := raw.best()
 	r.add("credentials", float64(n), "")
 	r.note("%d credentials of %s ask for %.0f %% of the raw limit of writes, %.0f a second", n, l.lifetime,
 		100*reusable.writes*float64(n)/l.cycle().Seconds()/best, best)
-	steady, err := l.watchPeak(ctx, peak, min(10*time.Second, l.lifetime/8), "before the outage")
+	steady, err := watchPeak(ctx, l, peak, min(10*time.Second, l.lifetime/8), "before the outage")
 	if err != nil {
 		return nil, err
 	}
 	observer.forget()
 	began := time.Now()
-	down, err := l.interrupt(ctx, peak)
+	down, err := interrupt(ctx, l, peak)
 	if err != nil {
 		return nil, err
 	}
@@ -58,23 +58,23 @@ func measureOutage(ctx context.Context, l *lab) (*result, error) {
 	r.add("outage", back.Sub(began).Seconds(), "s")
 	r.add("most calls in a second: before", float64(steady), "")
 	r.add("most calls in a second: during the outage", float64(down), "")
-	err = l.recover(ctx, r, raw, observer, back)
+	err = measureRecovery(ctx, l, r, raw, observer, back)
 	r.add("most calls in a second: after it", float64(peak.most.Swap(0)), "")
-	l.reportOutage(r, observer.forget(), began, back)
+	reportOutage(l, r, observer.forget(), began, back)
 	return r, err
 }
 
 // interrupt makes the provider unavailable for half of a lifetime.
-func (l *lab) interrupt(ctx context.Context, peak *peak) (most int64, err error) {
+func interrupt(ctx context.Context, l *lab, peak *peak) (most int64, err error) {
 	if err := l.simulator.setUnavailable(ctx, true); err != nil {
 		return 0, err
 	}
-	most, err = l.watchPeak(ctx, peak, l.lifetime/2, "the provider is down")
+	most, err = watchPeak(ctx, l, peak, l.lifetime/2, "the provider is down")
 	return most, errors.Join(err, l.simulator.setUnavailable(ctx, false))
 }
 
-// recover waits until all tokens are well again, and then until all statuses are.
-func (l *lab) recover(ctx context.Context, r *result, raw *rawRates, o *observer, back time.Time) error {
+// measureRecovery waits until all tokens are well again, and then until all statuses are.
+func measureRecovery(ctx context.Context, l *lab, r *result, raw *rawRates, o *observer, back time.Time) error {
 	from, err := l.read(ctx)
 	if err != nil {
 		return err
@@ -84,14 +84,14 @@ func (l *lab) recover(ctx context.Context, r *result, raw *rawRates, o *observer
 		return err
 	}
 	r.add("tokens overdue when the provider is back", float64(overdue), "")
-	if err := l.awaitRecovery(ctx, o); err != nil {
+	if err := awaitRecovery(ctx, l, o); err != nil {
 		r.judge("until none is expired and none overdue", math.NaN(), "s", raw.seconds(recovery.Seconds()))
 		return err
 	}
 	well := time.Now()
 	r.judge("until none is expired and none overdue", well.Sub(back).Seconds(), "s", raw.seconds(recovery.Seconds()))
 	r.add("statuses that do not agree with their targets then", float64(o.staleStatuses()), "")
-	right, err := l.awaitStatuses(ctx, o, l.patience)
+	right, err := awaitStatuses(ctx, l, o, l.patience)
 	if err != nil {
 		r.judge("until each of these agrees, from there", math.NaN(), "s", raw.seconds(statusRecovery.Seconds()))
 		return err
@@ -109,7 +109,7 @@ func (l *lab) recover(ctx context.Context, r *result, raw *rawRates, o *observer
 }
 
 // reportOutage tells what became of the tokens.
-func (l *lab) reportOutage(r *result, seen []replacement, began, back time.Time) {
+func reportOutage(l *lab, r *result, seen []replacement, began, back time.Time) {
 	var during, after, inTime int
 	var longest time.Duration
 	var order, came, waited []float64
@@ -143,7 +143,7 @@ func (l *lab) reportOutage(r *result, seen []replacement, began, back time.Time)
 }
 
 // awaitRecovery waits until no target is expired and none overdue.
-func (l *lab) awaitRecovery(ctx context.Context, observer *observer) error {
+func awaitRecovery(ctx context.Context, l *lab, observer *observer) error {
 	return l.await(ctx, "no token is expired and none overdue", max(5*l.lifetime, 3*time.Minute), func(context.Context) (bool, string, error) {
 		expired, overdue, err := observer.behind(time.Now(), l.oldest())
 		return expired == 0 && overdue == 0, fmt.Sprintf("%d tokens are expired, %d overdue", expired, overdue), err
@@ -154,7 +154,7 @@ func (l *lab) awaitRecovery(ctx context.Context, observer *observer) error {
 type peak struct{ most atomic.Int64 }
 
 // watchCalls counts the calls of each second, until the context ends.
-func (l *lab) watchCalls(ctx context.Context, peak *peak) {
+func watchCalls(ctx context.Context, l *lab, peak *peak) {
 	var last []float64
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -179,7 +179,7 @@ func (l *lab) watchCalls(ctx context.Context, peak *peak) {
 }
 
 // watchPeak lets time pass and returns the most calls in a second of it.
-func (l *lab) watchPeak(ctx context.Context, peak *peak, length time.Duration, what string) (int64, error) {
+func watchPeak(ctx context.Context, l *lab, peak *peak, length time.Duration, what string) (int64, error) {
 	peak.most.Store(0)
 	err := l.watchFor(ctx, length, what)
 	return peak.most.Swap(0), err

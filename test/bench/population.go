@@ -78,9 +78,9 @@ func always() v1alpha1.Renewal {
 }
 
 // populate makes grants, seeds and credentials.
-func (l *lab) populate(ctx context.Context, p population) error {
+func populate(ctx context.Context, l *lab, p population) error {
 	began := time.Now()
-	tokens, err := l.grant(ctx, p)
+	tokens, err := grantTokens(ctx, l, p)
 	if err != nil {
 		return err
 	}
@@ -97,10 +97,10 @@ func (l *lab) populate(ctx context.Context, p population) error {
 			}
 		}
 		defer made.Add(1)
-		if err := l.makeSeed(ctx, p, i, tokens[i]); err != nil {
+		if err := makeSeed(ctx, l, p, i, tokens[i]); err != nil {
 			return err
 		}
-		return l.makeCredential(ctx, p, i)
+		return makeCredential(ctx, l, p, i)
 	})
 	if err != nil {
 		return fmt.Errorf("make credentials: %w", err)
@@ -109,8 +109,8 @@ func (l *lab) populate(ctx context.Context, p population) error {
 	return nil
 }
 
-// grant lets the simulator know the refresh tokens.
-func (l *lab) grant(ctx context.Context, p population) ([]string, error) {
+// grantTokens lets the simulator know the refresh tokens.
+func grantTokens(ctx context.Context, l *lab, p population) ([]string, error) {
 	tokens := make([]string, 0, p.count)
 	for len(tokens) < p.count {
 		grants := make([]simulator.Grant, 0, grantsAtOnce)
@@ -130,7 +130,7 @@ func (l *lab) grant(ctx context.Context, p population) ([]string, error) {
 
 func seedOf(key types.NamespacedName) string { return key.Name + "-seed" }
 
-func (l *lab) makeSeed(ctx context.Context, p population, i int, token string) error {
+func makeSeed(ctx context.Context, l *lab, p population, i int, token string) error {
 	key := p.key(i)
 	return l.Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: seedOf(key)},
@@ -138,7 +138,7 @@ func (l *lab) makeSeed(ctx context.Context, p population, i int, token string) e
 	})
 }
 
-func (l *lab) makeCredential(ctx context.Context, p population, i int) error {
+func makeCredential(ctx context.Context, l *lab, p population, i int) error {
 	key := p.key(i)
 	provider := p.provider
 	if provider.Name == "" {
@@ -161,18 +161,18 @@ func (l *lab) makeCredential(ctx context.Context, p population, i int) error {
 }
 
 // shortLived gives a population tokens of a short lifetime.
-func (l *lab) shortLived(ctx context.Context, p population, lifetime time.Duration) (population, error) {
+func shortLived(ctx context.Context, l *lab, p population, lifetime time.Duration) (population, error) {
 	if p.vendor != simulator.MCS {
 		return p, l.simulator.setLifetime(ctx, lifetime)
 	}
 	var err error
-	p.provider, err = l.shortLivedMCS(ctx, lifetime)
+	p.provider, err = shortLivedMCS(ctx, l, lifetime)
 	return p, err
 }
 
 // shortLivedMCS describes MCS as the built-in does, but for the lifetime, which
 // no reply of it states.
-func (l *lab) shortLivedMCS(ctx context.Context, lifetime time.Duration) (v1alpha1.ProviderReference, error) {
+func shortLivedMCS(ctx context.Context, l *lab, lifetime time.Duration) (v1alpha1.ProviderReference, error) {
 	specs, err := builtin.Specs()
 	if err != nil {
 		return v1alpha1.ProviderReference{}, err

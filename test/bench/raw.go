@@ -49,7 +49,7 @@ func (r *rawRates) best() (rate float64, parallel int) {
 
 // measureRaw reports the raw limits.
 func measureRaw(ctx context.Context, l *lab) (*result, error) {
-	raw, err := l.rawLimits(ctx)
+	raw, err := rawLimits(ctx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func measureRaw(ctx context.Context, l *lab) (*result, error) {
 }
 
 // rawLimits are measured once in a run, by the first scenario that asks.
-func (l *lab) rawLimits(ctx context.Context) (*rawRates, error) {
+func rawLimits(ctx context.Context, l *lab) (*rawRates, error) {
 	if l.raw != nil {
 		return l.raw, nil
 	}
@@ -77,19 +77,19 @@ func (l *lab) rawLimits(ctx context.Context) (*rawRates, error) {
 	l.say("  raw limits: %s for each", span)
 	for _, n := range parallels {
 		var err error
-		if raw.writes[n], err = l.secretWrites(ctx, n, span); err != nil {
+		if raw.writes[n], err = secretWrites(ctx, l, n, span); err != nil {
 			return nil, err
 		}
 		l.say("  %.0f Secrets written a second, %d at a time", raw.writes[n], n)
 	}
-	if err := l.rawRefreshes(ctx, raw, span); err != nil {
+	if err := rawRefreshes(ctx, l, raw, span); err != nil {
 		return nil, err
 	}
 	var err error
-	if raw.kept, err = l.rawCalls(ctx, span, true); err != nil {
+	if raw.kept, err = rawCalls(ctx, l, span, true); err != nil {
 		return nil, err
 	}
-	if raw.single, err = l.rawCalls(ctx, span, false); err != nil {
+	if raw.single, err = rawCalls(ctx, l, span, false); err != nil {
 		return nil, err
 	}
 	l.raw = raw
@@ -120,39 +120,39 @@ func scaled(bound, raw float64) goal {
 
 // secretWrites is how many Secrets a plain client writes in a second: the raw limit
 // that goals are shares of. It leaves nothing behind.
-func (l *lab) secretWrites(ctx context.Context, parallel int, span time.Duration) (float64, error) {
-	secrets, err := l.rawSecrets(ctx, parallel)
+func secretWrites(ctx context.Context, l *lab, parallel int, span time.Duration) (float64, error) {
+	secrets, err := rawSecrets(ctx, l, parallel)
 	if err != nil {
 		return 0, err
 	}
-	write := func(ctx context.Context, worker, turn int) error { return l.rewrite(ctx, secrets[worker], turn) }
+	write := func(ctx context.Context, worker, turn int) error { return rewrite(ctx, l, secrets[worker], turn) }
 	if _, err := rate(ctx, parallel, span/5, write); err != nil { // an API server is slow in its first seconds
 		return 0, err
 	}
 	written, err := rate(ctx, parallel, span, write)
-	return written, errors.Join(err, l.dropRawSecrets(ctx))
+	return written, errors.Join(err, dropRawSecrets(ctx, l))
 }
 
 // rewrite gives one of the Secrets, turn by turn, another token.
-func (l *lab) rewrite(ctx context.Context, secrets []*corev1.Secret, turn int) error {
+func rewrite(ctx context.Context, l *lab, secrets []*corev1.Secret, turn int) error {
 	secret := secrets[turn%len(secrets)]
 	secret.Data["access_token"] = tokenText()
 	return l.Update(ctx, secret)
 }
 
 // rawRefreshes measures statuses, and the requests of whole refreshes.
-func (l *lab) rawRefreshes(ctx context.Context, raw *rawRates, span time.Duration) error {
+func rawRefreshes(ctx context.Context, l *lab, raw *rawRates, span time.Duration) error {
 	_, parallel := raw.best()
-	secrets, err := l.rawSecrets(ctx, parallel)
+	secrets, err := rawSecrets(ctx, l, parallel)
 	if err != nil {
 		return err
 	}
-	credentials, err := l.rawCredentials(ctx, parallel)
+	credentials, err := rawCredentials(ctx, l, parallel)
 	if err != nil {
 		return err
 	}
 	patch := func(ctx context.Context, worker, turn int) error {
-		return l.patchStatus(ctx, credentials[worker], turn)
+		return patchStatus(ctx, l, credentials[worker], turn)
 	}
 	if raw.statuses, err = rate(ctx, parallel, span, patch); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (l *lab) rawRefreshes(ctx context.Context, raw *rawRates, span time.Duratio
 		raw.refreshes[kind.name], err = rate(ctx, parallel, span, func(ctx context.Context, worker, turn int) error {
 			err := l.Get(ctx, client.ObjectKeyFromObject(secrets[worker][0]), &corev1.Secret{})
 			for i := 1; err == nil && i < int(kind.writes); i++ {
-				err = l.rewrite(ctx, secrets[worker], turn*int(kind.writes)+i)
+				err = rewrite(ctx, l, secrets[worker], turn*int(kind.writes)+i)
 			}
 			return errors.Join(err, patch(ctx, worker, turn))
 		})
@@ -176,10 +176,10 @@ func (l *lab) rawRefreshes(ctx context.Context, raw *rawRates, span time.Duratio
 			return err
 		}
 	}
-	return l.dropRawSecrets(ctx)
+	return dropRawSecrets(ctx, l)
 }
 
-func (l *lab) dropRawSecrets(ctx context.Context) error {
+func dropRawSecrets(ctx context.Context, l *lab) error {
 	return l.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(namespace), client.MatchingLabels{"bench": "raw"})
 }
 
@@ -190,7 +190,7 @@ func tokenText() []byte {
 }
 
 // rawSecrets makes Secrets that look like targets, some for each writer.
-func (l *lab) rawSecrets(ctx context.Context, parallel int) ([][]*corev1.Secret, error) {
+func rawSecrets(ctx context.Context, l *lab, parallel int) ([][]*corev1.Secret, error) {
 	const each = 10
 	all := make([][]*corev1.Secret, parallel)
 	for worker := range all {
@@ -210,7 +210,7 @@ func (l *lab) rawSecrets(ctx context.Context, parallel int) ([][]*corev1.Secret,
 }
 
 // rawCredentials are suspended, and gone before a manager sees them.
-func (l *lab) rawCredentials(ctx context.Context, n int) ([]*v1alpha1.TokenCredential, error) {
+func rawCredentials(ctx context.Context, l *lab, n int) ([]*v1alpha1.TokenCredential, error) {
 	var all []*v1alpha1.TokenCredential
 	for i := range n {
 		credential := &v1alpha1.TokenCredential{
@@ -226,7 +226,7 @@ func (l *lab) rawCredentials(ctx context.Context, n int) ([]*v1alpha1.TokenCrede
 }
 
 // patchStatus changes a status as a refresh does.
-func (l *lab) patchStatus(ctx context.Context, credential *v1alpha1.TokenCredential, turn int) error {
+func patchStatus(ctx context.Context, l *lab, credential *v1alpha1.TokenCredential, turn int) error {
 	before := credential.DeepCopy()
 	now := metav1.NewTime(time.Now().Add(time.Duration(turn) * time.Second))
 	later := metav1.NewTime(now.Add(time.Hour))
@@ -242,7 +242,7 @@ func (l *lab) patchStatus(ctx context.Context, credential *v1alpha1.TokenCredent
 }
 
 // rawCalls refreshes one MCS token, again and again.
-func (l *lab) rawCalls(ctx context.Context, span time.Duration, keep bool) (float64, error) {
+func rawCalls(ctx context.Context, l *lab, span time.Duration, keep bool) (float64, error) {
 	app := appOf(simulator.MCS)
 	grants, err := l.simulator.seed(ctx, nil, []simulator.Grant{{Vendor: simulator.MCS, App: app.Key}})
 	if err != nil {

@@ -24,29 +24,29 @@ func measureRestart(ctx context.Context, l *lab) (*result, error) {
 	defer observer.end()
 	half := l.number(l.credentials / 2)
 	for _, kind := range kinds {
-		if err := l.populate(ctx, population{vendor: kind.vendor, count: half}); err != nil {
+		if err := populate(ctx, l, population{vendor: kind.vendor, count: half}); err != nil {
 			return r, err
 		}
 	}
 	if _, err := l.start(ctx); err != nil {
 		return r, err
 	}
-	if err := l.awaitAll(ctx, observer, 2*half, 20*time.Minute); err != nil {
+	if err := awaitAll(ctx, l, observer, 2*half, 20*time.Minute); err != nil {
 		return r, err
 	}
-	if err := l.awaitQuiet(ctx); err != nil {
+	if err := awaitQuiet(ctx, l); err != nil {
 		return r, err
 	}
 	l.kill()
 	r.add("credentials, half of them SingleUse", float64(2*half), "")
-	if err := l.restartAtRest(ctx, r); err != nil {
+	if err := restartAtRest(ctx, l, r); err != nil {
 		return r, err
 	}
-	return r, l.restartInFullWork(ctx, r, observer, half)
+	return r, restartInFullWork(ctx, l, r, observer, half)
 }
 
 // restartAtRest starts the operator with nothing to do.
-func (l *lab) restartAtRest(ctx context.Context, r *result) error {
+func restartAtRest(ctx context.Context, l *lab, r *result) error {
 	from, err := l.read(ctx)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (l *lab) restartAtRest(ctx context.Context, r *result) error {
 }
 
 // awaitQuiet waits until nothing has been written for a while.
-func (l *lab) awaitQuiet(ctx context.Context) error {
+func awaitQuiet(ctx context.Context, l *lab) error {
 	const quiet = 5 * time.Second
 	for range 60 {
 		from, err := l.read(ctx)

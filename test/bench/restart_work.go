@@ -33,8 +33,8 @@ type observation struct {
 // restartInFullWork lets a wave of renewals fall due while no operator runs, so that
 // the next one is in full work from its first second, kills it when half of them are
 // done, and looks at what its successor does to those that were fresh by then.
-func (l *lab) restartInFullWork(ctx context.Context, r *result, o *observer, half int) error {
-	n, err := l.makeWave(ctx, o, half)
+func restartInFullWork(ctx context.Context, l *lab, r *result, o *observer, half int) error {
+	n, err := makeWave(ctx, l, o, half)
 	if err != nil {
 		return err
 	}
@@ -46,11 +46,11 @@ func (l *lab) restartInFullWork(ctx context.Context, r *result, o *observer, hal
 	if _, err := l.start(ctx); err != nil {
 		return err
 	}
-	if err := l.awaitHalf(ctx, o, n); err != nil {
+	if err := awaitHalf(ctx, l, o, n); err != nil {
 		return err
 	}
 	l.kill()
-	killed, err := l.standstill(ctx, o)
+	killed, err := standstill(ctx, l, o)
 	if err != nil {
 		return err
 	}
@@ -60,33 +60,33 @@ func (l *lab) restartInFullWork(ctx context.Context, r *result, o *observer, hal
 	r.add("in full work: credentials of which renewals are due", float64(n), "")
 	r.add("in full work: credentials fresh at the kill", float64(len(fresh)), "")
 	r.judge("in full work: their statuses unwritten at the kill (0: it was at rest)", float64(unwritten), "", atLeast(1))
-	return l.succeed(ctx, r, o, killed, fresh)
+	return succeed(ctx, l, r, o, killed, fresh)
 }
 
 // makeWave makes short-lived credentials, gets them their first tokens, and kills the
 // operator.
-func (l *lab) makeWave(ctx context.Context, o *observer, half int) (int, error) {
+func makeWave(ctx context.Context, l *lab, o *observer, half int) (int, error) {
 	each := l.number(wave / 2)
 	for _, kind := range kinds {
-		p, err := l.shortLived(ctx, population{vendor: kind.vendor, first: half, count: each}, l.lifetime)
+		p, err := shortLived(ctx, l, population{vendor: kind.vendor, first: half, count: each}, l.lifetime)
 		if err != nil {
 			return 0, err
 		}
-		if err := l.populate(ctx, p); err != nil {
+		if err := populate(ctx, l, p); err != nil {
 			return 0, err
 		}
 	}
-	if _, err := l.awaitTokens(ctx, o, 2*half+2*each, 5*time.Minute); err != nil {
+	if _, err := awaitTokens(ctx, l, o, 2*half+2*each, 5*time.Minute); err != nil {
 		return 0, err
 	}
-	_, err := l.awaitStatuses(ctx, o, l.patience)
+	_, err := awaitStatuses(ctx, l, o, l.patience)
 	l.kill()
 	return 2 * each, err
 }
 
 // awaitHalf waits until half of the wave is renewed, and then for a moment at which
 // a status is behind, while there is such a moment.
-func (l *lab) awaitHalf(ctx context.Context, o *observer, n int) error {
+func awaitHalf(ctx context.Context, l *lab, o *observer, n int) error {
 	return l.awaitEvery(ctx, 5*time.Millisecond, "half of the renewals are done", 2*time.Minute, func(context.Context) (bool, string, error) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -98,7 +98,7 @@ func (l *lab) awaitHalf(ctx context.Context, o *observer, n int) error {
 
 // standstill looks at everything while no operator runs, once the watches have
 // brought what there is.
-func (l *lab) standstill(ctx context.Context, o *observer) (*observation, error) {
+func standstill(ctx context.Context, l *lab, o *observer) (*observation, error) {
 	if err := pause(ctx, time.Second); err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (m *observation) fresh(is func(seenTarget) bool) (names []types.NamespacedN
 }
 
 // succeed starts the next operator and counts what it does to those that are fresh.
-func (l *lab) succeed(ctx context.Context, r *result, o *observer, before *observation, fresh []types.NamespacedName) error {
+func succeed(ctx context.Context, l *lab, r *result, o *observer, before *observation, fresh []types.NamespacedName) error {
 	from, err := l.read(ctx)
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (l *lab) succeed(ctx context.Context, r *result, o *observer, before *obser
 	}
 	ready := time.Now()
 	length := min(quietAfterRestart, l.lifetime/4) // the first renewed are due again after that
-	right, err := l.awaitStatuses(ctx, o, length)
+	right, err := awaitStatuses(ctx, l, o, length)
 	took := max(right.Sub(ready), 0).Seconds()
 	if errors.Is(err, errGaveUp) {
 		took, err = math.NaN(), nil

@@ -49,26 +49,26 @@ func (k kind) goal(raw float64) goal {
 // third between two minutes of a shared machine, so each kind is measured against
 // the mean of what it was right before and right after.
 func measureSaturation(ctx context.Context, l *lab) (*result, error) {
-	raw, err := l.rawLimits(ctx)
+	raw, err := rawLimits(ctx, l)
 	if err != nil {
 		return nil, err
 	}
 	r := &result{}
 	_, parallel := raw.best()
 	for _, kind := range kinds {
-		if err := l.renew(ctx); err != nil {
+		if err := renew(ctx, l); err != nil {
 			return r, err
 		}
-		before, err := l.secretWrites(ctx, parallel, l.window/6)
+		before, err := secretWrites(ctx, l, parallel, l.window/6)
 		if err != nil {
 			return r, err
 		}
-		span, waiting, err := l.saturate(ctx, r, kind)
+		span, waiting, err := saturate(ctx, l, r, kind)
 		if err != nil {
 			return r, err
 		}
 		l.kill()
-		after, err := l.secretWrites(ctx, parallel, l.window/6)
+		after, err := secretWrites(ctx, l, parallel, l.window/6)
 		if err != nil {
 			return r, err
 		}
@@ -86,7 +86,7 @@ func measureSaturation(ctx context.Context, l *lab) (*result, error) {
 }
 
 // renew gives the scenario another, empty control plane.
-func (l *lab) renew(ctx context.Context) error {
+func renew(ctx context.Context, l *lab) error {
 	if l.manager == nil && l.untouched {
 		l.untouched = false
 		return nil
@@ -102,7 +102,7 @@ func (l *lab) renew(ctx context.Context) error {
 
 // saturate measures while refreshes are always due, and returns how many wait at the
 // end.
-func (l *lab) saturate(ctx context.Context, r *result, kind kind) (*span, int, error) {
+func saturate(ctx context.Context, l *lab, r *result, kind kind) (*span, int, error) {
 	n := l.number(saturatedCredentials)
 	observer, err := l.observe(ctx, false)
 	if err != nil {
@@ -110,16 +110,16 @@ func (l *lab) saturate(ctx context.Context, r *result, kind kind) (*span, int, e
 	}
 	defer observer.end()
 	p := population{vendor: kind.vendor, renewal: always(), count: n}
-	if err := l.populate(ctx, p); err != nil {
+	if err := populate(ctx, l, p); err != nil {
 		return nil, 0, err
 	}
 	if _, err := l.start(ctx); err != nil {
 		return nil, 0, err
 	}
-	if err := l.warmUp(ctx, r, observer, n); err != nil {
+	if err := warmUp(ctx, l, r, observer, n); err != nil {
 		return nil, 0, err
 	}
-	span, err := l.measure(ctx, l.window, "saturated with "+string(kind.vendor), l.profileOf(string(kind.vendor)))
+	span, err := l.measure(ctx, l.window, "saturated with "+string(kind.vendor), profileOf(l, string(kind.vendor)))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -129,7 +129,7 @@ func (l *lab) saturate(ctx context.Context, r *result, kind kind) (*span, int, e
 
 // warmUp waits until every credential has had its first token, which makes what
 // later ones change. Under saturation some may wait long for it.
-func (l *lab) warmUp(ctx context.Context, r *result, o *observer, n int) error {
+func warmUp(ctx context.Context, l *lab, r *result, o *observer, n int) error {
 	err := l.await(ctx, "tokens are published", 10*time.Minute, func(context.Context) (bool, string, error) {
 		_, _, published, err := o.tokens()
 		return published >= n*3/2, fmt.Sprintf("%d of %d tokens to warm up", published, n*3/2), err
@@ -142,7 +142,7 @@ func (l *lab) warmUp(ctx context.Context, r *result, o *observer, n int) error {
 		return err
 	}
 	r.note("%d of %d credentials had not got their first token when %d had been published: new ones wait behind old ones", n-targets, n, published)
-	_, err = l.awaitTokens(ctx, o, n, 4*time.Minute)
+	_, err = awaitTokens(ctx, l, o, n, 4*time.Minute)
 	if errors.Is(err, errGaveUp) {
 		r.note("some of them still had none four minutes later, so that first tokens are among those published")
 		return nil
@@ -151,7 +151,7 @@ func (l *lab) warmUp(ctx context.Context, r *result, o *observer, n int) error {
 }
 
 // profileOf takes the profiles that the flag asks for.
-func (l *lab) profileOf(name string) func(context.Context) error {
+func profileOf(l *lab, name string) func(context.Context) error {
 	if l.profile == "" {
 		return nil
 	}
@@ -166,13 +166,13 @@ func (l *lab) profileOf(name string) func(context.Context) error {
 				return fmt.Errorf("save a profile: %w", err)
 			}
 		}
-		return l.saveServerProfile(ctx, seconds, filepath.Join(l.profile, name+".apiserver.cpu.pprof"))
+		return saveServerProfile(ctx, l, seconds, filepath.Join(l.profile, name+".apiserver.cpu.pprof"))
 	}
 }
 
 // saveServerProfile writes where the API server spends its time: most of what a
 // refresh costs is spent there.
-func (l *lab) saveServerProfile(ctx context.Context, seconds int, file string) error {
+func saveServerProfile(ctx context.Context, l *lab, seconds int, file string) error {
 	profile, err := l.metrics.Get().AbsPath("/debug/pprof/profile").Param("seconds", strconv.Itoa(seconds)).DoRaw(ctx)
 	if err != nil {
 		return fmt.Errorf("profile the API server: %w", err)

@@ -16,7 +16,7 @@ import (
 // be sent again, then of those that work once. Where a kind misses its goals it is
 // measured again with as many credentials as this machine carries.
 func measureSteady(ctx context.Context, l *lab) (*result, error) {
-	raw, err := l.rawLimits(ctx)
+	raw, err := rawLimits(ctx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -32,14 +32,14 @@ func measureSteady(ctx context.Context, l *lab) (*result, error) {
 			needed = float64(n) / l.cycle().Seconds()
 			r.note("%s: that is more than this machine does beside all else, so %d credentials are measured", kind.name, n)
 		}
-		met, rate, err := l.steady(ctx, r, kind.name, kind.vendor, n)
+		met, rate, err := measureSteadyAt(ctx, l, r, kind.name, kind.vendor, n)
 		if err != nil {
 			return r, err
 		}
 		if !met {
 			fewer := l.perCycle(0.8 * min(rate, needed))
 			r.note("%s: measured again with %d credentials, 80 %% of what was carried", kind.name, fewer)
-			if _, _, err := l.steady(ctx, r, kind.name, kind.vendor, fewer); err != nil {
+			if _, _, err := measureSteadyAt(ctx, l, r, kind.name, kind.vendor, fewer); err != nil {
 				return r, err
 			}
 		}
@@ -71,8 +71,8 @@ func (s *settings) oldest() time.Duration { return s.lifetime*80/100 + 2*time.Se
 // and at the end, so that the renewals come evenly from then on. Made at one pace they
 // would come in waves: a first token costs more than a renewal, and at the end both
 // together are more than the machine does; what waits then is due together ever after.
-func (l *lab) evenly(ctx context.Context, vendor simulator.Vendor, n int) (*observer, error) {
-	p, err := l.shortLived(ctx, population{vendor: vendor, count: n, spread: 4 * l.cycle()}, l.lifetime)
+func evenly(ctx context.Context, l *lab, vendor simulator.Vendor, n int) (*observer, error) {
+	p, err := shortLived(ctx, l, population{vendor: vendor, count: n, spread: 4 * l.cycle()}, l.lifetime)
 	if err != nil {
 		return nil, err
 	}
@@ -83,22 +83,22 @@ func (l *lab) evenly(ctx context.Context, vendor simulator.Vendor, n int) (*obse
 	if err != nil {
 		return nil, err
 	}
-	if err := l.populate(ctx, p); err != nil {
+	if err := populate(ctx, l, p); err != nil {
 		return nil, err
 	}
-	if _, err := l.awaitTokens(ctx, observer, n, l.lifetime+time.Minute); errors.Is(err, errGaveUp) {
+	if _, err := awaitTokens(ctx, l, observer, n, l.lifetime+time.Minute); errors.Is(err, errGaveUp) {
 		l.say("  %v: going on all the same", err)
 	} else if err != nil {
 		return nil, err
 	}
-	return observer, l.awaitEvenness(ctx, observer)
+	return observer, awaitEvenness(ctx, l, observer)
 }
 
 // awaitEvenness waits until no token is overdue and nobody has had to wait for a
 // while: making credentials and their first tokens costs more than renewals do, and
 // what that leaves behind is not what is to be measured. Where there is no end to it,
 // there is none.
-func (l *lab) awaitEvenness(ctx context.Context, o *observer) error {
+func awaitEvenness(ctx context.Context, l *lab, o *observer) error {
 	const few, calm = 20, 10 // in the queue, at so many looks in a row
 	looks := 0
 	err := l.awaitEvery(ctx, time.Second, "renewals come evenly", 2*l.lifetime, func(ctx context.Context) (bool, string, error) {
@@ -120,11 +120,13 @@ func (l *lab) awaitEvenness(ctx context.Context, o *observer) error {
 	return err
 }
 
-func (l *lab) steady(ctx context.Context, r *result, kind string, vendor simulator.Vendor, n int) (met bool, rate float64, err error) {
-	if err := l.renew(ctx); err != nil {
+// measureSteadyAt measures with so many credentials of a kind, and reports whether the goals
+// were met and how many refreshes a second there were.
+func measureSteadyAt(ctx context.Context, l *lab, r *result, kind string, vendor simulator.Vendor, n int) (met bool, rate float64, err error) {
+	if err := renew(ctx, l); err != nil {
 		return false, 0, err
 	}
-	observer, err := l.evenly(ctx, vendor, n)
+	observer, err := evenly(ctx, l, vendor, n)
 	if err != nil {
 		return false, 0, err
 	}

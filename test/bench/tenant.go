@@ -15,20 +15,20 @@ import (
 // the host is well, so nothing but their order and their backoff holds them back.
 func measureTenant(ctx context.Context, l *lab) (*result, error) {
 	healthy, failing := l.number(1000), l.number(5000)
-	observer, err := l.evenly(ctx, reusable.vendor, healthy)
+	observer, err := evenly(ctx, l, reusable.vendor, healthy)
 	if err != nil {
 		return nil, err
 	}
 	defer observer.end()
 	early := observer.forget()
 	began := time.Now()
-	if err := l.populate(ctx, population{
+	if err := populate(ctx, l, population{
 		vendor: reusable.vendor, first: healthy, count: failing, spread: l.lifetime / 4,
 		parameters: map[string]string{"path": "mistyped"},
 	}); err != nil {
 		return nil, err
 	}
-	if err := l.awaitFailures(ctx, observer, failing); err != nil {
+	if err := awaitFailures(ctx, l, observer, failing); err != nil {
 		return nil, err
 	}
 	wave, first := time.Since(began), observer.forget()
@@ -64,7 +64,7 @@ func measureTenant(ctx context.Context, l *lab) (*result, error) {
 }
 
 // awaitFailures waits until so many credentials have failed, each once at least.
-func (l *lab) awaitFailures(ctx context.Context, o *observer, n int) error {
+func awaitFailures(ctx context.Context, l *lab, o *observer, n int) error {
 	return l.await(ctx, "each credential of the tenant has failed once", 5*time.Minute, func(context.Context) (bool, string, error) {
 		failed, err := o.failed()
 		return failed >= n, fmt.Sprintf("%d of %d credentials have failed once", failed, n), err
