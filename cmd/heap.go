@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"time"
 )
 
 const (
@@ -23,31 +24,46 @@ const (
 	leastGCPercent = 30
 	// mostGCPercent bounds it while next to nothing is in use.
 	mostGCPercent = 300
+	// restfulPause without a collection is that of a process at rest, whose garbage fills
+	// heapRoom in hours.
+	restfulPause = time.Minute
 )
 
 // paceCollector sets how often garbage is collected by how much memory is in use, after
 // each collection, until ctx ends: with the percentage for what was in use before, a burst
-// of large objects would let the heap grow to four times of what they take. Where GOGC is
-// set, that holds instead.
+// of large objects would let the heap grow to four times of what they take. At rest the room
+// for garbage is given back: the runtime itself would keep most of it. Where GOGC is set, that
+// holds instead.
 func paceCollector(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	collected := make(chan struct{}, 1)
+	collected, set := make(chan struct{}, 1), 0
 	notifyCollected(ctx, collected)
-	go func() {
-		for set := 0; ; {
-			if percent := gcPercent(heapInUse()); percent != set {
-				debug.SetGCPercent(percent)
-				set = percent
-			}
-			select {
-			case <-collected:
-			case <-ctx.Done():
-				return
-			}
+	go afterCollections(ctx, collected, func() {
+		if percent := gcPercent(heapInUse()); percent != set {
+			debug.SetGCPercent(percent)
+			set = percent
 		}
-	}()
+	}, debug.FreeOSMemory)
+}
+
+// afterCollections calls adjust at once and after each collection, and giveBack, which is
+// one, after each restfulPause without any, until ctx ends.
+func afterCollections(ctx context.Context, collected <-chan struct{}, adjust, giveBack func()) {
+	rest := time.NewTimer(restfulPause)
+	defer rest.Stop()
+	for {
+		adjust()
+		select {
+		case <-collected:
+		case <-rest.C:
+			giveBack()
+		case <-ctx.Done():
+			return
+		}
+		rest.Reset(restfulPause)
+	}
 }
 
 // notifyCollected sends after each collection until ctx ends: an object that nobody uses is

@@ -8,7 +8,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -55,4 +57,53 @@ func TestTheCollectorFollowsWhatIsInUse(t *testing.T) {
 		t.Errorf("%d percent of garbage may lie beside %d MiB in use, want 50 at most: %v", set[0].Value.Uint64(), len(ballast)>>20, err)
 	}
 	runtime.KeepAlive(ballast)
+}
+
+func TestMemoryIsGivenBackAtRest(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name        string
+		collections time.Duration // one after each of these; 0: none
+		want        int           // in ten minutes
+		reason      string
+	}{
+		{"at work", 20 * time.Second, 0, "what is given back would be asked for again at once"},
+		{"at rest", 0, 9, "nothing comes for which room is kept"},
+		{"next to no work", 90 * time.Second, 6, "there is a minute without a collection after each"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, end := context.WithTimeout(t.Context(), 10*time.Minute-time.Second)
+				defer end()
+				collected, adjusted, given := make(chan struct{}), 0, 0
+				var group sync.WaitGroup
+				defer group.Wait()
+				if test.collections > 0 {
+					group.Go(func() { collect(ctx, collected, test.collections) })
+				}
+				afterCollections(ctx, collected, func() { adjusted++ }, func() { given++ })
+				if given != test.want {
+					t.Errorf("memory is given back %d times, want %d: %s", given, test.want, test.reason)
+				}
+				if adjusted < 1+given {
+					t.Errorf("the pace was set %d times, want it at first and after each collection", adjusted)
+				}
+			})
+		})
+	}
+}
+
+// collect says that garbage was collected, once in each period, until ctx ends.
+func collect(ctx context.Context, collected chan<- struct{}, period time.Duration) {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			collected <- struct{}{}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
