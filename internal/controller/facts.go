@@ -83,16 +83,20 @@ func (r *Reconciler) hasMoved(ctx context.Context, credential *v1alpha1.TokenCre
 	if known.StateSecret != nil {
 		stateVersion = known.StateSecret.ResourceVersion
 	}
-	return !r.isAsWritten(ctx, credential.Namespace, credential.TargetName(), delivery.KnownTarget(credential)) ||
-		!r.isAsWritten(ctx, credential.Namespace, credential.StateSecretName(), stateVersion)
+	return !r.isAsWritten(ctx, credential, credential.TargetName(), delivery.KnownTarget(credential)) ||
+		!r.isAsWritten(ctx, credential, credential.StateSecretName(), stateVersion)
 }
 
-// isAsWritten reports whether a Secret is at a version, by the cache. What the cache
-// shows may be older; what comes after that wakes the credential again.
-func (r *Reconciler) isAsWritten(ctx context.Context, namespace, name, wanted string) bool {
-	version, err := r.Inputs.Secrets.Version(ctx, client.ObjectKey{Namespace: namespace, Name: name})
+// isAsWritten reports whether a Secret of a credential is at a version, by the cache. What the
+// cache shows may be older, and what this process has just made may be missing there; what
+// comes after that wakes the credential again.
+func (r *Reconciler) isAsWritten(ctx context.Context, credential *v1alpha1.TokenCredential, name, wanted string) bool {
+	version, err := r.Inputs.Secrets.Version(ctx, client.ObjectKey{Namespace: credential.Namespace, Name: name})
 	if err != nil || version == wanted || wanted == "" && version == inputs.Absent {
 		return err == nil
+	}
+	if version == inputs.Absent {
+		return r.Reports.IsAhead(client.ObjectKeyFromObject(credential)) && r.Inputs.Secrets.IsYetToShow(wanted)
 	}
 	order, err := resourceversion.CompareResourceVersion(version, wanted)
 	return err == nil && order < 0

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/decision"
@@ -81,6 +82,48 @@ func TestLookAsksForNothingUnlessSomethingChanged(t *testing.T) {
 			s.asked = map[string]int{}
 			if got, _ := s.look(t.Context(), s.get("shop"), s.clock.Now()); got != each.want || len(s.asked) > 0 {
 				t.Errorf("look decides %s, want %s, and asks for %v\nreason: %s", got, each.want, s.asked, each.reason)
+			}
+		})
+	}
+}
+
+// TestATargetThatIsNotThereMayNotBeShownYet: it is missing in the cache, where nothing else has
+// changed.
+func TestATargetThatIsNotThereMayNotBeShownYet(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		name, reason string
+		shown        func() string
+		reported     bool
+		want         decision.Decision
+	}{
+		{"the cache has not come so far", "it was written just now", func() string { return "1" }, false, decision.Rest},
+		{"the cache has come to its version", "it has been deleted since", func() string { return "2" }, false, decision.Look},
+		{"the cache has come further", "it has been deleted", func() string { return "10" }, false, decision.Look},
+		{"nobody knows how far the cache is", "it may have been deleted", nil, false, decision.Look},
+		{"the cache cannot say how far it is", "it may have been deleted", func() string { return "" }, false, decision.Look},
+		{"the status was read, and is not this process's own", "it may be of another cluster, whose versions say nothing", func() string { return "1" }, true, decision.Look},
+	} {
+		t.Run(each.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, reusable)
+			s.reconcile("shop")
+			s.after(50 * time.Minute)
+			request := ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "team", Name: "shop"}}
+			if _, err := s.Reconcile(t.Context(), request); err != nil { // its status is to be written
+				t.Fatal(err)
+			}
+			credential := s.Reports.Current(s.get("shop"))
+			if version := credential.Status.Target.ResourceVersion; version != "2" {
+				t.Fatalf("the target is at version %s", version)
+			}
+			if each.reported {
+				s.Reports.Forget(request.NamespacedName)
+			}
+			s.edit("shop", nil)
+			s.Inputs.Secrets.Shown = each.shown
+			if got, _ := s.look(t.Context(), credential, s.clock.Now()); got != each.want {
+				t.Errorf("look decides %s, want %s: %s", got, each.want, each.reason)
 			}
 		})
 	}

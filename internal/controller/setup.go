@@ -102,10 +102,14 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return err
 	}
+	shown, err := access.Shown(ctx, mgr.GetCache())
+	if err != nil {
+		return err
+	}
 	rekeyer := &rekeyer{twins: others, targets: targets, metadata: mgr.GetCache()}
 	credentials, watches, err := newReconciler(mgr, options, &inputs.Gatherer{
 		Catalog:         catalog,
-		Secrets:         &inputs.Secrets{Metadata: mgr.GetCache(), Live: live},
+		Secrets:         &inputs.Secrets{Metadata: mgr.GetCache(), Live: live, Shown: shown},
 		ServiceAccounts: &inputs.ServiceAccounts{Client: mgr.GetClient(), Clock: options.Clock},
 	}, states, others, targets)
 	if err != nil {

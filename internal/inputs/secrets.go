@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/guard"
@@ -50,6 +51,8 @@ type Secrets struct {
 	Metadata client.Reader
 	// Live reads from the API server.
 	Live client.Reader
+	// Shown is the resourceVersion that the cache has come to. nil, or empty: it is not known.
+	Shown func() string
 
 	once    sync.Once
 	known   *lru.Cache[types.NamespacedName, *Values]
@@ -168,6 +171,16 @@ func (s *Secrets) Cached(ctx context.Context, key types.NamespacedName) (*metav1
 		return nil, err
 	}
 	return metadata, nil
+}
+
+// IsYetToShow reports whether the cache has not come to a version yet, so that a Secret that
+// is not there may have been written since.
+func (s *Secrets) IsYetToShow(version string) bool {
+	if s.Shown == nil {
+		return false
+	}
+	order, err := resourceversion.CompareResourceVersion(s.Shown(), version)
+	return err == nil && order < 0
 }
 
 // Get returns a Secret's values under these keys, and maybe under others; nil where

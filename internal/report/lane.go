@@ -66,6 +66,10 @@ func (l *Lane) Current(cached *v1alpha1.TokenCredential) *v1alpha1.TokenCredenti
 // Seen forgets a status that was written once the cache shows it, or a later one.
 func (l *Lane) Seen(cached *v1alpha1.TokenCredential) { l.book.current(cached) }
 
+// IsAhead reports whether this process has a status of a credential that the cache does not
+// show: it is to be written, or was just now.
+func (l *Lane) IsAhead(key types.NamespacedName) bool { return l.book.of(key) != nil }
+
 // Add takes a status that differs from the one before. Cached is the credential as
 // it is in the cache: what the status was computed from, unless the lane knew better.
 // Add does not wait, unless the process is ending.

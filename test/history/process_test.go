@@ -136,7 +136,10 @@ func (p *process) assemble() {
 	clock := &replicaClock{world: w, replica: r}
 	gatherer := &inputs.Gatherer{
 		Catalog: w.shared.catalog,
-		Secrets: &inputs.Secrets{Metadata: &apiClient{process: p, cachedMetadata: true}, Live: &apiClient{process: p, shared: true}},
+		Secrets: &inputs.Secrets{
+			Metadata: &apiClient{process: p, cachedMetadata: true}, Live: &apiClient{process: p, shared: true},
+			Shown: func() string { return strconv.FormatUint(p.seenSecrets, 10) },
+		},
 	}
 	way, known := p.link.callers(w)
 	p.hosts = pace.NewHosts(workers, p.wakeUp)

@@ -6,12 +6,17 @@ package integration
 import (
 	"io"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/simulator"
+	"github.com/tokenkeeper/tokenkeeper/test/faults"
 )
 
 // watches stands between the operator's cache and the API server: it holds back
@@ -149,6 +154,56 @@ func TestACacheThatIsNotUpToDate(t *testing.T) {
 				}
 			},
 		},
+	})
+}
+
+// TestATargetThatTheCacheHasYetToShowIsNotTakenForDeleted is of an operator that watches all
+// namespaces: of several caches it is not known how far each has come. It runs before the
+// others, as TestWhatAnAdminSaysOfNamespacesIsSeenAtOnce does.
+func TestATargetThatTheCacheHasYetToShowIsNotTakenForDeleted(t *testing.T) { //nolint:paralleltest // see above
+	faults.Shows(t, "a cache that lags")
+	w := newWorld(t, simulator.Hour)
+	cache, reads := &watches{}, &atomic.Int64{}
+	w.wire = func(direct http.RoundTripper) http.RoundTripper {
+		return cache.wrap(readsOf(xiaomiState, direct, reads))
+	}
+	w.resync, w.verbosity = time.Second, 5 // all is looked at again each second by what the cache says
+	answer := make(chan struct{})
+	w.simulator.QueueFault(xiaomiCalls, 1, simulator.Fault{AfterActing: true, Until: answer})
+	w.letIn(nil)
+	w.clusterWide()
+	w.await(xiaomi, "a call", func(*v1alpha1.TokenCredential) bool { return w.calls() > 0 })
+	release := cache.hold()
+	defer release()
+	close(answer)
+	w.awaitRefreshes(xiaomi, 1)
+	w.awaitLooks(1)
+	before := reads.Load()
+	w.awaitLooks(3)
+	if again := reads.Load() - before; again != 0 {
+		t.Errorf("the state was read %d times in three looks: a target that the cache does not show yet is taken for deleted", again)
+	}
+
+	target := w.look(xiaomi).TargetName()
+	w.deleteSecret(target)
+	release()
+	if !w.eventually(func() bool {
+		return w.Get(t.Context(), w.key(target), &corev1.Secret{}) == nil
+	}) {
+		t.Error("a target that was deleted before the cache showed it is not made again")
+	}
+	if calls := w.calls(); calls != 1 {
+		t.Errorf("the provider got %d calls, want one", calls)
+	}
+}
+
+// readsOf counts the reads of a Secret from the API server.
+func readsOf(name string, direct http.RoundTripper, reads *atomic.Int64) http.RoundTripper {
+	return roundTrip(func(request *http.Request) (*http.Response, error) {
+		if request.Method == http.MethodGet && strings.HasSuffix(request.URL.Path, "/secrets/"+name) {
+			reads.Add(1)
+		}
+		return direct.RoundTrip(request)
 	})
 }
 

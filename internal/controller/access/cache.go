@@ -7,6 +7,7 @@
 package access
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -60,6 +62,21 @@ func metadataOf(kind string) *metav1.PartialObjectMetadata {
 	metadata := &metav1.PartialObjectMetadata{}
 	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
 	return metadata
+}
+
+// Shown gives the resourceVersion that a cache has come to with the metadata of Secrets: what
+// is not there was deleted before that, or never was. nil where the cache is one of several
+// namespaces, each of which comes to its own.
+func Shown(ctx context.Context, from cache.Cache) (func() string, error) {
+	informer, err := from.GetInformer(ctx, SecretMetadata(), cache.BlockUntilSynced(false))
+	if err != nil {
+		return nil, err
+	}
+	indexed, ok := informer.(interface{ GetIndexer() toolscache.Indexer })
+	if !ok {
+		return nil, nil
+	}
+	return indexed.GetIndexer().LastStoreSyncResourceVersion, nil
 }
 
 // slimCredential drops what nothing reads, and keeps one copy of what thousands of
