@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -124,7 +123,7 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 			before = &base.Status
 		}
 		var written *v1alpha1.TokenCredential
-		written, err = l.patch(ctx, base, &next.status)
+		written, err = patchStatus(ctx, l.Client, base, &next.status)
 		switch {
 		case err == nil:
 			l.book.end(key, known, next, written.ResourceVersion)
@@ -149,17 +148,6 @@ func (l *Lane) Write(ctx context.Context, key types.NamespacedName) error {
 		}
 	}
 	return err
-}
-
-// patch writes a status where it is not what the API server has, as far as is known, and
-// returns the credential with it.
-func (l *Lane) patch(ctx context.Context, base *v1alpha1.TokenCredential, next *v1alpha1.TokenCredentialStatus) (written *v1alpha1.TokenCredential, err error) {
-	written = base.DeepCopy()
-	next.DeepCopyInto(&written.Status)
-	if !apiequality.Semantic.DeepEqual(base.Status, written.Status) {
-		err = l.Client.Status().Patch(ctx, written, wholeStatus{base.ResourceVersion})
-	}
-	return written, err
 }
 
 // emit says what a status that was written calls for.

@@ -4,15 +4,28 @@
 package report
 
 import (
+	"context"
 	"encoding/json"
 	"reflect"
 	"strings"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
+
+// patchStatus writes a status where it is not what the API server has, as far as is known, and
+// returns the credential with it.
+func patchStatus(ctx context.Context, to client.Client, base *v1alpha1.TokenCredential, next *v1alpha1.TokenCredentialStatus) (written *v1alpha1.TokenCredential, err error) {
+	written = base.DeepCopy()
+	next.DeepCopyInto(&written.Status)
+	if !apiequality.Semantic.DeepEqual(base.Status, written.Status) {
+		err = to.Status().Patch(ctx, written, wholeStatus{base.ResourceVersion})
+	}
+	return written, err
+}
 
 // wholeStatus is a merge patch (RFC 7396) that puts an object's status in the place of what is
 // stored, if that is still at a resourceVersion: else it conflicts.
